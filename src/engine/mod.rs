@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What runs a program written against [`crate::sync`], and what it may say about it.
+//!
+//! * [`dpor`] explores every sequentially consistent interleaving, reduced to one of each class of
+//!   equivalent ones. The only engine whose silence is a proof.
+//! * [`loom`] runs the same program on loom. A search.
+//! * [`native`] runs it on real threads. Luck.
+//! * [`dpor::replay`] runs one recorded interleaving.
+
+pub mod dpor;
+pub mod loom;
+pub mod native;
+pub mod recording;
+
+use crate::sync::violation::ViolationKind;
+use recording::Recording;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// A program: what the first thread runs, once for each execution. Everything it does that another
+/// thread could see goes through [`crate::sync`], and nothing it does depends on anything else.
+pub type Program = Arc<dyn Fn() + Send + Sync>;
+
+/// How far an exploration goes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Stop after this much time.
+    pub budget: Option<Duration>,
+    /// Stop after this many executions.
+    pub max_executions: Option<u64>,
+    /// Leave out interleavings with more preemptions than this.
+    pub preemption_bound: Option<u32>,
+    /// Go on after a violation, to the end, and report the first of each kind.
+    pub all: bool,
+    /// Set from outside to stop soon; what was found by then is reported.
+    pub interrupted: Arc<AtomicBool>,
+    /// Complete executions so far, for whoever watches.
+    pub progress: Arc<AtomicU64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            budget: None,
+            max_executions: None,
+            preemption_bound: None,
+            all: false,
+            interrupted: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Limits {
+    /// Why an exploration that began at `start` and has seen `executions` has to stop now, if it
+    /// has to.
+    #[must_use]
+    pub fn reached(&self, start: Instant, executions: u64) -> Option<String> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some(format!("interrupted after {executions} executions"));
+        }
+        if let Some(most) = self.max_executions
+            && executions >= most
+        {
+            return Some(format!("stopped after {most} executions, as asked"));
+        }
+        if let Some(budget) = self.budget
+            && start.elapsed() >= budget
+        {
+            return Some(format!(
+                "the budget of {} s ran out after {executions} executions",
+                budget.as_secs_f64()
+            ));
+        }
+        None
+    }
+}
+
+/// A violation and the execution that shows it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Its kind; an exploration reports one finding of each.
+    pub kind: ViolationKind,
+    /// The execution, with the violation of this kind among [`Recording::violations`].
+    pub recording: Recording,
+    /// How many executions had been run when it was found, this one included.
+    pub after: u64,
+}
+
+/// What an exploration came to.
+#[derive(Clone, Debug, Default)]
+pub struct Exploration {
+    /// Executions run to their end.
+    pub executions: u64,
+    /// Executions begun and cut because an equivalent one had been run already.
+    pub blocked: u64,
+    /// Whether everything there is was explored. Only then does the lack of a finding mean
+    /// anything.
+    pub complete: bool,
+    /// Why it is not complete.
+    pub reason: Option<String>,
+    /// The first violation of each kind, in the order found.
+    pub findings: Vec<Finding>,
+}

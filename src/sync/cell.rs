@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Plain memory: no ordering, and a race is a violation.
+
+use super::{
+    alloc::Allocation,
+    engine,
+    engine::{Action, ObjectId, ObjectKind},
+    violation::ViolationKind,
+};
+
+/// A plain variable. Each access is a step, so that a racy program shows all it can do; two
+/// accesses that nothing orders are reported.
+#[derive(Debug)]
+pub struct Cell<T> {
+    object: ObjectId,
+    // Never contended: an engine runs the code between two steps of one thread at a time, and
+    // on real threads this is what keeps a reported race from being one in Rust.
+    value: parking_lot::Mutex<T>,
+}
+
+impl<T> Cell<T> {
+    /// A variable of static memory whose races are of the kind [`ViolationKind::DataRace`].
+    #[must_use]
+    pub fn new(name: &'static str, value: T) -> Self {
+        Self::with_kind(None, name, ViolationKind::DataRace, value)
+    }
+
+    /// A variable that lies in an allocation.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, name: &'static str, value: T) -> Self {
+        Self::with_kind(Some(owner), name, ViolationKind::DataRace, value)
+    }
+
+    /// A variable whose races have a kind of their own.
+    #[must_use]
+    pub fn with_kind(
+        owner: Option<&Allocation>,
+        name: &'static str,
+        race: ViolationKind,
+        value: T,
+    ) -> Self {
+        let owner = owner.map(Allocation::object);
+        Self {
+            object: engine(|e| e.create(ObjectKind::Plain(race), owner, name)),
+            value: parking_lot::Mutex::new(value),
+        }
+    }
+
+    /// The engine's index of it.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+
+    /// Read, as one step.
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        engine(|e| e.perform(self.object, Action::Read));
+        f(&self.value.lock())
+    }
+
+    /// Change, as one step.
+    pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        engine(|e| e.perform(self.object, Action::Write));
+        f(&mut self.value.lock())
+    }
+
+    /// Look at it without a step: for the checks a model makes within a step that is ordered with
+    /// all changes by other means.
+    pub fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.value.lock())
+    }
+}
+
+impl<T: Clone> Cell<T> {
+    /// A copy of the value.
+    #[must_use]
+    pub fn get(&self) -> T {
+        self.with(T::clone)
+    }
+
+    /// Replace the value.
+    pub fn set(&self, value: T) {
+        self.with_mut(|slot| *slot = value);
+    }
+}

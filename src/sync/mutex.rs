@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use super::{
+    alloc::Allocation,
+    engine,
+    engine::{Action, ObjectId, ObjectKind},
+};
+use std::ops::{Deref, DerefMut};
+
+/// A lock and what it protects. Taking it acquires, giving it back releases.
+#[derive(Debug)]
+pub struct Mutex<T> {
+    object: ObjectId,
+    value: parking_lot::Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    /// A lock in static memory.
+    #[must_use]
+    pub fn new(name: &'static str, value: T) -> Self {
+        Self::create(None, name, value)
+    }
+
+    /// A lock that lies in an allocation.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, name: &'static str, value: T) -> Self {
+        Self::create(Some(owner.object()), name, value)
+    }
+
+    fn create(owner: Option<ObjectId>, name: &'static str, value: T) -> Self {
+        Self {
+            object: engine(|e| e.create(ObjectKind::Lock, owner, name)),
+            value: parking_lot::Mutex::new(value),
+        }
+    }
+
+    /// The engine's index of it.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+
+    /// Take it, waiting while another thread holds it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        engine(|e| e.perform(self.object, Action::Lock));
+        self.guard()
+    }
+
+    /// Take it if nobody holds it.
+    #[must_use]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let taken = engine(|e| e.perform(self.object, Action::TryLock)) == 1;
+        taken.then(|| self.guard())
+    }
+
+    fn guard(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            object: self.object,
+            value: Some(self.value.lock()),
+        }
+    }
+}
+
+/// Holds a [`Mutex`] until dropped.
+#[derive(Debug)]
+pub struct MutexGuard<'a, T> {
+    object: ObjectId,
+    value: Option<parking_lot::MutexGuard<'a, T>>,
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_deref().expect("held until dropped")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_deref_mut().expect("held until dropped")
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        // The unlock below is where the next holder may run.
+        self.value = None;
+        engine(|e| {
+            if !e.is_over() {
+                e.perform(self.object, Action::Unlock);
+            }
+        });
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Threads.
+
+use super::{
+    atomic::AtomicU64,
+    engine,
+    engine::{Action, Condition, Ordering, Phase, ThreadId},
+};
+use std::sync::{Arc, Mutex};
+
+/// A thread that can be waited for.
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    finished: Arc<AtomicU64>,
+    result: Arc<Mutex<Option<T>>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// Wait until the thread has finished; what it returned.
+    ///
+    /// # Panics
+    ///
+    /// Never: a thread that does not return ends the execution.
+    #[must_use = "the result of the thread"]
+    pub fn join(self) -> T {
+        self.finished
+            .wait_until(Condition::Equal(1), Ordering::Acquire);
+        let mut result = self.result.lock().expect("no thread panics while it holds this");
+        result.take().expect("a finished thread left its result")
+    }
+}
+
+/// A new thread that can be waited for.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let finished = Arc::new(AtomicU64::new("finished", 0));
+    let result = Arc::new(Mutex::new(None));
+    let handle = JoinHandle {
+        finished: Arc::clone(&finished),
+        result: Arc::clone(&result),
+    };
+    spawn_detached(name, move || {
+        let value = body();
+        *result.lock().expect("no thread panics while it holds this") = Some(value);
+        finished.store(1, Ordering::Release);
+    });
+    handle
+}
+
+/// A new thread that nobody waits for, but [`settle`].
+pub fn spawn_detached(name: &str, body: impl FnOnce() + Send + 'static) -> ThreadId {
+    engine(|e| e.spawn(name, Box::new(body)))
+}
+
+/// The calling thread.
+#[must_use]
+pub fn current() -> ThreadId {
+    engine(|e| e.current())
+}
+
+/// Wait until every other thread has finished.
+pub fn settle() {
+    engine(|e| e.perform(e.current_object(), Action::Settle));
+}
+
+/// From now on threads run like this.
+pub fn set_phase(phase: Phase) {
+    engine(|e| e.set_phase(phase));
+}
