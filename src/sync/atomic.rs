@@ -96,12 +96,7 @@ impl AtomicU64 {
     /// # Errors
     ///
     /// The value that was found where the condition of `update` fails.
-    pub fn update(
-        &self,
-        update: Update,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u64, u64> {
+    pub fn update(&self, update: Update, success: Ordering, failure: Ordering) -> Result<u64, u64> {
         let found = self.perform(Action::Update(update, success, failure));
         match update.apply(found) {
             Some(_) => Ok(found),

@@ -25,7 +25,10 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> T {
         self.finished
             .wait_until(Condition::Equal(1), Ordering::Acquire);
-        let mut result = self.result.lock().expect("no thread panics while it holds this");
+        let mut result = self
+            .result
+            .lock()
+            .expect("no thread panics while it holds this");
         result.take().expect("a finished thread left its result")
     }
 }

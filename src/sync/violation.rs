@@ -5,9 +5,7 @@ use super::engine::ObjectId;
 use serde::{Deserialize, Serialize};
 
 /// A kind of violation, by its name in files and on the terminal.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ViolationKind {
     /// Memory is used after it was freed.

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Every sequentially consistent interleaving of a program, one of each class of equivalent ones.
+//!
+//! Threads are coroutines on stacks that are used again. A scheduling point stands before each
+//! step; the step runs atomically when its thread is resumed. Which interleavings are left to run
+//! is [`search`]'s business; what a step does to the objects is [`execution`]'s; which steps
+//! commute, [`access`]'s; and [`order`] keeps the happens-before of the declared orderings, which
+//! data races are judged by.
+//!
+//! # Limits
+//!
+//! Memory is sequentially consistent: a load answers the last store. An execution has at most 64
+//! threads and 60,000 steps; one that has more ends the exploration as incomplete.
+
+mod access;
+mod clock;
+mod coroutines;
+mod execution;
+mod order;
+mod search;
+
+use super::{Exploration, Finding, Limits, Program, recording::Recording};
+use crate::sync::{
+    self,
+    engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
+    violation::{Violation, ViolationKind},
+};
+use coroutines::{Coroutines, Resumed, suspend};
+use execution::{Director, End, Execution, Scheduled, ThreadKey};
+use std::{
+    any::Any,
+    cell::RefCell,
+    rc::{Rc, Weak},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+/// A step of a schedule, by the names that a [`Recording`] gives its threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleStep {
+    /// The thread's name.
+    pub context: String,
+    /// The answer, where the step is a choice; else 0.
+    pub choice: u32,
+}
+
+/// What came of following a schedule.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What happened.
+    pub recording: Recording,
+    /// How many steps of the schedule were followed.
+    pub followed: usize,
+    /// Why it was not followed to its end.
+    pub parted: Option<String>,
+}
+
+#[derive(Debug)]
+struct Explorer {
+    itself: Weak<Self>,
+    execution: RefCell<Execution>,
+    coroutines: Coroutines,
+}
+
+impl Explorer {
+    fn new() -> Rc<Self> {
+        Rc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
+            execution: RefCell::new(Execution::new()),
+            coroutines: Coroutines::default(),
+        })
+    }
+
+    /// Run one execution to its end.
+    fn run(&self, program: &Program, record: bool) {
+        self.execution.borrow_mut().restart(record);
+        let main = Arc::clone(program);
+        self.begin(0, Box::new(move || main()));
+        let mut next = self.execution.borrow_mut().schedule();
+        while let Some(thread) = next {
+            let resumed = self.coroutines.resume(thread);
+            let mut execution = self.execution.borrow_mut();
+            next = match resumed {
+                Resumed::Suspended => execution.end.is_none().then(|| execution.current()),
+                Resumed::Returned => {
+                    execution.finish();
+                    execution.schedule()
+                }
+                Resumed::Panicked(payload) => {
+                    let message = panic_message(payload.as_ref());
+                    execution.end = Some(End::Cut(format!("the model panicked: {message}")));
+                    None
+                }
+            };
+        }
+        self.coroutines.unwind_all();
+    }
+
+    fn begin(&self, thread: usize, body: Body) {
+        let explorer = self.itself.upgrade().expect("it is running");
+        self.coroutines.begin(thread, move || {
+            explorer.step();
+            body();
+            let used_last = explorer.execution.borrow().used_last();
+            if let Some(allocation) = used_last {
+                explorer.perform(allocation, Action::Touch);
+            }
+        });
+    }
+
+    fn step(&self) -> u64 {
+        let saw = self.execution.borrow_mut().step();
+        self.stop_if_over();
+        saw
+    }
+
+    /// The running thread goes no further if the execution is over.
+    fn stop_if_over(&self) {
+        if self.execution.borrow().end.is_some() {
+            suspend();
+        }
+    }
+}
+
+impl Engine for Explorer {
+    fn create(&self, kind: ObjectKind, owner: Option<ObjectId>, name: &'static str) -> ObjectId {
+        self.execution.borrow_mut().create(kind, owner, name)
+    }
+
+    fn perform(&self, object: ObjectId, action: Action) -> u64 {
+        let mut execution = self.execution.borrow_mut();
+        if execution.end.is_some() {
+            return 0;
+        }
+        let me = execution.current();
+        execution.ask(object, action);
+        let goes_on = execution.schedule() == Some(me);
+        drop(execution);
+        if !goes_on {
+            suspend();
+        }
+        self.step()
+    }
+
+    fn touch(&self, allocation: ObjectId, step: Step) {
+        self.execution.borrow_mut().touch(allocation, step);
+        self.stop_if_over();
+    }
+
+    fn is_freed(&self, allocation: ObjectId) -> bool {
+        self.execution.borrow().is_freed(allocation)
+    }
+
+    fn read_lock(&self, domain: ObjectId) {
+        self.execution.borrow_mut().read_lock(domain);
+    }
+
+    fn read_unlock(&self, domain: ObjectId) {
+        let mut execution = self.execution.borrow_mut();
+        if execution.end.is_none() {
+            execution.read_unlock(domain);
+        }
+    }
+
+    fn spawn(&self, name: &str, body: Body) -> ThreadId {
+        let thread = self.execution.borrow_mut().spawn(name);
+        match thread {
+            Some(thread) => {
+                self.begin(thread, body);
+                ThreadId(thread as u32)
+            }
+            None => {
+                suspend();
+                unreachable!("an execution that is over is not resumed")
+            }
+        }
+    }
+
+    fn current(&self) -> ThreadId {
+        ThreadId(self.execution.borrow().current() as u32)
+    }
+
+    fn current_object(&self) -> ObjectId {
+        self.execution.borrow().current_object()
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.execution.borrow_mut().set_phase(phase);
+    }
+
+    fn report(&self, violation: Violation) {
+        self.execution.borrow_mut().report(&violation);
+        self.stop_if_over();
+    }
+
+    fn enter(&self, function: &'static str) {
+        self.execution.borrow_mut().enter(function);
+    }
+
+    fn leave(&self) {
+        self.execution.borrow_mut().leave();
+    }
+
+    fn object_name(&self, object: ObjectId) -> String {
+        self.execution.borrow().object_name(object)
+    }
+
+    fn is_over(&self) -> bool {
+        self.execution.borrow().end.is_some()
+    }
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// Explore a program.
+#[must_use]
+pub fn explore(program: &Program, limits: &Limits) -> Exploration {
+    let explorer = Explorer::new();
+    explorer.execution.borrow_mut().search.preemption_bound = limits.preemption_bound;
+    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
+    let (mut exploration, schedules) =
+        sync::with_engine(engine, || explore_on(&explorer, program, limits));
+    for (kind, after, schedules) in schedules {
+        // The calmer schedule shows the same execution with fewer switches; should it not, the
+        // one that was found does.
+        let recording = schedules
+            .into_iter()
+            .map(|schedule| follow(program, Director::Keys(schedule)).recording)
+            .find(|recording| recording.violation(kind).is_some());
+        match recording {
+            Some(recording) => exploration.findings.push(Finding {
+                kind,
+                recording,
+                after,
+            }),
+            None => {
+                exploration.complete = false;
+                exploration.reason = Some(format!(
+                    "the model is not deterministic: a {kind} found in execution {after} did not \
+                     come about again"
+                ));
+            }
+        }
+    }
+    exploration
+}
+
+type Found = (ViolationKind, u64, Vec<Vec<Scheduled<ThreadKey>>>);
+
+fn explore_on(
+    explorer: &Explorer,
+    program: &Program,
+    limits: &Limits,
+) -> (Exploration, Vec<Found>) {
+    let start = Instant::now();
+    let mut exploration = Exploration::default();
+    let mut found: Vec<Found> = Vec::new();
+    loop {
+        if let Some(reason) = limits.reached(start, exploration.executions) {
+            exploration.reason = Some(reason);
+            break;
+        }
+        explorer.run(program, false);
+        let mut execution = explorer.execution.borrow_mut();
+        match execution.end.clone() {
+            Some(End::Cut(reason)) => {
+                exploration.reason = Some(reason);
+                break;
+            }
+            Some(End::Blocked) => exploration.blocked += 1,
+            Some(End::Fatal) => {
+                execution.search.try_all_at_end();
+                exploration.executions += 1;
+            }
+            Some(End::Finished) | None => exploration.executions += 1,
+        }
+        limits
+            .progress
+            .store(exploration.executions, Ordering::Relaxed);
+        execution.search.end_event();
+        for kind in execution.violations.clone() {
+            if !found.iter().any(|(known, ..)| *known == kind) {
+                let schedules = vec![execution.calm_schedule(), execution.schedule_by_key()];
+                found.push((kind, exploration.executions, schedules));
+            }
+        }
+        if !found.is_empty() && !limits.all {
+            exploration.reason = Some("stopped at the first violation".to_owned());
+            break;
+        }
+        if !execution.search.backtrack() {
+            exploration.complete = !execution.search.bound_hit;
+            if execution.search.bound_hit {
+                exploration.reason = Some(format!(
+                    "interleavings with more than {} preemptions were left out",
+                    limits.preemption_bound.unwrap_or(0)
+                ));
+            }
+            break;
+        }
+    }
+    (exploration, found)
+}
+
+/// Run one execution along a schedule, which is the sequence of threads of the part where every
+/// interleaving counts.
+#[must_use]
+pub fn replay(program: &Program, schedule: &[ScheduleStep]) -> Replay {
+    let steps = schedule.iter().map(|step| Scheduled {
+        thread: step.context.clone(),
+        choice: step.choice,
+    });
+    follow(program, Director::Names(steps.collect()))
+}
+
+fn follow(program: &Program, director: Director) -> Replay {
+    let explorer = Explorer::new();
+    explorer.execution.borrow_mut().director = director;
+    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
+    sync::with_engine(engine, || explorer.run(program, true));
+    let mut execution = explorer.execution.borrow_mut();
+    Replay {
+        recording: execution.take_recording(),
+        followed: execution.followed,
+        parted: match execution.end.take() {
+            Some(End::Cut(reason)) => Some(reason),
+            _ => None,
+        },
+    }
+}

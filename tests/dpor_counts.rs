@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Known numbers of executions, and programs that other explorers get wrong.
+
+use nfsd_check::{
+    engine::{Exploration, Limits, Program, dpor},
+    sync::{
+        Mutex,
+        atomic::AtomicU64,
+        engine::{Ordering::SeqCst, Phase},
+        thread,
+    },
+};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex as StdMutex},
+};
+
+fn explore(program: impl Fn() + Send + Sync + 'static) -> Exploration {
+    let program: Program = Arc::new(move || {
+        program();
+        thread::settle();
+    });
+    let exploration = dpor::explore(
+        &program,
+        &Limits {
+            all: true,
+            ..Limits::default()
+        },
+    );
+    assert!(exploration.complete, "{exploration:?}");
+    exploration
+}
+
+fn increments_by_rmw(threads: usize, each: usize) -> u64 {
+    let exploration = explore(move || {
+        let word = Arc::new(AtomicU64::new("word", 0));
+        thread::set_phase(Phase::Concurrent);
+        for _ in 0..threads {
+            let word = Arc::clone(&word);
+            thread::spawn_detached("adder", move || {
+                for _ in 0..each {
+                    word.fetch_add(1, SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(exploration.blocked, 0);
+    exploration.executions
+}
+
+fn increments_by_mutex(threads: usize, each: usize) -> u64 {
+    let exploration = explore(move || {
+        let lock = Arc::new(Mutex::new("lock", 0));
+        thread::set_phase(Phase::Concurrent);
+        for _ in 0..threads {
+            let lock = Arc::clone(&lock);
+            thread::spawn_detached("adder", move || {
+                for _ in 0..each {
+                    *lock.lock() += 1;
+                }
+            });
+        }
+    });
+    assert_eq!(exploration.blocked, 0);
+    exploration.executions
+}
+
+#[test]
+fn increments_give_the_multinomial_coefficient() {
+    for (threads, each, executions) in [
+        (2, 1, 2),
+        (2, 2, 6),
+        (2, 3, 20),
+        (2, 4, 70),
+        (3, 1, 6),
+        (3, 2, 90),
+        (4, 1, 24),
+        (4, 2, 2520),
+        (5, 1, 120),
+    ] {
+        assert_eq!(
+            increments_by_rmw(threads, each),
+            executions,
+            "RMW {threads}x{each}"
+        );
+        assert_eq!(
+            increments_by_mutex(threads, each),
+            executions,
+            "mutex {threads}x{each}"
+        );
+    }
+}
+
+/// loom 0.7.3 never shows this outcome (tokio-rs/loom issues 166 and 392).
+#[test]
+fn the_outcome_that_loom_skips_is_found() {
+    let outcomes = Arc::new(StdMutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&outcomes);
+    explore(move || {
+        let x = Arc::new(AtomicU64::new("x", 0));
+        thread::set_phase(Phase::Concurrent);
+        let theirs = Arc::clone(&x);
+        let t = thread::spawn("t", move || {
+            let saw = theirs.load(SeqCst);
+            theirs.store(2, SeqCst);
+            saw
+        });
+        x.store(1, SeqCst);
+        let main_saw = x.load(SeqCst);
+        let t_saw = t.join();
+        seen.lock().unwrap().insert((t_saw, main_saw));
+    });
+    let expected = BTreeSet::from([(0, 1), (0, 2), (1, 1), (1, 2)]);
+    assert_eq!(*outcomes.lock().unwrap(), expected);
+}
