@@ -139,14 +139,15 @@ impl Recorder {
         name: &'static str,
     ) {
         let is_allocation = matches!(kind, ObjectKind::Allocation(_));
-        let name = match (owner, is_allocation) {
+        let name = match (owner, kind) {
             (Some(owner), _) => format!("{}.{name}", self.objects[owner.0 as usize].name),
-            (None, true) => {
+            (None, ObjectKind::Allocation(ViolationKind::UseAfterFree)) => {
                 let count = self.allocation_names.entry(name).or_insert(0);
                 *count += 1;
                 format!("{name}#{count}")
             }
-            (None, false) => name.to_owned(),
+            // There is one of each of these: a cache, a table, a list.
+            (None, _) => name.to_owned(),
         };
         let life = is_allocation.then(|| Life {
             object: name.clone(),
@@ -196,15 +197,16 @@ impl Recorder {
 
     /// A thread performed an action, on its own object where `object` is `None`.
     pub fn step(&mut self, thread: ThreadId, object: Option<ObjectId>, action: Action, saw: u64) {
-        if action == Action::Free
-            && let Some(object) = object
-        {
+        if let Some(object) = object {
             let mut site = self.site(thread);
             site.step = self.recording.steps.len();
-            if let Some(life) = &mut self.objects[object.0 as usize].life
-                && life.freed.is_none()
-            {
-                life.freed = Some(site);
+            if let Some(life) = &mut self.objects[object.0 as usize].life {
+                if action == Action::Free && life.freed.is_none() {
+                    life.freed = Some(site);
+                } else if action == Action::Renew {
+                    life.allocated = site;
+                    life.freed = None;
+                }
             }
         }
         let state = &self.threads[thread.0 as usize];

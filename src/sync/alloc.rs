@@ -48,6 +48,11 @@ impl Allocation {
         engine(|e| e.perform(self.object, Action::Free));
     }
 
+    /// Let it live again: a static object that is initialised anew.
+    pub fn renew(&self) {
+        engine(|e| e.perform(self.object, Action::Renew));
+    }
+
     /// Whether its life has ended. Not a use.
     #[must_use]
     pub fn is_freed(&self) -> bool {

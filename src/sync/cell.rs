@@ -58,6 +58,13 @@ impl<T> Cell<T> {
         f(&self.value.lock())
     }
 
+    /// Read, as one step, in a way that may race with a change: a `READ_ONCE`, or a read that is
+    /// known to be benign.
+    pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        engine(|e| e.perform(self.object, Action::ReadMarked));
+        f(&self.value.lock())
+    }
+
     /// Change, as one step.
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         engine(|e| e.perform(self.object, Action::Write));

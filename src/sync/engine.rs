@@ -58,6 +58,13 @@ pub enum Update {
         /// The value that is written.
         new: u64,
     },
+    /// Set bits unless one of others is set.
+    SetUnless {
+        /// The bits that are set.
+        bits: u64,
+        /// The bits that prevent it.
+        unless: u64,
+    },
     /// Add `add` (wrapping around) unless the word is `unless`.
     AddUnless {
         /// What is added.
@@ -78,6 +85,7 @@ impl Update {
             Self::AndNot(bits) => Some(old & !bits),
             Self::Swap(new) => Some(new),
             Self::CompareExchange { old: from, new } => (old == from).then_some(new),
+            Self::SetUnless { bits, unless } => (old & unless == 0).then_some(old | bits),
             Self::AddUnless { add, unless } => (old != unless).then(|| old.wrapping_add(add)),
         }
     }
@@ -122,7 +130,7 @@ pub enum Action {
     /// Wait until the word meets the condition, and read it. Answers the value that ended the wait.
     Await(Condition, Ordering),
     /// Wait until the word meets the condition, and update it in the same step. Answers the value
-    /// before it.
+    /// before it. Where the update has a condition that fails, the step reads only.
     AwaitUpdate(Condition, Update, Ordering),
     /// A memory fence. Its object is the thread.
     Fence(Ordering),
@@ -134,17 +142,24 @@ pub enum Action {
     Unlock,
     /// Read plain memory. Answers 0; the value is the model's.
     Read,
+    /// Read plain memory in a way that may race with a write: the value is marked as such
+    /// (`READ_ONCE`) or known to be benign. Answers 0.
+    ReadMarked,
     /// Write plain memory. Answers 0.
     Write,
     /// Use an allocation: fails where it is freed. Answers 0.
     Touch,
     /// End an allocation's life. Answers 0.
     Free,
+    /// Let an allocation live again: a static object that is initialised anew. Answers 0.
+    Renew,
     /// Begin a grace period of a domain. Answers a number for [`Action::GracePeriodEnd`].
     GracePeriodBegin,
     /// Wait until every read-side critical section that had begun before the grace period has
     /// ended. Answers 0.
     GracePeriodEnd(u64),
+    /// Count the grace periods of a domain that have begun. Answers their number.
+    GracePeriodCount,
     /// Ask the engine for a number below this one; all are tried. Its object is the thread.
     Choose(u32),
     /// The first step of a thread. Its object is the thread.
@@ -221,6 +236,12 @@ pub trait Engine {
 
     /// The calling thread leaves the function it entered last.
     fn leave(&self);
+
+    /// Run `f`, which contains at most one step and does not wait in it, so that what it does
+    /// beside the step belongs to the step. Only an engine of real threads has to do anything.
+    fn atomically(&self, f: &mut dyn FnMut()) {
+        f();
+    }
 
     /// What the object is called in this run, for messages.
     fn object_name(&self, object: ObjectId) -> String;

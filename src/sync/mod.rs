@@ -77,6 +77,20 @@ pub fn choose(alternatives: u32) -> u32 {
     engine(|e| e.perform(e.current_object(), engine::Action::Choose(alternatives)) as u32)
 }
 
+/// Run `f`, which contains at most one step that does not wait: what it does beside the step
+/// belongs to the step.
+pub fn atomically<R>(f: impl FnOnce() -> R) -> R {
+    let mut f = Some(f);
+    let mut result = None;
+    engine(|e| {
+        e.atomically(&mut || {
+            let f = f.take().expect("an engine runs it once");
+            result = Some(f());
+        });
+    });
+    result.expect("an engine runs it")
+}
+
 /// Marks the calling thread as being inside a function of the model until dropped: the trace and
 /// the violations name it.
 #[derive(Debug)]

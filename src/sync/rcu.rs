@@ -44,6 +44,12 @@ impl Domain {
         engine(|e| e.read_unlock(self.object));
     }
 
+    /// How many grace periods have begun.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        engine(|e| e.perform(self.object, Action::GracePeriodCount))
+    }
+
     /// Begin a grace period.
     pub fn begin(&self) -> GracePeriod {
         GracePeriod {
@@ -54,6 +60,12 @@ impl Domain {
 }
 
 impl GracePeriod {
+    /// Its number: how many had begun before it.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Wait for its end.
     pub fn end(self) {
         engine(|e| e.perform(self.domain, Action::GracePeriodEnd(self.number)));

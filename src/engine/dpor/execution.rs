@@ -548,6 +548,10 @@ impl Execution {
                 }
                 self.object(object).value = 1;
             }
+            Action::Renew => {
+                self.access(object, Mode::Write);
+                self.object(object).value = 0;
+            }
             Action::Read | Action::Write => self.check_race(object, action),
             _ => {}
         }
@@ -591,6 +595,12 @@ impl Execution {
         }
     }
 
+    /// A fence of the current thread. Under sequential consistency it orders plain accesses only,
+    /// so it is part of the thread's last step.
+    pub(super) fn fence(&mut self, order: Ordering) {
+        self.threads[self.current].order.fence(order);
+    }
+
     fn perform(&mut self, object: ObjectId, action: Action) -> u64 {
         let me = self.current;
         if !self.threads[me].beginning.is_empty() {
@@ -625,12 +635,14 @@ impl Execution {
             }
             Action::AwaitUpdate(_, update, order) => {
                 let old = self.object(object).value;
-                let new = update.apply(old).unwrap_or(old);
-                self.update(object, new, order)
-            }
-            Action::Fence(order) => {
-                self.threads[me].order.fence(order);
-                0
+                match update.apply(old) {
+                    Some(new) => self.update(object, new, order),
+                    None => {
+                        self.access(object, Mode::Read);
+                        self.acquire(object, order);
+                        old
+                    }
+                }
             }
             Action::Lock => {
                 self.access(object, Mode::Write);
@@ -656,7 +668,7 @@ impl Execution {
                 state.value = 0;
                 0
             }
-            Action::Read => {
+            Action::Read | Action::ReadMarked => {
                 self.access(object, Mode::Read);
                 0
             }
@@ -664,13 +676,18 @@ impl Execution {
                 self.access(object, Mode::Write);
                 0
             }
+            Action::GracePeriodCount => {
+                self.access(object, Mode::Read);
+                self.object(object).grace_periods.len() as u64
+            }
             Action::GracePeriodBegin => self.begin_grace_period(object),
             Action::GracePeriodEnd(number) => {
                 self.end_grace_period(object, number);
                 0
             }
             Action::Choose(_) => u64::from(self.choice()),
-            Action::Touch | Action::Free | Action::Start | Action::Settle => 0,
+            Action::Fence(_) => unreachable!("a fence is no step"),
+            Action::Touch | Action::Free | Action::Renew | Action::Start | Action::Settle => 0,
         }
     }
 
@@ -722,6 +739,9 @@ impl Execution {
         self.threads[self.current].beginning.push(domain);
     }
 
+    /// End a section.
+    ///
+    /// With the thread's last step: see [`crate::sync::rcu`].
     pub(super) fn read_unlock(&mut self, domain: ObjectId) {
         let thread = &mut self.threads[self.current];
         let section = thread

@@ -132,6 +132,10 @@ impl Engine for Explorer {
         if execution.end.is_some() {
             return 0;
         }
+        if let Action::Fence(order) = action {
+            execution.fence(order);
+            return 0;
+        }
         let me = execution.current();
         execution.ask(object, action);
         let goes_on = execution.schedule() == Some(me);

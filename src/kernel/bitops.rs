@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Atomic bits of a word, and waiting for one. C headers: `include/linux/bitops.h`,
+//! `include/linux/wait_bit.h`.
+
+use super::Kernel;
+use crate::sync::{
+    alloc::Allocation,
+    atomic::{AtomicU64, fence},
+    engine::{Condition, Ordering},
+};
+
+/// A word of flags, each named by its bit number.
+#[derive(Debug)]
+pub struct Flags {
+    word: AtomicU64,
+}
+
+impl Flags {
+    /// Flags in static memory.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            word: AtomicU64::new(name, 0),
+        }
+    }
+
+    /// Flags in an object that nobody else can see yet; `bits` are set.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, name: &'static str, bits: &[u32]) -> Self {
+        let value = bits.iter().fold(0, |word, bit| word | 1 << bit);
+        Self {
+            word: AtomicU64::new_in(owner, name, value),
+        }
+    }
+
+    /// `test_bit()`: relaxed.
+    #[must_use]
+    pub fn test_bit(&self, bit: u32) -> bool {
+        self.word.load(Ordering::Relaxed) & 1 << bit != 0
+    }
+
+    /// `set_bit()`: relaxed.
+    pub fn set_bit(&self, bit: u32) {
+        self.word.fetch_or(1 << bit, Ordering::Relaxed);
+    }
+
+    /// `clear_bit()`: relaxed.
+    pub fn clear_bit(&self, bit: u32) {
+        self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
+    }
+
+    /// `clear_bit_unlock()`: release.
+    pub fn clear_bit_unlock(&self, bit: u32) {
+        self.word.fetch_and_not(1 << bit, Ordering::Release);
+    }
+
+    /// `test_and_set_bit()`: fully ordered; whether it was set.
+    pub fn test_and_set_bit(&self, bit: u32) -> bool {
+        fence(Ordering::SeqCst);
+        let old = self.word.fetch_or(1 << bit, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        old & 1 << bit != 0
+    }
+
+    /// `test_and_clear_bit()`: fully ordered; whether it was set.
+    pub fn test_and_clear_bit(&self, bit: u32) -> bool {
+        fence(Ordering::SeqCst);
+        let old = self.word.fetch_and_not(1 << bit, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        old & 1 << bit != 0
+    }
+
+    /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
+    pub fn wait_on_bit(&self, kernel: &Kernel, bit: u32) {
+        kernel.sleeping("wait_on_bit()", || {
+            self.word
+                .wait_until(Condition::Clear(1 << bit), Ordering::Acquire)
+        });
+    }
+}

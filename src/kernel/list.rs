@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Doubly linked lists that contexts share. C header: `include/linux/list.h`.
+//!
+//! A change of a list writes its head and the nodes beside the one that moves; it is one step here,
+//! and a use of those nodes' memory. Two changes that no lock and nothing else orders corrupt the
+//! list; which pointers are lost then is not modelled, since the execution ends there. A private
+//! list, which only its owner reaches, is a plain [`Vec`].
+
+use crate::sync::{alloc::Allocation, cell::Cell, engine::Step, violation::ViolationKind};
+use std::sync::Arc;
+
+/// Something with a node in its memory.
+pub trait Linked {
+    /// The memory that the node lies in.
+    fn memory(&self) -> &Allocation;
+}
+
+/// `struct list_head`, as the head of a list.
+#[derive(Debug)]
+pub struct ListHead<T> {
+    entries: Cell<Vec<Arc<T>>>,
+}
+
+impl<T: Linked> ListHead<T> {
+    /// An empty list in an object.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
+        Self {
+            entries: Cell::with_kind(Some(owner), name, ViolationKind::ListCorruption, Vec::new()),
+        }
+    }
+
+    /// `INIT_LIST_HEAD()`: whatever was on it is forgotten.
+    pub fn init(&self) {
+        self.entries.with_mut(Vec::clear);
+    }
+
+    /// `list_empty()`: one relaxed read of the head, which may race with a change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.with_marked(Vec::is_empty)
+    }
+
+    /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
+    pub fn add_tail(&self, entry: &Arc<T>) {
+        self.entries.with_mut(|entries| {
+            entry.memory().touch(Step::Last);
+            if let Some(last) = entries.last() {
+                last.memory().touch(Step::Last);
+            }
+            entries.push(Arc::clone(entry));
+        });
+    }
+
+    /// `list_first_entry()` and `list_del_init()` of it; `None` where the list is empty.
+    #[must_use]
+    pub fn take_first(&self) -> Option<Arc<T>> {
+        self.entries.with_mut(|entries| {
+            if entries.is_empty() {
+                return None;
+            }
+            let first = entries.remove(0);
+            first.memory().touch(Step::Last);
+            if let Some(next) = entries.first() {
+                next.memory().touch(Step::Last);
+            }
+            Some(first)
+        })
+    }
+
+    /// Up to `most` first entries, moved to the front of a private list one after the other.
+    #[must_use]
+    pub fn take_some(&self, most: usize) -> Vec<Arc<T>> {
+        self.entries.with_mut(|entries| {
+            let taken = most.min(entries.len());
+            for entry in entries.iter().take(taken + 1) {
+                entry.memory().touch(Step::Last);
+            }
+            let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
+            taken.reverse();
+            taken
+        })
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The kernel primitives that nfsd's file cache is built on, built on [`crate::sync`] alone.
+//!
+//! A file here is named after the kernel header or file it stands for. Each item says which C
+//! function it is, what ordering it gives, and where it differs.
+//!
+//! [`Kernel`] holds what the primitives share: RCU, the contexts that run, and the options of the
+//! scenario.
+
+pub mod bitops;
+pub mod completion;
+pub mod context;
+pub mod fsnotify;
+pub mod list;
+pub mod list_lru;
+pub mod net_namespace;
+pub mod notifier;
+pub mod percpu_ref;
+pub mod rcu;
+pub mod refcount;
+pub mod rhashtable;
+pub mod shrinker;
+pub mod slab;
+pub mod spinlock;
+pub mod srcu;
+pub mod workqueue;
+
+use crate::sync::rcu::Domain;
+use context::Contexts;
+use rcu::Callback;
+use std::sync::{Arc, atomic::AtomicU32};
+
+/// What a scenario says about the kernel it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `CONFIG_PREEMPT_RCU`. Without it each context is an RCU reader between two points where it
+    /// may sleep.
+    pub preempt_rcu: bool,
+    /// Whether an allocation may fail: each is then a choice.
+    pub alloc_may_fail: bool,
+    /// How often a timer may fire by itself while the actors run.
+    pub timer_passes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            preempt_rcu: true,
+            alloc_may_fail: false,
+            timer_passes: 2,
+        }
+    }
+}
+
+/// The state that the primitives share, one for each execution.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(crate) rcu: Domain,
+    pub(crate) callbacks: parking_lot::Mutex<Vec<Arc<Callback>>>,
+    pub(crate) contexts: Contexts,
+    /// How often timers may still fire by themselves; 0 outside of the concurrent part.
+    pub(crate) timer_passes: AtomicU32,
+    pub(crate) options: Options,
+}
+
+impl Kernel {
+    /// A kernel that has just booted.
+    #[must_use]
+    pub fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            rcu: Domain::new("rcu"),
+            callbacks: parking_lot::Mutex::new(Vec::new()),
+            contexts: Contexts::default(),
+            timer_passes: AtomicU32::new(0),
+            options,
+        })
+    }
+}

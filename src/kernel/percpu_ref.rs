@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Reference counts that are per cpu until they are killed. C header:
+//! `include/linux/percpu-refcount.h`; code: `lib/percpu-refcount.c`.
+//!
+//! All cpus' counters are one word here: their increments and decrements commute, and only their
+//! sum is ever read, after a grace period that follows the switch to atomic mode.
+
+use super::{Kernel, completion::Completion, spinlock::SpinLock};
+use crate::sync::{
+    alloc::Allocation,
+    atomic::{AtomicU64, fence},
+    engine::{Ordering, Update},
+    enter,
+    violation::ViolationKind,
+};
+use std::sync::Arc;
+
+/// `__PERCPU_REF_ATOMIC`.
+const ATOMIC: u64 = 1;
+/// `__PERCPU_REF_DEAD`.
+const DEAD: u64 = 2;
+/// `PERCPU_COUNT_BIAS`: keeps the count away from 0 while it is per cpu.
+const BIAS: u64 = 1 << 32;
+
+/// `struct percpu_ref_data` and the per cpu counters.
+#[derive(Debug)]
+struct Data {
+    memory: Allocation,
+    count: AtomicU64,
+    percpu: Allocation,
+    percpu_count: AtomicU64,
+}
+
+/// `struct percpu_ref`, whose release completes a completion and whose confirmation another.
+#[derive(Debug)]
+pub struct PercpuRef {
+    /// `percpu_count_ptr` less the pointer: the flags.
+    flags: AtomicU64,
+    data: parking_lot::Mutex<Option<Arc<Data>>>,
+    /// `percpu_ref_switch_lock`.
+    switch_lock: SpinLock,
+}
+
+impl PercpuRef {
+    /// Zeroed memory in an object.
+    #[must_use]
+    pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str) -> Self {
+        Self {
+            flags: AtomicU64::new_in(owner, name, 0),
+            data: parking_lot::Mutex::new(None),
+            switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
+        }
+    }
+
+    fn data(&self) -> Arc<Data> {
+        let data = self.data.lock().clone();
+        data.expect("a percpu_ref is initialised before it is used")
+    }
+
+    /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
+    pub fn init(&self) {
+        let _in = enter("percpu_ref_init");
+        let memory = Allocation::new("percpu_ref_data", ViolationKind::RefAfterExit);
+        let percpu = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
+        let data = Data {
+            count: AtomicU64::new_in(&memory, "count", BIAS + 1),
+            percpu_count: AtomicU64::new_in(&percpu, "sum", 0),
+            memory,
+            percpu,
+        };
+        *self.data.lock() = Some(Arc::new(data));
+        self.flags.store(0, Ordering::Relaxed);
+    }
+
+    /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.
+    #[must_use = "without the reference nothing may be assumed"]
+    pub fn tryget_live(&self, kernel: &Kernel) -> bool {
+        let _in = enter("percpu_ref_tryget_live");
+        let _rcu = kernel.rcu_read_lock();
+        let flags = self.flags.load(Ordering::Relaxed);
+        if flags & DEAD != 0 {
+            return false;
+        }
+        let data = self.data();
+        if flags & ATOMIC == 0 {
+            data.percpu_count.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let not_zero = Update::AddUnless { add: 1, unless: 0 };
+        data.count
+            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.
+    pub fn put(&self, kernel: &Kernel, release: &dyn Fn()) {
+        let _in = enter("percpu_ref_put");
+        let _rcu = kernel.rcu_read_lock();
+        let flags = self.flags.load(Ordering::Relaxed);
+        let data = self.data();
+        if flags & ATOMIC == 0 {
+            data.percpu_count.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            Self::put_atomic(&data, release);
+        }
+    }
+
+    fn put_atomic(data: &Data, release: &dyn Fn()) {
+        fence(Ordering::SeqCst);
+        let old = data.count.fetch_sub(1, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        if old == 1 {
+            release();
+        }
+    }
+
+    /// `percpu_ref_kill_and_confirm()`: no `tryget_live()` succeeds once `confirm` has been called,
+    /// after a grace period, from an RCU callback. The initial reference is dropped.
+    pub fn kill_and_confirm(
+        &self,
+        kernel: &Arc<Kernel>,
+        confirm: impl FnOnce() + Send + 'static,
+        release: impl Fn() + Clone + Send + 'static,
+    ) {
+        let _in = enter("percpu_ref_kill_and_confirm");
+        let switching = self.switch_lock.lock();
+        let data = self.data();
+        self.flags.fetch_or(DEAD, Ordering::Relaxed);
+        self.flags.fetch_or(ATOMIC, Ordering::Relaxed);
+        // The callback's own reference.
+        data.count.fetch_add(1, Ordering::Relaxed);
+        let at_release = release.clone();
+        let switched = Arc::clone(&data);
+        kernel.call_rcu(move || {
+            let _in = enter("percpu_ref_switch_to_atomic_rcu");
+            let sum = switched.percpu_count.load(Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            switched
+                .count
+                .fetch_add(sum.wrapping_sub(BIAS), Ordering::AcqRel);
+            fence(Ordering::SeqCst);
+            confirm();
+            switched.percpu.free();
+            Self::put_atomic(&switched, &at_release);
+        });
+        Self::put_atomic(&data, &release);
+        drop(switching);
+    }
+
+    /// `percpu_ref_exit()`. A `tryget_live()` fails from here on, a put is an error.
+    pub fn exit(&self) {
+        let _in = enter("percpu_ref_exit");
+        self.flags.store(ATOMIC | DEAD, Ordering::Relaxed);
+        let data = self.data();
+        if !data.percpu.is_freed() {
+            data.percpu.free();
+        }
+        data.memory.free();
+    }
+
+    /// Whether its memory is still allocated.
+    #[must_use]
+    pub fn is_allocated(&self) -> bool {
+        let data = self.data.lock();
+        data.as_ref().is_some_and(|data| !data.memory.is_freed())
+    }
+}
+
+/// What a percpu_ref's release or confirmation does for nfsd: complete a completion.
+pub fn completes(completion: &Arc<Completion>) -> impl Fn() + Clone + Send + 'static {
+    let completion = Arc::clone(completion);
+    move || completion.complete()
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! RCU. C header: `include/linux/rcupdate.h`; code: `kernel/rcu/tree.c`, `tree_plugin.h`.
+//!
+//! A region in which preemption is disabled is a reader too (consolidated RCU), so holding a
+//! spinlock counts as one: see [`super::spinlock`]. Callbacks run in a context of their own each,
+//! in any order, once their grace period has ended.
+
+use super::Kernel;
+use crate::sync::{
+    atomic::AtomicU64,
+    atomically,
+    engine::{Condition, Ordering},
+    enter,
+};
+use std::sync::Arc;
+
+/// A callback that was queued by `call_rcu()`.
+#[derive(Debug)]
+pub(crate) struct Callback {
+    /// The number of its grace period.
+    number: u64,
+    done: AtomicU64,
+}
+
+/// A read-side critical section, until dropped.
+#[derive(Debug)]
+#[must_use = "the section ends when this is dropped"]
+pub struct RcuReadGuard<'a>(&'a Kernel);
+
+impl Drop for RcuReadGuard<'_> {
+    fn drop(&mut self) {
+        self.0.leave_atomic();
+    }
+}
+
+impl Kernel {
+    /// `rcu_read_lock()`. Sections nest; the context must not sleep in one.
+    pub fn rcu_read_lock(&self) -> RcuReadGuard<'_> {
+        self.enter_atomic();
+        RcuReadGuard(self)
+    }
+
+    /// `synchronize_rcu()`: waits for all sections that have begun. Everything before it
+    /// happens before the sections that begin later; those it waits for happen before what
+    /// follows.
+    pub fn synchronize_rcu(&self) {
+        let _in = enter("synchronize_rcu");
+        self.sleeping("synchronize_rcu()", || self.rcu.begin().end());
+    }
+
+    /// `call_rcu()`: `callback` runs in a context of its own after a grace period. Everything
+    /// before it, and the sections that its grace period waits for, happen before the callback.
+    pub fn call_rcu(self: &Arc<Self>, callback: impl FnOnce() + Send + 'static) {
+        let _in = enter("call_rcu");
+        let (grace_period, queued) = atomically(|| {
+            let grace_period = self.rcu.begin();
+            let queued = Arc::new(Callback {
+                number: grace_period.number(),
+                done: AtomicU64::new("rcu_head", 0),
+            });
+            self.callbacks.lock().push(Arc::clone(&queued));
+            (grace_period, queued)
+        });
+        // Not a context of the kernel's own: it is no reader while it waits.
+        let kernel = Arc::clone(self);
+        crate::sync::thread::spawn_detached("rcu callback", move || {
+            grace_period.end();
+            kernel.begin_running();
+            callback();
+            kernel.end_running();
+            queued.done.store(1, Ordering::Release);
+        });
+    }
+
+    /// `rcu_barrier()`: waits until every callback queued before it has run. Says nothing of later
+    /// ones, and waits for no grace period where none is queued.
+    pub fn rcu_barrier(&self) {
+        let _in = enter("rcu_barrier");
+        self.might_sleep("rcu_barrier()");
+        self.end_running();
+        let mut queued: Vec<Arc<Callback>> = atomically(|| {
+            let begun = self.rcu.begun();
+            let callbacks = self.callbacks.lock();
+            let queued = callbacks.iter().filter(|c| c.number < begun);
+            queued.cloned().collect()
+        });
+        queued.sort_by_key(|callback| callback.number);
+        for callback in queued {
+            callback
+                .done
+                .wait_until(Condition::Equal(1), Ordering::Acquire);
+        }
+        self.begin_running();
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Reference counts that saturate. C header: `include/linux/refcount.h`.
+
+use crate::sync::{
+    self,
+    alloc::Allocation,
+    atomic::{AtomicU64, fence},
+    engine::{Ordering, Update},
+    violation::{Violation, ViolationKind},
+};
+
+/// `REFCOUNT_SATURATED`, as the unsigned word: far from 0 on both sides.
+const SATURATED: u64 = 0xc000_0000;
+
+/// `refcount_t`.
+#[derive(Debug)]
+pub struct Refcount {
+    word: AtomicU64,
+}
+
+impl Refcount {
+    /// `refcount_set()` of an object that nobody else can see yet.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, name: &'static str, value: u64) -> Self {
+        Self {
+            word: AtomicU64::new_in(owner, name, value),
+        }
+    }
+
+    /// `refcount_read()`: relaxed.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.word.load(Ordering::Relaxed)
+    }
+
+    /// `refcount_inc()`: relaxed. From 0 it warns and saturates.
+    pub fn inc(&self) {
+        let old = self.word.fetch_add(1, Ordering::Relaxed);
+        if old == 0 {
+            self.warn_saturate("addition on 0; use-after-free");
+        } else if old >= SATURATED {
+            self.warn_saturate("saturated; leaking memory");
+        }
+    }
+
+    /// `refcount_inc_not_zero()`: relaxed, one conditional operation; whether it succeeded.
+    #[must_use = "without the reference nothing may be assumed"]
+    pub fn inc_not_zero(&self) -> bool {
+        self.word
+            .update(
+                Update::AddUnless { add: 1, unless: 0 },
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// `refcount_dec_and_test()`: release, and acquire where it reaches 0.
+    #[must_use = "whoever reaches 0 owns the object"]
+    pub fn dec_and_test(&self) -> bool {
+        self.sub_and_test(1)
+    }
+
+    /// `refcount_sub_and_test()`: release, and acquire where it reaches 0.
+    #[must_use = "whoever reaches 0 owns the object"]
+    pub fn sub_and_test(&self, count: u64) -> bool {
+        let old = self.word.fetch_sub(count, Ordering::Release);
+        if old == count {
+            fence(Ordering::Acquire);
+            return true;
+        }
+        if old < count || old >= SATURATED {
+            self.warn_saturate("underflow; use-after-free");
+        }
+        false
+    }
+
+    /// `refcount_dec()`: release. Must not reach 0.
+    pub fn dec(&self) {
+        let old = self.word.fetch_sub(1, Ordering::Release);
+        if old <= 1 {
+            self.warn_saturate("decrement hit 0; leaking memory");
+        }
+    }
+
+    /// `refcount_dec_if_one()`: from 1 to 0 with release, no acquire; nothing and relaxed where it
+    /// is not 1. Whether it reached 0.
+    #[must_use = "whoever reaches 0 owns the object"]
+    pub fn dec_if_one(&self) -> bool {
+        self.word
+            .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    fn warn_saturate(&self, what: &str) {
+        sync::report(Violation::on(
+            ViolationKind::Refcount,
+            self.word.object(),
+            format!("refcount_t: {what}"),
+        ));
+        self.word.store(SATURATED, Ordering::Relaxed);
+    }
+}

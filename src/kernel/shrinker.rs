@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Shrinkers. C header: `include/linux/shrinker.h`; code: `mm/shrinker.c`.
+
+use super::{Kernel, refcount::Refcount};
+use crate::sync::{
+    alloc::Allocation,
+    atomic::AtomicU64,
+    engine::{Condition, Ordering, Update},
+    enter,
+    violation::ViolationKind,
+};
+use std::sync::Arc;
+
+/// `struct shrinker`.
+#[derive(Debug)]
+struct Shrinker {
+    memory: Allocation,
+    refcount: Refcount,
+    /// Completed when the last reference is dropped.
+    done: AtomicU64,
+}
+
+impl Shrinker {
+    fn put(&self) {
+        if self.refcount.dec_and_test() {
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// `shrinker_list`, with nfsd's as its only one.
+#[derive(Debug)]
+pub struct ShrinkerList {
+    /// How many entries the list has had: even while it is empty.
+    head: AtomicU64,
+    registered: parking_lot::Mutex<Option<Arc<Shrinker>>>,
+}
+
+impl Default for ShrinkerList {
+    fn default() -> Self {
+        Self {
+            head: AtomicU64::new("shrinker_list", 0),
+            registered: parking_lot::Mutex::new(None),
+        }
+    }
+}
+
+impl ShrinkerList {
+    /// `shrinker_alloc()` and `shrinker_register()`.
+    pub fn register(&self) {
+        let _in = enter("shrinker_register");
+        let memory = Allocation::new("shrinker", ViolationKind::UseAfterFree);
+        let shrinker = Shrinker {
+            refcount: Refcount::new_in(&memory, "refcount", 1),
+            done: AtomicU64::new_in(&memory, "done", 0),
+            memory,
+        };
+        *self.registered.lock() = Some(Arc::new(shrinker));
+        self.head.fetch_add(1, Ordering::Release);
+    }
+
+    /// `shrinker_free()`: afterwards no scan runs and none begins.
+    pub fn free(&self, kernel: &Arc<Kernel>) {
+        let _in = enter("shrinker_free");
+        let shrinker = self.registered.lock().clone();
+        let shrinker = shrinker.expect("a shrinker is registered before it is freed");
+        shrinker.put();
+        kernel.sleeping("wait_for_completion()", || {
+            shrinker
+                .done
+                .wait_and_update(Condition::NotEqual(0), Update::Sub(1), Ordering::Acquire)
+        });
+        self.head.fetch_add(1, Ordering::Relaxed);
+        kernel.call_rcu(move || {
+            let _in = enter("shrinker_free_rcu_cb");
+            shrinker.memory.free();
+        });
+    }
+
+    /// `shrink_slab()`: calls `scan` with a reference held, if the shrinker is on the list and not
+    /// being freed. `scan` must not sleep: it may be called from anywhere that allocates memory.
+    pub fn shrink(&self, kernel: &Kernel, scan: impl FnOnce()) {
+        let _in = enter("shrink_slab");
+        let shrinker = {
+            let _rcu = kernel.rcu_read_lock();
+            if self.head.load(Ordering::Acquire) % 2 == 0 {
+                return;
+            }
+            let shrinker = self.registered.lock().clone();
+            let shrinker = shrinker.expect("the list has an entry");
+            if !shrinker.refcount.inc_not_zero() {
+                return;
+            }
+            shrinker
+        };
+        scan();
+        shrinker.put();
+    }
+}

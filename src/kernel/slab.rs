@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Slab caches. C header: `include/linux/slab.h`; code: `mm/slab_common.c`.
+//!
+//! A cache counts an object as allocated until it is given back. `kmem_cache_destroy()` warns of
+//! objects that remain. A kernel may show no symptom then (a merged cache only loses a reference);
+//! what is reported here is the error, not the symptom.
+//!
+//! A global pointer to a cache is set to NULL when the cache is destroyed, so a late
+//! `kmem_cache_free()` uses no cache, or that of the next start. Here the cache is one object that
+//! is destroyed and created anew, and an object remembers which creation it comes from.
+
+use super::Kernel;
+use crate::sync::{
+    self,
+    alloc::Allocation,
+    engine::Step,
+    enter,
+    violation::{Violation, ViolationKind},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// `struct kmem_cache`, behind the global pointer to it.
+#[derive(Debug)]
+pub struct KmemCache {
+    allocation: Allocation,
+    object_name: &'static str,
+    created: AtomicU32,
+    /// All objects ever, each with the creation of the cache it is from.
+    objects: parking_lot::Mutex<Vec<(u32, Arc<Allocation>)>>,
+}
+
+/// An object of a cache.
+#[derive(Debug)]
+pub struct SlabObject {
+    memory: Arc<Allocation>,
+    /// The creation of the cache it is from.
+    creation: u32,
+}
+
+impl SlabObject {
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+}
+
+impl KmemCache {
+    /// A pointer to no cache yet.
+    #[must_use]
+    pub fn new(name: &'static str, object_name: &'static str) -> Self {
+        let cache = Self {
+            allocation: Allocation::new(name, ViolationKind::UseAfterDestroy),
+            object_name,
+            created: AtomicU32::new(0),
+            objects: parking_lot::Mutex::new(Vec::new()),
+        };
+        cache.allocation.free();
+        cache
+    }
+
+    /// `kmem_cache_create()`.
+    pub fn create(&self) {
+        let _in = enter("kmem_cache_create");
+        self.allocation.renew();
+        self.created.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `kmem_cache_alloc()`: `None` where there is no memory.
+    #[must_use]
+    pub fn alloc(&self, kernel: &Kernel) -> Option<SlabObject> {
+        let _in = enter("kmem_cache_alloc");
+        if !kernel.allocation_succeeds() {
+            return None;
+        }
+        self.allocation.access();
+        let memory = Arc::new(Allocation::new(
+            self.object_name,
+            ViolationKind::UseAfterFree,
+        ));
+        let creation = self.created.load(Ordering::Relaxed);
+        self.objects.lock().push((creation, Arc::clone(&memory)));
+        Some(SlabObject { memory, creation })
+    }
+
+    /// `kmem_cache_free()`.
+    pub fn free(&self, object: &SlabObject) {
+        let _in = enter("kmem_cache_free");
+        object.memory.free();
+        self.allocation.touch(Step::Last);
+        if object.creation != self.created.load(Ordering::Relaxed) {
+            sync::report(Violation::on(
+                ViolationKind::UseAfterDestroy,
+                self.allocation.object(),
+                "an object of the cache that was destroyed is freed into its successor",
+            ));
+        }
+    }
+
+    /// `kmem_cache_destroy()`, and the global pointer becomes NULL.
+    pub fn destroy(&self) {
+        let _in = enter("kmem_cache_destroy");
+        self.allocation.free();
+        let creation = self.created.load(Ordering::Relaxed);
+        let remaining: Vec<String> = self
+            .objects
+            .lock()
+            .iter()
+            .filter(|(of, object)| *of == creation && !object.is_freed())
+            .map(|(_, object)| object.name())
+            .collect();
+        if !remaining.is_empty() {
+            sync::report(Violation::on(
+                ViolationKind::ObjectsRemaining,
+                self.allocation.object(),
+                format!("destroyed with {} still allocated", remaining.join(", ")),
+            ));
+        }
+    }
+
+    /// The objects that were never freed.
+    #[must_use]
+    pub fn remaining(&self) -> Vec<Arc<Allocation>> {
+        let objects = self.objects.lock();
+        let remaining = objects.iter().filter(|(_, object)| !object.is_freed());
+        remaining.map(|(_, object)| Arc::clone(object)).collect()
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Spinlocks and mutexes. C headers: `include/linux/spinlock.h`, `include/linux/mutex.h`.
+//!
+//! Taking one acquires, giving it back releases. Whoever holds a spinlock must not sleep and is an
+//! RCU reader, since preemption is disabled (on PREEMPT_RT, where it is not, a spinlock takes
+//! `rcu_read_lock()` by itself).
+
+use super::Kernel;
+use crate::sync::{Mutex, MutexGuard, alloc::Allocation};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+/// `spinlock_t`, and what it protects.
+#[derive(Debug)]
+pub struct SpinLock<T = ()> {
+    kernel: Arc<Kernel>,
+    lock: Mutex<T>,
+}
+
+/// Holds a spinlock until dropped.
+#[derive(Debug)]
+#[must_use = "the lock is given back when this is dropped"]
+pub struct SpinLockGuard<'a, T = ()> {
+    guard: Option<MutexGuard<'a, T>>,
+    kernel: &'a Kernel,
+}
+
+impl<T> SpinLock<T> {
+    /// `DEFINE_SPINLOCK()`.
+    #[must_use]
+    pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
+        Self {
+            kernel: Arc::clone(kernel),
+            lock: Mutex::new(name, value),
+        }
+    }
+
+    /// `spin_lock_init()` of a lock in an object.
+    #[must_use]
+    pub fn new_in(
+        kernel: &Arc<Kernel>,
+        owner: &Allocation,
+        name: &'static str,
+        value: T,
+    ) -> Self {
+        Self {
+            kernel: Arc::clone(kernel),
+            lock: Mutex::new_in(owner, name, value),
+        }
+    }
+
+    /// `spin_lock()`.
+    pub fn lock(&self) -> SpinLockGuard<'_, T> {
+        self.kernel.enter_atomic();
+        SpinLockGuard {
+            guard: Some(self.lock.lock()),
+            kernel: &self.kernel,
+        }
+    }
+
+    /// `spin_trylock()`.
+    #[must_use]
+    pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
+        self.kernel.enter_atomic();
+        match self.lock.try_lock() {
+            Some(guard) => Some(SpinLockGuard {
+                guard: Some(guard),
+                kernel: &self.kernel,
+            }),
+            None => {
+                self.kernel.leave_atomic();
+                None
+            }
+        }
+    }
+}
+
+impl<T> Deref for SpinLockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.guard.as_deref().expect("held until dropped")
+    }
+}
+
+impl<T> DerefMut for SpinLockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_deref_mut().expect("held until dropped")
+    }
+}
+
+impl<T> Drop for SpinLockGuard<'_, T> {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.kernel.leave_atomic();
+    }
+}
+
+/// `struct mutex`: whoever waits for it sleeps.
+#[derive(Debug)]
+pub struct KernelMutex<T = ()> {
+    kernel: Arc<Kernel>,
+    lock: Mutex<T>,
+}
+
+impl<T> KernelMutex<T> {
+    /// `DEFINE_MUTEX()`.
+    #[must_use]
+    pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
+        Self {
+            kernel: Arc::clone(kernel),
+            lock: Mutex::new(name, value),
+        }
+    }
+
+    /// `mutex_init()` of a mutex in an object.
+    #[must_use]
+    pub fn new_in(
+        kernel: &Arc<Kernel>,
+        owner: &Allocation,
+        name: &'static str,
+        value: T,
+    ) -> Self {
+        Self {
+            kernel: Arc::clone(kernel),
+            lock: Mutex::new_in(owner, name, value),
+        }
+    }
+
+    /// `mutex_lock()`.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.kernel
+            .sleeping("mutex_lock()", || self.lock.lock())
+    }
+}

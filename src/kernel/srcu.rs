@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Sleepable RCU. C header: `include/linux/srcu.h`.
+//!
+//! A domain of readers of its own, which may sleep.
+
+use super::Kernel;
+use crate::sync::{enter, rcu::Domain};
+
+/// `struct srcu_struct`.
+#[derive(Debug)]
+pub struct Srcu {
+    domain: Domain,
+}
+
+/// A read-side critical section, until dropped.
+#[derive(Debug)]
+#[must_use = "the section ends when this is dropped"]
+pub struct SrcuReadGuard<'a>(&'a Domain);
+
+impl Drop for SrcuReadGuard<'_> {
+    fn drop(&mut self) {
+        self.0.read_unlock();
+    }
+}
+
+impl Srcu {
+    /// `init_srcu_struct()`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            domain: Domain::new(name),
+        }
+    }
+
+    /// `srcu_read_lock()`.
+    pub fn read_lock(&self) -> SrcuReadGuard<'_> {
+        self.domain.read_lock();
+        SrcuReadGuard(&self.domain)
+    }
+
+    /// `synchronize_srcu()`: waits for all sections of this domain that have begun.
+    pub fn synchronize(&self, kernel: &Kernel) {
+        let _in = enter("synchronize_srcu");
+        kernel.sleeping("synchronize_srcu()", || self.domain.begin().end());
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Work that runs in a context of its own, at once or when a timer fires. C header:
+//! `include/linux/workqueue.h`; code: `kernel/workqueue.c`.
+//!
+//! A work is queued at most once at a time and never runs twice at the same time. What came before
+//! the queueing happens before the work function.
+//!
+//! A timer may fire at any moment after it was armed. While the actors run, it fires by itself as
+//! often as the scenario says; before and after, where one thing happens at a time, only when asked
+//! to. A timer that does not fire while the actors run is one that fires after they have finished.
+
+use super::Kernel;
+use crate::sync::{
+    atomic::{AtomicU64, fence},
+    engine::{Condition, Ordering, Update},
+    enter,
+};
+use std::sync::{Arc, atomic};
+
+const IDLE: u64 = 0;
+/// `WORK_STRUCT_PENDING`.
+const PENDING: u64 = 1;
+const RUNNING: u64 = 2;
+/// The disable count is not 0.
+const DISABLED: u64 = 4;
+
+type Function = Arc<dyn Fn() + Send + Sync>;
+
+/// `struct work_struct`, and its function.
+#[derive(Debug)]
+pub struct Work {
+    name: &'static str,
+    state: AtomicU64,
+}
+
+impl Work {
+    /// `DECLARE_WORK()`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            state: AtomicU64::new(name, IDLE),
+        }
+    }
+
+    /// `queue_work()`: fully ordered. Nothing where the work is queued already.
+    /// `work` runs in a context of its own, between [`Work::begin`] and [`Work::end`].
+    pub fn queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
+        fence(Ordering::SeqCst);
+        let queued = self.state.update(
+            Update::SetUnless {
+                bits: PENDING,
+                unless: PENDING,
+            },
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        fence(Ordering::SeqCst);
+        if queued.is_ok() {
+            kernel.spawn(self.name, work);
+        }
+    }
+
+    /// The worker takes the work up: it is queued no more, and waits for an instance that runs.
+    pub fn begin(&self) {
+        self.state.wait_and_update(
+            Condition::Clear(RUNNING),
+            Update::Swap(RUNNING),
+            Ordering::AcqRel,
+        );
+    }
+
+    /// The work function has returned.
+    pub fn end(&self) {
+        self.state.fetch_and_not(RUNNING, Ordering::Release);
+    }
+
+    /// `flush_work()`: waits until the work is neither queued nor running.
+    pub fn flush(&self, kernel: &Kernel) {
+        let _in = enter("flush_work");
+        kernel.sleeping("flush_work()", || {
+            self.state
+                .wait_until(Condition::Clear(PENDING | RUNNING), Ordering::Acquire)
+        });
+    }
+}
+
+/// `struct delayed_work`.
+pub struct DelayedWork {
+    name: &'static str,
+    state: AtomicU64,
+    function: parking_lot::Mutex<Option<Function>>,
+}
+
+impl std::fmt::Debug for DelayedWork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DelayedWork")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DelayedWork {
+    /// A delayed work whose function is not known yet.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            state: AtomicU64::new(name, IDLE),
+            function: parking_lot::Mutex::new(None),
+        }
+    }
+
+    /// `INIT_DELAYED_WORK()`.
+    pub fn init(&self, function: impl Fn() + Send + Sync + 'static) {
+        self.state.store(IDLE, Ordering::Relaxed);
+        *self.function.lock() = Some(Arc::new(function));
+    }
+
+    /// `queue_delayed_work()`: fully ordered. Nothing where the work is queued or disabled.
+    pub fn queue(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let _in = enter("queue_delayed_work");
+        fence(Ordering::SeqCst);
+        let armed = self.state.update(
+            Update::SetUnless {
+                bits: PENDING,
+                unless: PENDING | DISABLED,
+            },
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        fence(Ordering::SeqCst);
+        if armed.is_ok() {
+            self.let_fire(kernel);
+        }
+    }
+
+    /// The actors begin to run: a timer that is armed may fire.
+    pub fn resume_timer(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        if self.state.load(Ordering::Relaxed) & PENDING != 0 {
+            self.let_fire(kernel);
+        }
+    }
+
+    fn let_fire(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let passes = &kernel.timer_passes;
+        // Each arming is ordered with the one before it by the work's state.
+        let left = passes.load(atomic::Ordering::Relaxed);
+        if left == 0 {
+            return;
+        }
+        passes.store(left - 1, atomic::Ordering::Relaxed);
+        let work = Arc::clone(self);
+        kernel.spawn(self.name, move || {
+            work.fire();
+        });
+    }
+
+    /// The timer fires, if it is armed, and the work runs in the calling context. Whether it did.
+    pub fn fire(&self) -> bool {
+        let found = self.state.wait_and_update(
+            Condition::Clear(RUNNING),
+            Update::CompareExchange {
+                old: PENDING,
+                new: RUNNING,
+            },
+            Ordering::AcqRel,
+        );
+        if found != PENDING {
+            return false;
+        }
+        let function = self.function.lock().clone();
+        function.expect("a work that is queued was initialised")();
+        self.state.fetch_and_not(RUNNING, Ordering::Release);
+        true
+    }
+
+    /// `cancel_delayed_work_sync()`: disables the work, takes it off the queue, waits for an
+    /// instance that runs, and enables it again.
+    pub fn cancel_sync(&self, kernel: &Kernel) {
+        let _in = enter("cancel_delayed_work_sync");
+        self.state.fetch_or(DISABLED, Ordering::AcqRel);
+        self.state.fetch_and_not(PENDING, Ordering::AcqRel);
+        kernel.sleeping("cancel_delayed_work_sync()", || {
+            self.state
+                .wait_until(Condition::Clear(RUNNING), Ordering::Acquire)
+        });
+        self.state.fetch_and_not(DISABLED, Ordering::AcqRel);
+    }
+}
