@@ -393,7 +393,8 @@ impl<'a> Source<'a> {
 
     /// The name that a file gives itself, which is the one it is found by.
     pub(crate) fn own_name(&self, value: &Value<'_>) -> Result<String, Diagnostic> {
-        let name = self.identifier(self.string(value, "'name'")?, "the name")?;
+        let text = self.string(value, "'name'")?;
+        let name = self.identifier(text.value, text.start, "the name")?;
         let stem = Path::new(self.file)
             .file_stem()
             .unwrap_or_default()
@@ -410,8 +411,12 @@ impl<'a> Source<'a> {
 
     /// A name that somebody chose: one word, so that it can stand in an operation, in a file name
     /// and on a command line.
-    pub(crate) fn identifier(&self, text: Text<'_>, what: &str) -> Result<String, Diagnostic> {
-        let name = text.value;
+    pub(crate) fn identifier(
+        &self,
+        name: &str,
+        offset: usize,
+        what: &str,
+    ) -> Result<String, Diagnostic> {
         let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(inside) {
             return Ok(name.to_owned());
@@ -420,6 +425,6 @@ impl<'a> Source<'a> {
             "{what} must be letters, digits, '-', '_' and '.', a letter or digit first, not {}",
             quote(name)
         );
-        Err(self.error(text.start, message))
+        Err(self.error(offset, message))
     }
 }

@@ -3,4 +3,5 @@
 pub mod engine;
 pub mod json;
 pub mod model;
+pub mod scenario;
 pub mod sync;
