@@ -2,6 +2,7 @@
 //! A deterministic model checker for the lifecycle of the Linux kernel's `struct nfsd_file`.
 pub mod engine;
 pub mod json;
+pub mod library;
 pub mod model;
 pub mod scenario;
 pub mod sync;
