@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A deterministic model checker for the lifecycle of the Linux kernel's `struct nfsd_file`.
 pub mod engine;
+pub mod json;
+pub mod library;
+pub mod model;
+pub mod scenario;
 pub mod sync;

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where models and scenarios are found.
+//!
+//! A library is a folder with `models/*.json` and `scenarios/*.json`. The ones of this repository
+//! are also compiled into the binary, so that an installed `nfsd-check` works anywhere. A name is
+//! the stem of a file's name; whatever has a `/` in it or ends in `.json` is a path. Files are
+//! read when they are asked for: one that is wrong does not keep the others from being used.
+//!
+//! Lists are sorted by name, whatever order the file system gives.
+
+use crate::{
+    json::{Diagnostic, MAX_BYTES, did_you_mean, nearest, quote},
+    model::Model,
+    scenario::Scenario,
+};
+use std::{
+    borrow::Cow,
+    fmt, fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+macro_rules! builtin {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../", $file)))),+]
+    };
+}
+
+/// The files that are compiled in, sorted. A test compares the list with the folders.
+const MODELS: &[(&str, &str)] = builtin![
+    "models/before-series.json",
+    "models/v1-7of8.json",
+    "models/v1-8of8.json",
+    "models/v2-8of9.json",
+    "models/v2-review.json",
+    "models/v4.json",
+];
+
+const SCENARIOS: &[(&str, &str)] = builtin![
+    "scenarios/drain-vs-queue.json",
+    "scenarios/gc-vs-netns-exit.json",
+    "scenarios/gc-vs-stop.json",
+    "scenarios/lease-vs-netns-exit.json",
+    "scenarios/lease-vs-stop.json",
+    "scenarios/no-stop.json",
+    "scenarios/put-order-second-net.json",
+    "scenarios/put-order.json",
+    "scenarios/shrinker-vs-netns-exit.json",
+    "scenarios/shrinker-vs-stop.json",
+    "scenarios/unlink-vs-netns-exit.json",
+    "scenarios/unlink-vs-stop.json",
+];
+
+/// Why something could not be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// There is nothing of that name.
+    Unknown {
+        /// What was looked for: a model, a scenario.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The nearest name that there is.
+        suggestion: Option<String>,
+    },
+    /// A file or folder could not be read.
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is wrong.
+    Wrong(Diagnostic),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown {
+                what,
+                name,
+                suggestion,
+            } => {
+                write!(f, "no {what} {}", quote(name))?;
+                did_you_mean(f, suggestion.as_deref())
+            }
+            Self::Read { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Wrong(diagnostic) => diagnostic.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl From<Diagnostic> for LoadError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Wrong(diagnostic)
+    }
+}
+
+/// A file that is there to be read.
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    file: PathBuf,
+    builtin: Option<&'static str>,
+}
+
+impl Entry {
+    fn read(&self) -> Result<Cow<'static, [u8]>, LoadError> {
+        match self.builtin {
+            Some(text) => Ok(Cow::Borrowed(text.as_bytes())),
+            None => read(&self.file).map(Cow::Owned),
+        }
+    }
+}
+
+/// Models and scenarios, by name.
+#[derive(Clone, Debug)]
+pub struct Library {
+    models: Vec<Entry>,
+    scenarios: Vec<Entry>,
+}
+
+impl Library {
+    /// The current folder, where it has both models and scenarios, otherwise what is compiled in.
+    ///
+    /// # Errors
+    ///
+    /// Where the current folder has them and cannot be read.
+    pub fn find() -> Result<Self, LoadError> {
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        match Self::at("") {
+            Ok(library) if library.models.is_empty() || library.scenarios.is_empty() => {
+                Ok(Self::builtin())
+            }
+            Err(LoadError::Read { error, .. }) if absent.contains(&error.kind()) => {
+                Ok(Self::builtin())
+            }
+            found => found,
+        }
+    }
+
+    /// What is compiled in.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let entries = |files: &[(&str, &'static str)]| {
+            let entries = files.iter().map(|&(file, text)| Entry {
+                name: stem(Path::new(file)),
+                file: file.into(),
+                builtin: Some(text),
+            });
+            sorted(entries.collect())
+        };
+        Self {
+            models: entries(MODELS),
+            scenarios: entries(SCENARIOS),
+        }
+    }
+
+    /// The models and scenarios below a folder.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder has no `models` or no `scenarios`, or one of them cannot be read.
+    pub fn at(root: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let root = root.as_ref();
+        Ok(Self {
+            models: entries(&root.join("models"))?,
+            scenarios: entries(&root.join("scenarios"))?,
+        })
+    }
+
+    /// The names of the models, sorted.
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(|entry| &*entry.name)
+    }
+
+    /// The names of the scenarios, sorted.
+    pub fn scenario_names(&self) -> impl Iterator<Item = &str> {
+        self.scenarios.iter().map(|entry| &*entry.name)
+    }
+
+    /// The model of that name or path.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read, or it is wrong.
+    pub fn model(&self, name_or_path: &str) -> Result<Model, LoadError> {
+        self.parse_model(&find("model", &self.models, name_or_path)?)
+    }
+
+    /// The scenario of that name or path. What it expects may only be of this library's models.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read, or it is wrong.
+    pub fn scenario(&self, name_or_path: &str) -> Result<Scenario, LoadError> {
+        self.parse_scenario(&find("scenario", &self.scenarios, name_or_path)?)
+    }
+
+    /// All models, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be read or is wrong.
+    pub fn models(&self) -> Result<Vec<Model>, LoadError> {
+        self.models
+            .iter()
+            .map(|entry| self.parse_model(entry))
+            .collect()
+    }
+
+    /// All scenarios, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be read or is wrong.
+    pub fn scenarios(&self) -> Result<Vec<Scenario>, LoadError> {
+        self.scenarios
+            .iter()
+            .map(|entry| self.parse_scenario(entry))
+            .collect()
+    }
+
+    fn parse_model(&self, entry: &Entry) -> Result<Model, LoadError> {
+        Ok(Model::parse(&entry.file.to_string_lossy(), &entry.read()?)?)
+    }
+
+    fn parse_scenario(&self, entry: &Entry) -> Result<Scenario, LoadError> {
+        let models: Vec<_> = self.model_names().collect();
+        let file = entry.file.to_string_lossy();
+        Ok(Scenario::parse(&file, &entry.read()?, &models)?)
+    }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries
+}
+
+/// The `*.json` in a folder.
+fn entries(folder: &Path) -> Result<Vec<Entry>, LoadError> {
+    let failed = |error| LoadError::Read {
+        path: folder.to_owned(),
+        error,
+    };
+    let mut entries = Vec::new();
+    for file in fs::read_dir(folder).map_err(failed)? {
+        let file = file.map_err(failed)?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            entries.push(Entry {
+                name: stem(&file),
+                file,
+                builtin: None,
+            });
+        }
+    }
+    Ok(sorted(entries))
+}
+
+fn find(what: &'static str, entries: &[Entry], name_or_path: &str) -> Result<Entry, LoadError> {
+    if name_or_path.contains('/') || name_or_path.ends_with(".json") {
+        let file = PathBuf::from(name_or_path);
+        return Ok(Entry {
+            name: stem(&file),
+            file,
+            builtin: None,
+        });
+    }
+    let entry = entries.iter().find(|entry| entry.name == name_or_path);
+    entry.cloned().ok_or_else(|| LoadError::Unknown {
+        what,
+        name: name_or_path.to_owned(),
+        suggestion: nearest(name_or_path, entries.iter().map(|entry| &*entry.name)),
+    })
+}
+
+/// Reads a file, but not much more of it than will be accepted.
+fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |error| LoadError::Read {
+        path: file.to_owned(),
+        error,
+    };
+    // Opening a FIFO would wait for somebody to write to it.
+    if !fs::metadata(file).map_err(failed)?.is_file() {
+        let kind = io::ErrorKind::InvalidInput;
+        return Err(failed(io::Error::new(kind, "not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(file)
+        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_repository_is_compiled_in() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let there = Library::at(root).unwrap();
+        let builtin = Library::builtin();
+        assert!(there.model_names().eq(builtin.model_names()));
+        assert!(there.scenario_names().eq(builtin.scenario_names()));
+        assert_eq!(there.models().unwrap(), builtin.models().unwrap());
+        assert_eq!(there.scenarios().unwrap(), builtin.scenarios().unwrap());
+    }
+}

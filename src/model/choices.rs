@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The choices: where the patches of the thread differ, one enum for each.
+//!
+//! A patch is a choice at the spot where its diff sits: the function named here matches on the
+//! enum and does the one or the other. One table says which choices there are; it makes the enums,
+//! reads and prints their names, and answers `list choices`. A new patch is a new value, or a new
+//! choice whose default is what the kernel does today.
+
+use serde::Serialize;
+use std::fmt;
+
+/// A choice as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The name in a model's file.
+    pub name: &'static str,
+    /// What it decides.
+    pub about: &'static str,
+    /// The kernel functions that it sits in.
+    pub functions: &'static [&'static str],
+    /// What may be chosen.
+    pub values: &'static [ChoiceValue],
+}
+
+/// A value of a choice as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChoiceValue {
+    /// The name in a model's file.
+    pub name: &'static str,
+    /// What the kernel does then.
+    pub about: &'static str,
+    /// The mail or commit that it is from.
+    pub source: &'static str,
+}
+
+impl Choice {
+    /// The choice of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        CHOICES.iter().find(|choice| choice.name == name)
+    }
+}
+
+macro_rules! choices {
+    ($(
+        $field:ident: $type:ident, $about:literal, in [$($function:literal),+] {
+            $(
+                $(#[$default:meta])?
+                $variant:ident = $name:literal, $value_about:literal, $source:literal;
+            )+
+        }
+    )+) => {
+        $(
+            #[doc = $about]
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+            pub enum $type {
+                $(
+                    #[doc = $value_about]
+                    #[doc = ""]
+                    #[doc = $source]
+                    $(#[$default])?
+                    #[serde(rename = $name)]
+                    $variant,
+                )+
+            }
+
+            impl $type {
+                /// All values, in the order in which they are listed.
+                pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+                /// The name in a model's file.
+                #[must_use]
+                pub fn name(self) -> &'static str {
+                    match self {
+                        $(Self::$variant => $name,)+
+                    }
+                }
+
+                /// The value of that name.
+                #[must_use]
+                pub fn from_name(name: &str) -> Option<Self> {
+                    Self::ALL.iter().copied().find(|value| value.name() == name)
+                }
+            }
+
+            impl fmt::Display for $type {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.pad(self.name())
+                }
+            }
+        )+
+
+        /// What is chosen, of each choice one. The default is what was merged in the end, v4.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+        pub struct Choices {
+            $(
+                #[doc = $about]
+                pub $field: $type,
+            )+
+        }
+
+        impl Choices {
+            /// The name of what is chosen, by the name of the choice.
+            #[must_use]
+            pub fn get(&self, choice: &str) -> Option<&'static str> {
+                match choice {
+                    $(stringify!($field) => Some(self.$field.name()),)+
+                    _ => None,
+                }
+            }
+
+            /// Choose, by the names of the choice and of its value. Returns whether there are such
+            /// names; where not, nothing changes.
+            #[must_use]
+            pub fn set(&mut self, choice: &str, value: &str) -> bool {
+                match choice {
+                    $(
+                        stringify!($field) => match $type::from_name(value) {
+                            Some(value) => {
+                                self.$field = value;
+                                true
+                            }
+                            None => false,
+                        },
+                    )+
+                    _ => false,
+                }
+            }
+        }
+
+        /// All choices, in the order in which they are listed.
+        pub const CHOICES: &[Choice] = &[
+            $(
+                Choice {
+                    name: stringify!($field),
+                    about: $about,
+                    functions: &[$($function),+],
+                    values: &[
+                        $(
+                            ChoiceValue {
+                                name: $name,
+                                about: $value_about,
+                                source: $source,
+                            },
+                        )+
+                    ],
+                },
+            )+
+        ];
+    };
+}
+
+choices! {
+    put_local_order: PutLocalOrder,
+    "Which of the pair the end of a LOCALIO I/O drops first, the file or the net's reference.",
+    in ["nfsd_file_put_local"] {
+        #[default]
+        FileThenNet = "file-then-net",
+        "The file first: the net's reference still holds up the shutdown while the file is freed.",
+        "before the series; asked for again by Message-Id 0d16e520-3e78-4b2b-b624-4376a1f0e075@app.fastmail.com";
+        NetThenFile = "net-then-file",
+        "The net's reference first: the shutdown may finish while the file is still to be put.",
+        "Message-Id 20260601-nfsd-testing-v1-8-d0f61e536df8@kernel.org, kept in 20260602-nfsd-testing-v2-8-e4ea62e3cd5c@kernel.org";
+    }
+
+    net_ref: NetRef,
+    "Whether and when a file takes a counted reference on its struct net.",
+    in ["nfsd_file_alloc", "nfsd_file_dispose_list_delayed", "nfsd_file_free"] {
+        #[default]
+        None = "none",
+        "Never: the pointer is plain.",
+        "before the series, and v4: Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org";
+        AtAlloc = "at-alloc",
+        "Each file, when it is allocated.",
+        "Message-Id 20260601-nfsd-testing-v1-8-d0f61e536df8@kernel.org";
+        AtAllocGc = "at-alloc-gc",
+        "A garbage-collected file, when it is allocated.",
+        "Message-Id 0d16e520-3e78-4b2b-b624-4376a1f0e075@app.fastmail.com, planned in 51c047425b6e19f6bfe3067a2fe59676eb00380b.camel@kernel.org";
+        AtDispose = "at-dispose",
+        "A file that is queued for its net's threads to free, when it is queued.",
+        "Message-Id 20260602-nfsd-testing-v2-8-e4ea62e3cd5c@kernel.org";
+    }
+
+    gc_lock_gc: GcLockGc,
+    "How far the laundrette holds nfsd_gc_lock.",
+    in ["nfsd_file_gc"] {
+        Walk = "walk",
+        "Over the walk of the LRU; what it takes off is queued with no lock held.",
+        "before the series";
+        #[default]
+        WalkAndQueue = "walk-and-queue",
+        "Over the walk and the queueing of what it takes off.",
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+    }
+
+    gc_lock_shrinker: GcLockShrinker,
+    "How far a scan of the shrinker holds nfsd_gc_lock.",
+    in ["nfsd_file_lru_scan"] {
+        Walk = "walk",
+        "Over the walk of the LRU; what it takes off is queued with no lock held.",
+        "before the series";
+        #[default]
+        WalkAndQueue = "walk-and-queue",
+        "Over the walk and the queueing of what it takes off.",
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+    }
+
+    gc_lock_close_inode: GcLockCloseInode,
+    "Whether the lease and fsnotify callbacks hold nfsd_gc_lock while they close an inode's files.",
+    in ["nfsd_file_close_inode"] {
+        None = "none",
+        "No lock at all.",
+        "before the series";
+        #[default]
+        WalkAndQueue = "walk-and-queue",
+        "Over the look-up and the queueing of what it unhashes.",
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+    }
+
+    shutdown_barrier: ShutdownBarrier,
+    "Where a net's shutdown takes and releases nfsd_gc_lock, to wait for who holds it.",
+    in ["nfsd_file_cache_shutdown_net"] {
+        None = "none",
+        "Nowhere.",
+        "before the series";
+        BeforePurge = "before-purge",
+        "Before the purge of the hash table.",
+        "no mail: the barrier of v4 one step too early, as a control";
+        #[default]
+        AfterPurge = "after-purge",
+        "Between the purge of the hash table and the drain of the net's dispose list.",
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+    }
+
+    dispose_list: DisposeList,
+    "Where the list of a net's files to be freed lives.",
+    in [
+        "nfsd_file_cache_start_net",
+        "nfsd_file_dispose_list_delayed",
+        "nfsd_file_net_dispose",
+        "nfsd_file_cache_shutdown_net"
+    ] {
+        Separate = "separate",
+        "In an allocation of its own, freed when the net's server stops.",
+        "before the series, since 1463b38e7cf3";
+        #[default]
+        Inline = "inline",
+        "In struct nfsd_net, and as long-lived.",
+        "Message-Id 20260601-nfsd-testing-v1-7-d0f61e536df8@kernel.org, applied as fcafdda0423b";
+    }
+}
+
+impl Choices {
+    /// The names of the choices and of what is chosen, in the order in which they are listed.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        CHOICES
+            .iter()
+            .filter_map(|choice| Some((choice.name, self.get(choice.name)?)))
+    }
+}
+
+impl fmt::Display for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (choice, value)) in self.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{choice}: {value}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_every_value_of_every_choice() {
+        for choice in CHOICES {
+            for value in choice.values {
+                let mut choices = Choices::default();
+                assert!(choices.set(choice.name, value.name));
+                assert_eq!(choices.get(choice.name), Some(value.name));
+            }
+            assert!(!Choices::default().set(choice.name, "no such value"));
+            assert_eq!(Choice::from_name(choice.name), Some(choice));
+        }
+        assert!(!Choices::default().set("no such choice", "none"));
+        assert_eq!(Choices::default().get("no such choice"), None);
+    }
+
+    #[test]
+    fn the_default_is_v4() {
+        assert_eq!(
+            Choices::default().to_string(),
+            "put_local_order: file-then-net, net_ref: none, gc_lock_gc: walk-and-queue, \
+             gc_lock_shrinker: walk-and-queue, gc_lock_close_inode: walk-and-queue, \
+             shutdown_barrier: after-purge, dispose_list: inline"
+        );
+    }
+
+    #[test]
+    fn choices_serialize_by_their_names() {
+        let json = serde_json::to_value(Choices::default()).unwrap();
+        for (choice, value) in Choices::default().iter() {
+            assert_eq!(json[choice], value);
+        }
+    }
+}

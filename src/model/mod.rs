@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A *model*: which patch is applied.
+//!
+//! A model is a set of [`Choices`] with a name, and holds no logic: what a choice means is written
+//! where the kernel would have the patch. So the choices combine freely, also in ways that no mail
+//! ever proposed. A model's file gives each choice exactly once; a choice left out would quietly
+//! be today's kernel, and a counterexample would be blamed on the wrong patch.
+
+pub mod choices;
+
+pub use choices::{
+    Choice, ChoiceValue, Choices, DisposeList, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
+    PutLocalOrder, ShutdownBarrier,
+};
+
+use crate::json::{Diagnostic, Source};
+use choices::CHOICES;
+use serde::Serialize;
+
+/// A model, as its file gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Model {
+    /// The name, which is the stem of its file's name.
+    pub name: String,
+    /// What is applied, in a sentence.
+    pub about: String,
+    /// Where it is from: a mail, a commit.
+    pub source: String,
+    /// What is chosen.
+    pub choices: Choices,
+}
+
+impl Model {
+    /// Reads the bytes of a model's file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Diagnostic> {
+        let (source, tree) = Source::parse(file, bytes)?;
+        let known = ["name", "about", "source", "choices"];
+        let fields = source.fields(&tree, "a model", &known)?;
+        let name = source.own_name(fields.require("name")?)?;
+        let about = source.string(fields.require("about")?, "'about'")?;
+        let origin = source.string(fields.require("source")?, "'source'")?;
+
+        let value = fields.require("choices")?;
+        let names: Vec<_> = CHOICES.iter().map(|choice| choice.name).collect();
+        let chosen = source.fields(value, "'choices'", &names)?;
+        let mut choices = Choices::default();
+        for choice in CHOICES {
+            let value = chosen.require(choice.name)?;
+            let values: Vec<_> = choice.values.iter().map(|value| value.name).collect();
+            let what = format!("'{}'", choice.name);
+            let index = source.one_of(value, &what, &values)?;
+            let known = choices.set(choice.name, values[index]);
+            debug_assert!(known, "the table lists what it reads");
+        }
+        Ok(Self {
+            name,
+            about: about.value.to_owned(),
+            source: origin.value.to_owned(),
+            choices,
+        })
+    }
+}

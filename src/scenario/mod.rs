@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A *scenario*: which actors run what, on which files and namespaces.
+//!
+//! The setup runs alone and one operation after the other; then the actors run against each other.
+//! Initial states are reached, not invented: a file that is idle in the cache was acquired, put
+//! and aged by a pass of the laundrette in the setup. Contexts that the kernel starts by itself,
+//! the laundrette's timer, RCU callbacks and the rest, are not named here.
+//!
+//! A scenario also says what to expect of it, for each model that somebody has an opinion on. Its
+//! file is checked as a whole when it is read, so that what runs it meets no name that does not
+//! exist and no reference that is put twice by mistake of the author: a bug that is found is then
+//! one of the kernel's code.
+
+mod check;
+pub mod operation;
+
+pub use operation::{OPERATIONS, Operation, OperationInfo};
+
+use crate::{
+    json::{Diagnostic, Source, quote},
+    sync::violation::ViolationKind,
+};
+use jsonc_parser::{ast::Value, common::Ranged};
+use operation::{Names, Statement};
+use std::{collections::BTreeSet, ops::RangeInclusive};
+
+/// How many actors a scenario may have. Nets and inodes are held to the same number.
+pub const MAX_ACTORS: usize = 32;
+
+/// How often the laundrette's timer may fire.
+pub const GC_PASSES: RangeInclusive<u32> = 0..=16;
+
+/// A scenario, as its file gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// The name, which is the stem of its file's name.
+    pub name: String,
+    /// What happens in it, in a sentence or a few.
+    pub about: String,
+    /// Where it is from.
+    pub source: String,
+    /// The net namespaces.
+    pub nets: Vec<Net>,
+    /// The inodes.
+    pub inodes: Vec<Inode>,
+    /// The variables for files, by the index that operations know them by.
+    pub files: Vec<String>,
+    /// Each allocation that the kernel checks may also fail.
+    pub alloc_may_fail: bool,
+    /// How often the laundrette's timer may fire.
+    pub gc_passes: u32,
+    /// Code outside RCU read sections may be preempted by a grace period.
+    pub preempt_rcu: bool,
+    /// What happens when the actors are done.
+    pub epilogue: Epilogue,
+    /// What runs before the actors.
+    pub setup: Vec<Operation>,
+    /// The actors, in the order of the file.
+    pub actors: Vec<Actor>,
+    /// What is expected on a model, by its name, in the order of the file.
+    pub expect: Vec<(String, Expectation)>,
+}
+
+/// A net namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Net {
+    /// Its name.
+    pub name: String,
+    /// It is not the initial one, and so may go away.
+    pub user: bool,
+}
+
+/// An inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inode {
+    /// Its name.
+    pub name: String,
+    /// A write-back error is pending that nobody has seen.
+    pub writeback_error: bool,
+    /// Whether it can be opened.
+    pub open: Open,
+    /// Its filesystem flushes a file when it is closed.
+    pub flush_on_close: bool,
+}
+
+/// How an inode's open ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Open {
+    /// Well.
+    #[default]
+    Ok,
+    /// With an error.
+    Fails,
+}
+
+/// What happens when the actors are done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Epilogue {
+    /// Every net that is still up is stopped and released, and what is left then has leaked.
+    #[default]
+    Stop,
+    /// Nothing, and only what nothing can reach has leaked.
+    None,
+}
+
+/// Operations that run one after the other, against those of other actors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub operations: Vec<Operation>,
+}
+
+/// What exploring to the end is expected to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Nothing.
+    Holds,
+    /// Exactly these kinds of violation.
+    Violated(BTreeSet<ViolationKind>),
+}
+
+impl Scenario {
+    /// Reads the bytes of a scenario's file. `models` are the models there are.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse(file: &str, bytes: &[u8], models: &[&str]) -> Result<Self, Diagnostic> {
+        let (source, tree) = Source::parse(file, bytes)?;
+        let known = [
+            "name",
+            "about",
+            "source",
+            "nets",
+            "inodes",
+            "alloc",
+            "gc_passes",
+            "preempt_rcu",
+            "epilogue",
+            "setup",
+            "actors",
+            "expect",
+        ];
+        let fields = source.fields(&tree, "a scenario", &known)?;
+        let text = |name: &str| match fields.get(name) {
+            Some(value) => {
+                let text = source.string(value, &format!("'{name}'"))?;
+                Ok(text.value.to_owned())
+            }
+            None => Ok(String::new()),
+        };
+
+        let name = source.own_name(fields.require("name")?)?;
+        let (about, origin) = (text("about")?, text("source")?);
+        let nets = list(&source, fields.require("nets")?, "'nets'", net, |net| {
+            &net.name
+        })?;
+        if nets.is_empty() {
+            let at = fields.require("nets")?.start();
+            return Err(source.error(at, "a scenario needs a net"));
+        }
+        let inodes = match fields.get("inodes") {
+            Some(value) => list(&source, value, "'inodes'", inode, |inode| &inode.name)?,
+            None => Vec::new(),
+        };
+        let alloc_may_fail = match fields.get("alloc") {
+            Some(value) => {
+                source.one_of(value, "'alloc'", &["may-fail"])?;
+                true
+            }
+            None => false,
+        };
+        let gc_passes = match fields.get("gc_passes") {
+            Some(value) => source.integer(value, "'gc_passes'", &GC_PASSES)?,
+            None => 2,
+        };
+        let preempt_rcu = match fields.get("preempt_rcu") {
+            Some(value) => source.boolean(value, "'preempt_rcu'")?,
+            None => true,
+        };
+        let epilogue = match fields.get("epilogue") {
+            Some(value) => match source.one_of(value, "'epilogue'", &["stop", "none"])? {
+                0 => Epilogue::Stop,
+                _ => Epilogue::None,
+            },
+            None => Epilogue::default(),
+        };
+
+        let mut names = Names::new(&nets, &inodes);
+        let setup = match fields.get("setup") {
+            Some(value) => statements(&source, value, "'setup'", &mut names)?,
+            None => Vec::new(),
+        };
+        let actors = actors(&source, fields.require("actors")?, &mut names)?;
+        let files = names.into_files();
+        check::check(&source, &nets, &files, &setup, &actors)?;
+        let expect = match fields.get("expect") {
+            Some(value) => expectations(&source, value, models)?,
+            None => Vec::new(),
+        };
+
+        let operations = |statements: Vec<Statement>| {
+            let operations = statements.into_iter().map(|statement| statement.operation);
+            operations.collect()
+        };
+        Ok(Self {
+            name,
+            about,
+            source: origin,
+            nets,
+            inodes,
+            files,
+            alloc_may_fail,
+            gc_passes,
+            preempt_rcu,
+            epilogue,
+            setup: operations(setup),
+            actors: actors
+                .into_iter()
+                .map(|(name, statements)| Actor {
+                    name,
+                    operations: operations(statements),
+                })
+                .collect(),
+            expect,
+        })
+    }
+
+    /// What is expected on a model, where anything is.
+    #[must_use]
+    pub fn expected(&self, model: &str) -> Option<&Expectation> {
+        let (_, expectation) = self.expect.iter().find(|(name, _)| name == model)?;
+        Some(expectation)
+    }
+}
+
+/// The elements of an array, each with a name of its own.
+fn list<T>(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    what: &str,
+    element: impl Fn(&Source<'_>, &Value<'_>) -> Result<T, Diagnostic>,
+    name: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Diagnostic> {
+    let mut list: Vec<T> = Vec::new();
+    for value in source.array(value, what)? {
+        let next = element(source, value)?;
+        if list.len() == MAX_ACTORS {
+            let message = format!("{what} has more than {MAX_ACTORS} elements");
+            return Err(source.error(value.start(), message));
+        }
+        if list.iter().any(|other| name(other) == name(&next)) {
+            let message = format!("{} is given twice", quote(name(&next)));
+            return Err(source.error(value.start(), message));
+        }
+        list.push(next);
+    }
+    Ok(list)
+}
+
+fn named(source: &Source<'_>, value: &Value<'_>, what: &str) -> Result<String, Diagnostic> {
+    let text = source.string(value, what)?;
+    source.identifier(text.value, text.start(), what)
+}
+
+fn net(source: &Source<'_>, value: &Value<'_>) -> Result<Net, Diagnostic> {
+    if !matches!(value, Value::Object(_)) {
+        let name = named(source, value, "a net's name")?;
+        return Ok(Net { name, user: false });
+    }
+    let fields = source.fields(value, "a net", &["name", "user"])?;
+    Ok(Net {
+        name: named(source, fields.require("name")?, "a net's name")?,
+        user: match fields.get("user") {
+            Some(value) => source.boolean(value, "'user'")?,
+            None => false,
+        },
+    })
+}
+
+fn inode(source: &Source<'_>, value: &Value<'_>) -> Result<Inode, Diagnostic> {
+    if !matches!(value, Value::Object(_)) {
+        return Ok(Inode {
+            name: named(source, value, "an inode's name")?,
+            writeback_error: false,
+            open: Open::Ok,
+            flush_on_close: false,
+        });
+    }
+    let known = ["name", "writeback_error", "open", "flush_on_close"];
+    let fields = source.fields(value, "an inode", &known)?;
+    let flag = |name: &str| match fields.get(name) {
+        Some(value) => source.boolean(value, &format!("'{name}'")),
+        None => Ok(false),
+    };
+    Ok(Inode {
+        name: named(source, fields.require("name")?, "an inode's name")?,
+        writeback_error: flag("writeback_error")?,
+        open: match fields.get("open") {
+            Some(value) => match source.one_of(value, "'open'", &["ok", "fails"])? {
+                0 => Open::Ok,
+                _ => Open::Fails,
+            },
+            None => Open::default(),
+        },
+        flush_on_close: flag("flush_on_close")?,
+    })
+}
+
+fn statements(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    what: &str,
+    names: &mut Names<'_>,
+) -> Result<Vec<Statement>, Diagnostic> {
+    let mut statements = Vec::new();
+    for value in source.array(value, what)? {
+        let text = source.string(value, "an operation")?;
+        statements.push(operation::parse(source, &text, names)?);
+    }
+    Ok(statements)
+}
+
+fn actors(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    names: &mut Names<'_>,
+) -> Result<Vec<(String, Vec<Statement>)>, Diagnostic> {
+    let mut actors = Vec::new();
+    for (key, operations) in source.entries(value, "'actors'")? {
+        if actors.len() == MAX_ACTORS {
+            let message = format!("a scenario has at most {MAX_ACTORS} actors");
+            return Err(source.error(key.start(), message));
+        }
+        let name = source.identifier(key.value, key.start(), "an actor's name")?;
+        let what = format!("the actor {}", quote(&name));
+        let statements = statements(source, operations, &what, names)?;
+        if statements.is_empty() {
+            return Err(source.error(operations.start(), format!("{what} does nothing")));
+        }
+        actors.push((name, statements));
+    }
+    if actors.is_empty() {
+        return Err(source.error(value.start(), "a scenario needs an actor"));
+    }
+    Ok(actors)
+}
+
+fn expectations(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    models: &[&str],
+) -> Result<Vec<(String, Expectation)>, Diagnostic> {
+    let mut expect = Vec::new();
+    for (model, value) in source.entries(value, "'expect'")? {
+        if !models.contains(&model.value) {
+            let models = models.iter().copied();
+            return Err(source.unknown(model.start(), "model", model.value, models));
+        }
+        expect.push((model.value.to_owned(), expectation(source, value)?));
+    }
+    Ok(expect)
+}
+
+fn expectation(source: &Source<'_>, value: &Value<'_>) -> Result<Expectation, Diagnostic> {
+    if matches!(value, Value::StringLit(_)) {
+        source.one_of(value, "an expectation", &["holds"])?;
+        return Ok(Expectation::Holds);
+    }
+    let what = "an expectation other than \"holds\"";
+    let mut kinds = BTreeSet::new();
+    for value in source.array(value, what)? {
+        let text = source.string(value, "a kind of violation")?;
+        let kind = ViolationKind::from_name(text.value).ok_or_else(|| {
+            let known = ViolationKind::ALL.map(ViolationKind::name);
+            source.unknown(text.start(), "kind of violation", text.value, known)
+        })?;
+        if !kinds.insert(kind) {
+            let message = format!("{} is given twice", quote(text.value));
+            return Err(source.error(text.start(), message));
+        }
+    }
+    if kinds.is_empty() {
+        let message = "no kinds of violation: where there are none, \"holds\"";
+        return Err(source.error(value.start(), message));
+    }
+    Ok(Expectation::Violated(kinds))
+}

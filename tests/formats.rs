@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The files of this repository, and the lines that operations are written in.
+
+use nfsd_check::{
+    library::{Library, LoadError},
+    model::{Choices, DisposeList, NetRef, PutLocalOrder},
+    scenario::{Epilogue, Expectation, OPERATIONS, Open, Operation, Scenario},
+    sync::violation::ViolationKind,
+};
+use std::path::Path;
+
+fn library() -> Library {
+    Library::at(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn scenario(text: &str) -> Scenario {
+    Scenario::parse("scenarios/x.json", text.as_bytes(), &["v4", "v2-8of9"]).unwrap()
+}
+
+#[test]
+fn all_shipped_files_load_and_say_what_they_are() {
+    let models = library().models().unwrap();
+    assert_eq!(models.len(), 6);
+    for model in &models {
+        assert!(!model.about.is_empty() && !model.source.is_empty());
+    }
+    let scenarios = library().scenarios().unwrap();
+    assert_eq!(scenarios.len(), 12);
+    for scenario in &scenarios {
+        assert!(!scenario.about.is_empty() && !scenario.source.is_empty());
+        assert_eq!(scenario.expected("v4"), Some(&Expectation::Holds));
+    }
+}
+
+#[test]
+fn lists_are_sorted_by_name() {
+    let library = library();
+    assert!(library.model_names().is_sorted());
+    assert!(library.scenario_names().is_sorted());
+}
+
+#[test]
+fn the_models_are_those_of_the_thread() {
+    let choices = |name| library().model(name).unwrap().choices;
+    assert_eq!(choices("v4"), Choices::default());
+    assert_eq!(choices("before-series").dispose_list, DisposeList::Separate);
+    assert_eq!(choices("v1-8of8").net_ref, NetRef::AtAlloc);
+    assert_eq!(choices("v2-8of9").net_ref, NetRef::AtDispose);
+    assert_eq!(
+        choices("v2-8of9").put_local_order,
+        PutLocalOrder::NetThenFile
+    );
+    assert_eq!(
+        choices("v2-review").put_local_order,
+        PutLocalOrder::FileThenNet
+    );
+    assert_eq!(choices("v2-review").net_ref, NetRef::AtAllocGc);
+    let plain = Choices {
+        dispose_list: DisposeList::Inline,
+        ..choices("before-series")
+    };
+    assert_eq!(choices("v1-7of8"), plain);
+}
+
+#[test]
+fn a_model_serializes_as_its_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for model in library().models().unwrap() {
+        let file = root.join("models").join(format!("{}.json", model.name));
+        let text = std::fs::read_to_string(file).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_value(&model).unwrap(), file);
+    }
+}
+
+#[test]
+fn a_name_or_a_path_finds_a_file() {
+    let library = library();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/put-order.json");
+    assert_eq!(
+        library.scenario(path).unwrap(),
+        library.scenario("put-order").unwrap()
+    );
+    let error = library.scenario("put-ordr").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no scenario 'put-ordr' (did you mean 'put-order'?)"
+    );
+    let error = library.model("v2-8of8").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no model 'v2-8of8' (did you mean 'v2-8of9'?)"
+    );
+    let error = library.model("zzz").unwrap_err();
+    assert_eq!(error.to_string(), "no model 'zzz'");
+    assert!(matches!(
+        library.model("no/such.json"),
+        Err(LoadError::Read { .. })
+    ));
+    let folder = env!("CARGO_MANIFEST_DIR");
+    assert!(matches!(library.model(folder), Err(LoadError::Read { .. })));
+}
+
+#[test]
+fn a_folder_without_models_is_no_library() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    assert!(matches!(Library::at(root), Err(LoadError::Read { .. })));
+}
+
+#[test]
+fn every_field_of_a_scenario_is_read() {
+    let scenario = scenario(
+        r#"{
+            "expect": { "v2-8of9": ["leak", "use-after-free"], "v4": "holds" },
+            "actors": { "b": ["gc"], "a": ["shrink"] },
+            "setup": ["start A threads 3"],
+            "epilogue": "none", "preempt_rcu": false, "gc_passes": 16, "alloc": "may-fail",
+            "inodes": ["i0", {
+                "name": "i1", "writeback_error": true, "open": "fails", "flush_on_close": true
+            }],
+            "nets": ["A", { "name": "B", "user": true }],
+            "source": "s", "about": "a", "name": "x"
+        }"#,
+    );
+    assert_eq!(
+        scenario.nets.iter().map(|net| net.user).collect::<Vec<_>>(),
+        [false, true]
+    );
+    assert_eq!(scenario.inodes[0].open, Open::Ok);
+    assert_eq!(scenario.inodes[1].open, Open::Fails);
+    assert!(scenario.inodes[1].writeback_error && scenario.inodes[1].flush_on_close);
+    assert!(scenario.alloc_may_fail && !scenario.preempt_rcu);
+    assert_eq!(
+        (scenario.gc_passes, scenario.epilogue),
+        (16, Epilogue::None)
+    );
+    assert_eq!(scenario.setup, [Operation::Start { net: 0, threads: 3 }]);
+    // Actors and expectations keep the order of the file.
+    assert_eq!(scenario.actors[0].name, "b");
+    let Some(Expectation::Violated(kinds)) = scenario.expected("v2-8of9") else {
+        panic!("{:?}", scenario.expect);
+    };
+    let sorted = [ViolationKind::UseAfterFree, ViolationKind::Leak];
+    assert!(kinds.iter().eq(&sorted));
+    assert_eq!(scenario.expected("v4"), Some(&Expectation::Holds));
+    assert_eq!(scenario.expected("v1"), None);
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let scenario = scenario(r#"{"name": "x", "nets": ["B"], "actors": {"a": ["gc"]}}"#);
+    assert!(!scenario.alloc_may_fail && scenario.preempt_rcu);
+    assert_eq!((scenario.gc_passes, scenario.epilogue), (2, Epilogue::Stop));
+    assert!(scenario.setup.is_empty() && scenario.inodes.is_empty() && scenario.expect.is_empty());
+}
+
+/// One scenario with each operation as an author may write it, and as it is printed.
+const WRITTEN: &[(&str, &str)] = &[
+    ("start B", "start B"),
+    ("start  B threads  1", "start B"),
+    ("nfsd_svc A threads 8", "start A threads 8"),
+    ("x = acquire B i0", "x = acquire B i0"),
+    ("y=acquire B i1 gc", "y = acquire B i1 gc"),
+    ("z = nfsd_file_acquire_gc B i0", "z = acquire B i0 gc"),
+    ("w = nfsd_file_acquire B i0", "w = acquire B i0"),
+    (" put x ", "put x"),
+    ("nfsd_file_put y", "put y"),
+    ("l = local_open B i0", "l = local_open B i0"),
+    ("m = nfsd_open_local_fh A i0", "m = local_open A i0"),
+    ("n = nfsd_file_acquire_local A i0", "n = local_open A i0"),
+    ("local_done l", "local_done l"),
+    ("nfsd_file_put_local m", "local_done m"),
+    ("gc", "gc"),
+    ("nfsd_file_gc_worker", "gc"),
+    ("nfsd_file_gc", "gc"),
+    ("shrink", "shrink"),
+    ("nfsd_file_lru_scan", "shrink"),
+    ("setlease i0", "setlease i0"),
+    ("nfsd_file_lease_notifier_call i1", "setlease i1"),
+    ("unlink i0", "unlink i0"),
+    ("nfsd_file_fsnotify_handle_event i0", "unlink i0"),
+    ("close_sync B i0", "close_sync B i0"),
+    ("nfsd_file_close_inode_sync B i1", "close_sync B i1"),
+    ("flush B", "flush B"),
+    ("nfsd_file_cache_purge A", "flush A"),
+    ("stop B", "stop B"),
+    ("nfsd_shutdown_net A", "stop A"),
+    ("umount B", "umount B"),
+    ("nfsd_umount A", "umount A"),
+];
+
+fn with_operations<'o>(operations: impl IntoIterator<Item = &'o str>) -> Scenario {
+    let operations: Vec<_> = operations.into_iter().collect();
+    let text = serde_json::json!({
+        "name": "x", "nets": ["A", "B"], "inodes": ["i0", "i1"],
+        "setup": operations, "actors": { "a": ["gc"] },
+    });
+    scenario(&text.to_string())
+}
+
+#[test]
+fn operations_survive_being_printed_and_read_again() {
+    let first = with_operations(WRITTEN.iter().map(|(written, _)| *written));
+    let printed: Vec<_> = first
+        .setup
+        .iter()
+        .map(|operation| operation.display(&first).to_string())
+        .collect();
+    assert!(
+        printed
+            .iter()
+            .eq(WRITTEN.iter().map(|(_, printed)| printed))
+    );
+    assert_eq!(with_operations(printed.iter().map(|line| &**line)), first);
+    for info in OPERATIONS {
+        assert!(first.setup.iter().any(|operation| operation.info() == info));
+    }
+    assert_eq!(first.files, ["x", "y", "z", "w", "l", "m", "n"]);
+}
+
+#[test]
+fn the_shipped_scenarios_are_written_as_they_are_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for scenario in library().scenarios().unwrap() {
+        let file = root
+            .join("scenarios")
+            .join(format!("{}.json", scenario.name));
+        let text = std::fs::read_to_string(file).unwrap();
+        let actors = scenario.actors.iter().flat_map(|actor| &actor.operations);
+        for operation in scenario.setup.iter().chain(actors) {
+            let line = format!("\"{}\"", operation.display(&scenario));
+            assert!(text.contains(&line), "{}: {line}", scenario.name);
+        }
+    }
+}
