@@ -2,7 +2,9 @@
 //! A deterministic model checker for the lifecycle of the Linux kernel's `struct nfsd_file`.
 pub mod engine;
 pub mod json;
+pub mod kernel;
 pub mod library;
 pub mod model;
+pub mod nfsd;
 pub mod scenario;
 pub mod sync;

@@ -67,7 +67,6 @@ pub struct ListLru<T> {
     count: AtomicU64,
 }
 
-
 impl<T: OnLru> ListLru<T> {
     /// A list that is not initialised.
     #[must_use]

@@ -16,6 +16,7 @@ pub mod list_lru;
 pub mod net_namespace;
 pub mod notifier;
 pub mod percpu_ref;
+pub mod pointer;
 pub mod rcu;
 pub mod refcount;
 pub mod rhashtable;

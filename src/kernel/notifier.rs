@@ -5,11 +5,7 @@
 //! An SRCU notifier chain with nfsd's block as its only one.
 
 use super::{Kernel, srcu::Srcu};
-use crate::sync::{
-    atomic::AtomicU64,
-    engine::Ordering,
-    enter,
-};
+use crate::sync::{atomic::AtomicU64, engine::Ordering, enter};
 
 /// `lease_notifier_chain`.
 #[derive(Debug)]

@@ -9,11 +9,7 @@
 //! both, and no caller depends on which table an entry is in.
 
 use crate::sync::{
-    alloc::Allocation,
-    atomic::AtomicU64,
-    atomically,
-    engine::Ordering,
-    enter,
+    alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering, enter,
     violation::ViolationKind,
 };
 use std::sync::Arc;

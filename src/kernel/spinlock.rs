@@ -39,12 +39,7 @@ impl<T> SpinLock<T> {
 
     /// `spin_lock_init()` of a lock in an object.
     #[must_use]
-    pub fn new_in(
-        kernel: &Arc<Kernel>,
-        owner: &Allocation,
-        name: &'static str,
-        value: T,
-    ) -> Self {
+    pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str, value: T) -> Self {
         Self {
             kernel: Arc::clone(kernel),
             lock: Mutex::new_in(owner, name, value),
@@ -117,12 +112,7 @@ impl<T> KernelMutex<T> {
 
     /// `mutex_init()` of a mutex in an object.
     #[must_use]
-    pub fn new_in(
-        kernel: &Arc<Kernel>,
-        owner: &Allocation,
-        name: &'static str,
-        value: T,
-    ) -> Self {
+    pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str, value: T) -> Self {
         Self {
             kernel: Arc::clone(kernel),
             lock: Mutex::new_in(owner, name, value),
@@ -131,7 +121,6 @@ impl<T> KernelMutex<T> {
 
     /// `mutex_lock()`.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.kernel
-            .sleeping("mutex_lock()", || self.lock.lock())
+        self.kernel.sleeping("mutex_lock()", || self.lock.lock())
     }
 }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! File system notification: groups, marks and events. C header:
+//! `include/linux/fsnotify_backend.h`; code: `fs/notify/mark.c`, `group.c`, `fsnotify.c`.
+//!
+//! nfsd has one group, and one mark for each inode that it has files of. A mark pins its group. The
+//! list of marks of an inode is read under `fsnotify_mark_srcu`; a mark that is detached is freed
+//! by the reaper after a grace period of that.
+
+use super::{
+    Kernel,
+    refcount::Refcount,
+    spinlock::{KernelMutex, SpinLock},
+    srcu::Srcu,
+    workqueue::Work,
+};
+use crate::sync::{
+    alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering, enter,
+    violation::ViolationKind,
+};
+use std::sync::Arc;
+
+/// What a mark is embedded in.
+pub trait Mark: Send + Sync + Sized + 'static {
+    /// The memory of the object.
+    fn memory(&self) -> &Allocation;
+    /// `struct fsnotify_mark`.
+    fn fsn_mark(&self) -> &FsnMark<Self>;
+    /// `fsnotify_ops::free_mark`.
+    fn free_mark(&self);
+}
+
+/// `struct fsnotify_mark`.
+#[derive(Debug)]
+pub struct FsnMark<M> {
+    refcnt: Refcount,
+    /// `FSNOTIFY_MARK_FLAG_ATTACHED`, under the group's mutex.
+    attached: AtomicU64,
+    group: Arc<Group<M>>,
+    inode: usize,
+}
+
+impl<M: Mark> FsnMark<M> {
+    /// `fsnotify_init_mark()`: one reference, and one to the group.
+    #[must_use]
+    pub fn new_in(owner: &Allocation, group: &Arc<Group<M>>, inode: usize) -> Self {
+        group.get();
+        Self {
+            refcnt: Refcount::new_in(owner, "fsn_mark.refcnt", 1),
+            attached: AtomicU64::new_in(owner, "fsn_mark.flags", 0),
+            group: Arc::clone(group),
+            inode,
+        }
+    }
+
+    /// The group it belongs to.
+    #[must_use]
+    pub fn group(&self) -> &Arc<Group<M>> {
+        &self.group
+    }
+}
+
+/// `struct fsnotify_group`.
+#[derive(Debug)]
+pub struct Group<M> {
+    memory: Allocation,
+    refcnt: Refcount,
+    /// `mark_mutex`: `fsnotify_group_lock()`.
+    mark_mutex: KernelMutex,
+    _marks: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M> Group<M> {
+    /// `fsnotify_alloc_group()`.
+    #[must_use]
+    pub fn alloc(kernel: &Arc<Kernel>) -> Arc<Self> {
+        let _in = enter("fsnotify_alloc_group");
+        let memory = Allocation::new("fsnotify_group", ViolationKind::UseAfterDestroy);
+        Arc::new(Self {
+            refcnt: Refcount::new_in(&memory, "refcnt", 1),
+            mark_mutex: KernelMutex::new_in(kernel, &memory, "mark_mutex", ()),
+            memory,
+            _marks: std::marker::PhantomData,
+        })
+    }
+
+    /// `fsnotify_get_group()`.
+    fn get(&self) {
+        self.refcnt.inc();
+    }
+
+    /// `fsnotify_put_group()`: the last reference destroys it. Waits for no event handler.
+    pub fn put(&self) {
+        let _in = enter("fsnotify_put_group");
+        if self.refcnt.dec_and_test() {
+            self.memory.free();
+        }
+    }
+
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+}
+
+/// The marks of one inode: `struct fsnotify_mark_connector`.
+#[derive(Debug)]
+struct Connector<M> {
+    /// Stands for the list, which readers walk under SRCU.
+    word: AtomicU64,
+    marks: parking_lot::Mutex<Vec<Arc<M>>>,
+}
+
+/// The state of `fs/notify` that all groups share.
+#[derive(Debug)]
+pub struct Fsnotify<M> {
+    kernel: Arc<Kernel>,
+    /// `fsnotify_mark_srcu`.
+    srcu: Srcu,
+    inodes: Vec<Connector<M>>,
+    /// `destroy_list` under `destroy_lock`.
+    destroy_list: SpinLock<Vec<Arc<M>>>,
+    reaper_work: Work,
+}
+
+impl<M: Mark> Fsnotify<M> {
+    /// No marks on any of the inodes.
+    #[must_use]
+    pub fn new(kernel: &Arc<Kernel>, inodes: usize) -> Arc<Self> {
+        let connector = |_| Connector {
+            word: AtomicU64::new("i_fsnotify_marks", 0),
+            marks: parking_lot::Mutex::new(Vec::new()),
+        };
+        Arc::new(Self {
+            kernel: Arc::clone(kernel),
+            srcu: Srcu::new("fsnotify_mark_srcu"),
+            inodes: (0..inodes).map(connector).collect(),
+            destroy_list: SpinLock::new(kernel, "destroy_lock", Vec::new()),
+            reaper_work: Work::new("mark reaper"),
+        })
+    }
+
+    /// The marks of an inode, under SRCU or the group's mutex.
+    fn marks(&self, inode: usize) -> Vec<Arc<M>> {
+        let connector = &self.inodes[inode];
+        atomically(|| {
+            let _ = connector.word.load(Ordering::Acquire);
+            connector.marks.lock().clone()
+        })
+    }
+
+    /// `fsnotify_find_mark()` under `fsnotify_group_lock()`: the group's mark on the inode, with a
+    /// reference, handed to `f` before the mutex is given back.
+    pub fn find_mark<R>(
+        &self,
+        group: &Arc<Group<M>>,
+        inode: usize,
+        f: impl FnOnce(Option<&Arc<M>>) -> R,
+    ) -> R {
+        let _in = enter("fsnotify_find_inode_mark");
+        let _mutex = group.mark_mutex.lock();
+        let _srcu = self.srcu.read_lock();
+        let found = self.marks(inode).into_iter().find(|mark| {
+            let fsn = mark.fsn_mark();
+            Arc::ptr_eq(&fsn.group, group)
+                && fsn.attached.load(Ordering::Relaxed) != 0
+                && fsn.refcnt.inc_not_zero()
+        });
+        f(found.as_ref())
+    }
+
+    /// `fsnotify_add_inode_mark()`: `false` where the group has a mark on the inode already.
+    #[must_use]
+    pub fn add_inode_mark(&self, mark: &Arc<M>) -> bool {
+        let _in = enter("fsnotify_add_inode_mark");
+        let fsn = mark.fsn_mark();
+        let _mutex = fsn.group.mark_mutex.lock();
+        let connector = &self.inodes[fsn.inode];
+        let taken = self.marks(fsn.inode).iter().any(|other| {
+            let other = other.fsn_mark();
+            Arc::ptr_eq(&other.group, &fsn.group) && other.attached.load(Ordering::Relaxed) != 0
+        });
+        if taken {
+            return false;
+        }
+        fsn.attached.store(1, Ordering::Relaxed);
+        // The inode's list holds a reference.
+        fsn.refcnt.inc();
+        atomically(|| {
+            connector.word.fetch_add(1, Ordering::AcqRel);
+            connector.marks.lock().push(Arc::clone(mark));
+        });
+        true
+    }
+
+    /// `fsnotify_destroy_mark()`: detaches the mark, once.
+    pub fn destroy_mark(self: &Arc<Self>, mark: &Arc<M>) {
+        let _in = enter("fsnotify_destroy_mark");
+        let fsn = mark.fsn_mark();
+        let detached = {
+            let _mutex = fsn.group.mark_mutex.lock();
+            fsn.attached.swap(0, Ordering::Relaxed) != 0
+        };
+        if detached {
+            // fsnotify_free_mark()
+            self.put_mark(mark);
+        }
+    }
+
+    /// `fsnotify_put_mark()`: the last reference takes the mark off its inode and hands it to the
+    /// reaper.
+    pub fn put_mark(self: &Arc<Self>, mark: &Arc<M>) {
+        let _in = enter("fsnotify_put_mark");
+        let fsn = mark.fsn_mark();
+        if !fsn.refcnt.dec_and_test() {
+            return;
+        }
+        let connector = &self.inodes[fsn.inode];
+        atomically(|| {
+            connector.word.fetch_add(1, Ordering::AcqRel);
+            let mut marks = connector.marks.lock();
+            marks.retain(|other| !Arc::ptr_eq(other, mark));
+        });
+        self.destroy_list.lock().push(Arc::clone(mark));
+        let fsnotify = Arc::clone(self);
+        self.reaper_work
+            .queue(&self.kernel, move || fsnotify.mark_destroy_workfn());
+    }
+
+    /// `fsnotify_mark_destroy_workfn()`: frees the marks that no event can find any more.
+    fn mark_destroy_workfn(&self) {
+        let _in = enter("fsnotify_mark_destroy_workfn");
+        self.reaper_work.begin();
+        let marks = std::mem::take(&mut *self.destroy_list.lock());
+        self.srcu.synchronize(&self.kernel);
+        for mark in marks {
+            let group = Arc::clone(&mark.fsn_mark().group);
+            mark.free_mark();
+            group.put();
+        }
+        self.reaper_work.end();
+    }
+
+    /// `fsnotify_wait_marks_destroyed()`.
+    pub fn wait_marks_destroyed(&self) {
+        let _in = enter("fsnotify_wait_marks_destroyed");
+        self.reaper_work.flush(&self.kernel);
+    }
+
+    /// `fsnotify()`: calls `handle_event` for each mark that the inode has.
+    pub fn event(&self, inode: usize, mut handle_event: impl FnMut(&Arc<M>)) {
+        let _in = enter("fsnotify");
+        let _srcu = self.srcu.read_lock();
+        for mark in self.marks(inode) {
+            // The iterator looks at the mark's mask before it calls its group.
+            mark.memory().access();
+            handle_event(&mark);
+        }
+    }
+}

@@ -1,0 +1,970 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The file cache. Kernel file: `fs/nfsd/filecache.c`.
+//!
+//! What is left out everywhere: statistics and tracepoints, which nothing reads that decides;
+//! credentials and export checks, whose failure ends an acquire before it has touched the cache;
+//! direct I/O attributes. What a function leaves out beyond that stands with it.
+
+use super::{
+    Nfsd,
+    netns::{Net, NfsdFcacheDisposal},
+    nfssvc::svc_wake_up,
+};
+use crate::{
+    kernel::{
+        bitops::Flags,
+        fsnotify::{FsnMark, Group, Mark},
+        list::Linked,
+        list_lru::{LruNode, LruStatus, OnLru},
+        net_namespace::Pernet,
+        pointer::Pointer,
+        refcount::Refcount,
+        slab::SlabObject,
+    },
+    model::{
+        DisposeList, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef, PutLocalOrder,
+        ShutdownBarrier,
+    },
+    sync::{
+        self,
+        alloc::Allocation,
+        cell::Cell,
+        engine::Step,
+        enter,
+        violation::{Violation, ViolationKind},
+    },
+};
+use std::sync::Arc;
+
+/// Logically in the hash table.
+pub(super) const NFSD_FILE_HASHED: u32 = 0;
+/// Under construction.
+pub(super) const NFSD_FILE_PENDING: u32 = 1;
+/// Used since a walker last looked.
+pub(super) const NFSD_FILE_REFERENCED: u32 = 2;
+/// Garbage collectable: holds a reference for the LRU.
+pub(super) const NFSD_FILE_GC: u32 = 3;
+/// Used since the laundrette last looked.
+pub(super) const NFSD_FILE_RECENT: u32 = 4;
+/// v2 8/9 only: the file owns a reference to its namespace.
+pub(super) const NFSD_FILE_NET_HELD: u32 = 5;
+
+/// `NFSD_FILE_CACHE_UP`, of `nfsd_file_flags`.
+const NFSD_FILE_CACHE_UP: u32 = 0;
+
+/// `NFSD_FILE_GC_BATCH`.
+const NFSD_FILE_GC_BATCH: usize = 16;
+
+/// `struct nfsd_file`.
+#[derive(Debug)]
+pub struct NfsdFile {
+    object: SlabObject,
+    pub(super) nf_ref: Refcount,
+    pub(super) nf_flags: Flags,
+    nf_lru: LruNode,
+    /// Whether there is an open file behind it. Set once, by the constructor, while PENDING.
+    nf_file: Cell<bool>,
+    /// Set once, by the constructor, while PENDING.
+    nf_mark: Cell<Option<Arc<NfsdFileMark>>>,
+    /// Never changes.
+    nf_net: Arc<Net>,
+    /// Never changes. A key only, never dereferenced.
+    nf_inode: usize,
+    /// `NFSD_MAY_LOCALIO` of `nf_may`. Never changes. Its other bits and `nf_cred` are the same
+    /// for all files here.
+    localio: bool,
+    nfsd: Arc<Nfsd>,
+}
+
+impl Linked for NfsdFile {
+    fn memory(&self) -> &Allocation {
+        self.object.memory()
+    }
+}
+
+impl OnLru for NfsdFile {
+    fn lru_node(&self) -> &LruNode {
+        &self.nf_lru
+    }
+}
+
+impl NfsdFile {
+    /// `nf->nf_net`.
+    pub(super) fn nf_net(&self) -> &Arc<Net> {
+        self.memory().touch(Step::Next);
+        &self.nf_net
+    }
+
+    /// `nf->nf_inode`.
+    fn nf_inode(&self) -> usize {
+        self.memory().touch(Step::Next);
+        self.nf_inode
+    }
+
+    fn is_hashed(&self) -> bool {
+        self.nf_flags.test_bit(NFSD_FILE_HASHED)
+    }
+}
+
+/// `struct nfsd_file_mark`.
+#[derive(Debug)]
+pub struct NfsdFileMark {
+    object: SlabObject,
+    fsn_mark: FsnMark<Self>,
+    nfm_ref: Refcount,
+    nfsd: Arc<Nfsd>,
+}
+
+impl Mark for NfsdFileMark {
+    fn memory(&self) -> &Allocation {
+        self.object.memory()
+    }
+
+    fn fsn_mark(&self) -> &FsnMark<Self> {
+        &self.fsn_mark
+    }
+
+    /// `nfsd_file_mark_free()`.
+    fn free_mark(&self) {
+        let _in = enter("nfsd_file_mark_free");
+        self.nfsd.nfsd_file_mark_slab.free(&self.object);
+    }
+}
+
+/// Why an acquire failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `nfserr_jukebox`: out of memory, or construction failed twice.
+    Jukebox,
+    /// The inode could not be opened.
+    OpenFailed,
+}
+
+/// Who acquires, and what for.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquire {
+    /// A file that the LRU may keep.
+    pub want_gc: bool,
+    /// For LOCALIO.
+    pub localio: bool,
+}
+
+// Section B1 to B8: references.
+
+/// `nfsd_file_schedule_laundrette()`.
+fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
+    let _in = enter("nfsd_file_schedule_laundrette");
+    if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
+        nfsd.nfsd_filecache_laundrette.queue(&nfsd.kernel);
+    }
+}
+
+/// `nfsd_file_slab_free()`: the RCU callback. The credentials are left out.
+fn nfsd_file_slab_free(nf: &Arc<NfsdFile>) {
+    let _in = enter("nfsd_file_slab_free");
+    nf.nfsd.nfsd_file_slab.free(&nf.object);
+}
+
+/// `nfsd_file_alloc()`. Nobody else can see the file yet.
+fn nfsd_file_alloc(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+    acquire: Acquire,
+) -> Option<Arc<NfsdFile>> {
+    let _in = enter("nfsd_file_alloc");
+    let object = nfsd.nfsd_file_slab.alloc(&nfsd.kernel)?;
+    match nfsd.choices.net_ref {
+        NetRef::AtAlloc => net.get(),
+        NetRef::AtAllocGc if acquire.want_gc => net.get(),
+        NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
+    }
+    let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
+    let flags: Vec<u32> = [NFSD_FILE_HASHED, NFSD_FILE_PENDING]
+        .into_iter()
+        .chain(gc)
+        .collect();
+    let memory = object.memory();
+    Some(Arc::new(NfsdFile {
+        nf_ref: Refcount::new_in(memory, "nf_ref", 1),
+        nf_flags: Flags::new_in(memory, "nf_flags", &flags),
+        nf_lru: LruNode::new_in(memory, "nf_lru"),
+        nf_file: Cell::new_in(memory, "nf_file", false),
+        nf_mark: Cell::new_in(memory, "nf_mark", None),
+        nf_net: Arc::clone(net),
+        nf_inode: inode,
+        localio: acquire.localio,
+        nfsd: Arc::clone(nfsd),
+        object,
+    }))
+}
+
+/// `nfsd_file_unhash()`: whether the caller is the one that unhashed it.
+fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
+    let _in = enter("nfsd_file_unhash");
+    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
+        nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
+        return true;
+    }
+    false
+}
+
+/// `nfsd_file_check_write_error()` and what its caller does with it: a writeback error that was not
+/// seen resets the namespace's write verifier. A file that was just opened has seen all errors.
+fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
+    let _in = enter("nfsd_file_check_write_error");
+    if nfsd.inodes[nf.nf_inode].writeback_error {
+        let nn = nf.nf_net().generic();
+        let _in = enter("nfsd_reset_write_verifier");
+        *nn.writeverf.lock() += 1;
+    }
+}
+
+/// `nfsd_file_free()`. The caller owns the file at reference 0, or it was never inserted.
+fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+    let _in = enter("nfsd_file_free");
+    let _ = nfsd_file_unhash(nfsd, nf);
+    if let Some(mark) = nf.nf_mark.get() {
+        nfsd_file_mark_put(nfsd, &mark);
+    }
+    if nf.nf_file.get() {
+        nfsd_file_check_write_error(nfsd, nf);
+        nfsd_filp_close(nfsd);
+    }
+    // If this item is still linked via nf_lru, that's a bug.
+    if !nf.nf_lru.is_empty() {
+        sync::report(Violation::on(
+            ViolationKind::Warning,
+            nf.memory().object(),
+            "WARN_ON_ONCE(!list_empty(&nf->nf_lru)): freed while on the LRU; leaked",
+        ));
+        return;
+    }
+    match nfsd.choices.net_ref {
+        NetRef::None => {}
+        NetRef::AtAlloc => nf.nf_net().put(),
+        NetRef::AtAllocGc => {
+            if nf.nf_flags.test_bit(NFSD_FILE_GC) {
+                nf.nf_net().put();
+            }
+        }
+        NetRef::AtDispose => {
+            if nf.nf_flags.test_bit(NFSD_FILE_NET_HELD) {
+                nf.nf_net().put();
+            }
+        }
+    }
+    // call_rcu() writes nf->nf_rcu.
+    nf.memory().touch(Step::Next);
+    let freed = Arc::clone(nf);
+    nfsd.kernel.call_rcu(move || nfsd_file_slab_free(&freed));
+}
+
+/// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long. The open file itself
+/// is private to the `nfsd_file`.
+fn nfsd_filp_close(nfsd: &Nfsd) {
+    let _in = enter("nfsd_filp_close");
+    nfsd.kernel.sleeping("nfsd_filp_close()", || ());
+}
+
+/// `nfsd_file_get()`.
+#[must_use]
+pub fn nfsd_file_get(nf: &NfsdFile) -> bool {
+    let _in = enter("nfsd_file_get");
+    nf.nf_ref.inc_not_zero()
+}
+
+/// `nfsd_file_lru_add()`, by the constructor.
+fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+    let _in = enter("nfsd_file_lru_add");
+    nf.nf_ref.inc();
+    if nfsd.nfsd_file_lru.add(nf) {
+        nfsd_file_schedule_laundrette(nfsd);
+    } else {
+        nf.nf_ref.dec();
+        sync::report(Violation::on(
+            ViolationKind::Warning,
+            nf.memory().object(),
+            "WARN_ON_ONCE: list_lru_add_obj() found it on a list already",
+        ));
+    }
+}
+
+/// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
+fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
+    let _in = enter("nfsd_file_lru_remove");
+    nfsd.nfsd_file_lru.del(nf)
+}
+
+// Section B9, B10: putting.
+
+/// `nfsd_file_put()`.
+pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+    let _in = enter("nfsd_file_put");
+    nfsd.kernel.might_sleep("nfsd_file_put()");
+    if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
+        nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+        nf.nf_flags.set_bit(NFSD_FILE_RECENT);
+    }
+    if nf.nf_ref.dec_and_test() {
+        nfsd_file_free(nfsd, nf);
+    }
+}
+
+/// `nfsd_file_put_local()`: drops a file and the reference to its server that goes with it.
+///
+/// In the merged form the second half is `nfs_to_nfsd_file_put_local()`, inline in the NFS
+/// client's module. It is written here as one function, as the order is all that matters.
+pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
+    let _in = enter("nfsd_file_put_local");
+    let Some(nf) = pnf.xchg_null() else {
+        return;
+    };
+    let net = Arc::clone(nf.nf_net());
+    match nfsd.choices.put_local_order {
+        PutLocalOrder::FileThenNet => {
+            nfsd_file_put(nfsd, &nf);
+            let _rcu = nfsd.kernel.rcu_read_lock();
+            super::localio::nfsd_net_put(nfsd, &net);
+        }
+        PutLocalOrder::NetThenFile => {
+            {
+                let _rcu = nfsd.kernel.rcu_read_lock();
+                super::localio::nfsd_net_put(nfsd, &net);
+            }
+            nfsd_file_put(nfsd, &nf);
+        }
+    }
+}
+
+// Section B11 to B13: disposal.
+
+/// `nfsd_file_dispose_list()` of a private list.
+fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
+    let _in = enter("nfsd_file_dispose_list");
+    for nf in dispose {
+        nfsd_file_free(nfsd, &nf);
+    }
+}
+
+/// `nfsd_file_dispose_list()` of a namespace's list, on which it takes no lock.
+fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal) {
+    let _in = enter("nfsd_file_dispose_list");
+    while !disposal.freeme.is_empty() {
+        if let Some(nf) = disposal.freeme.take_first() {
+            nfsd_file_free(nfsd, &nf);
+        }
+    }
+}
+
+/// `nfsd_file_dispose_list_delayed()`: hands each file to its namespace's service threads.
+fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
+    let _in = enter("nfsd_file_dispose_list_delayed");
+    for nf in dispose {
+        if nfsd.choices.net_ref == NetRef::AtDispose {
+            nf.nf_net().get();
+            nf.nf_flags.set_bit(NFSD_FILE_NET_HELD);
+        }
+        let nn = nf.nf_net().generic();
+        let l = match nfsd.choices.dispose_list {
+            DisposeList::Separate => nn
+                .fcache_disposal
+                .load()
+                .expect("set when the server started"),
+            DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
+        };
+        {
+            let _lock = l.lock.lock();
+            l.freeme.add_tail(&nf);
+        }
+        // The filecache may be used by several namespaces, and this one's server may be gone.
+        if let Some(serv) = nn.nfsd_serv.load() {
+            svc_wake_up(nfsd, nf_net_of(&nf), &serv);
+        }
+    }
+}
+
+/// The namespace of a file, for naming the thread that is woken: no step and no use.
+fn nf_net_of(nf: &NfsdFile) -> &Arc<Net> {
+    &nf.nf_net
+}
+
+/// `nfsd_file_net_dispose()`: a service thread frees up to eight files of its namespace.
+pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfsd_file_net_dispose");
+    let nn = net.generic_unchecked();
+    let l = match nfsd.choices.dispose_list {
+        DisposeList::Separate => nn
+            .fcache_disposal
+            .load()
+            .expect("set when the server started"),
+        DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
+    };
+    if l.freeme.is_empty() {
+        return;
+    }
+    let dispose = {
+        let _lock = l.lock.lock();
+        l.freeme.take_some(8)
+    };
+    if !l.freeme.is_empty()
+        && let Some(serv) = nn.nfsd_serv.load()
+    {
+        // Wake up another thread to share the work.
+        svc_wake_up(nfsd, net, &serv);
+    }
+    nfsd_file_dispose_list(nfsd, dispose);
+}
+
+// Section B14 to B18: the walkers of the LRU.
+
+/// `nfsd_file_check_writeback()`: whether dirty pages keep the file. Whether there are any is a
+/// choice, where the file system asks.
+fn nfsd_file_check_writeback(nfsd: &Nfsd, nf: &NfsdFile) -> bool {
+    nfsd.inodes[nf.nf_inode].flush_on_close && sync::choose(2) == 1
+}
+
+/// `nfsd_file_lru_cb()`, with the LRU's lock and `nfsd_gc_lock` held.
+fn nfsd_file_lru_cb(
+    nfsd: &Nfsd,
+    nf: &Arc<NfsdFile>,
+    isolate: &mut dyn FnMut(),
+    dispose: &mut Vec<Arc<NfsdFile>>,
+) -> LruStatus {
+    let _in = enter("nfsd_file_lru_cb");
+    // We should only be dealing with GC entries here: the flag never changes, and only the
+    // constructor of a GC file adds to the LRU.
+    if nfsd_file_check_writeback(nfsd, nf) {
+        return LruStatus::Skip;
+    }
+    // If it was recently added to the list, skip it.
+    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_REFERENCED) {
+        return LruStatus::Rotate;
+    }
+    // Put the reference held on behalf of the LRU, if it is the last one.
+    if !nf.nf_ref.dec_if_one() {
+        return LruStatus::Rotate;
+    }
+    // Refcount went to zero. Unhash it and queue it to the dispose list.
+    let _ = nfsd_file_unhash(nfsd, nf);
+    isolate();
+    dispose.push(Arc::clone(nf));
+    LruStatus::Removed
+}
+
+/// `nfsd_file_gc_cb()`: ages the file, and passes it on where it is old.
+fn nfsd_file_gc_cb(
+    nfsd: &Nfsd,
+    nf: &Arc<NfsdFile>,
+    isolate: &mut dyn FnMut(),
+    dispose: &mut Vec<Arc<NfsdFile>>,
+) -> LruStatus {
+    let _in = enter("nfsd_file_gc_cb");
+    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
+        // "REFERENCED" really means "should be at the end of the LRU. As we are putting it there
+        // we can clear the flag.
+        nf.nf_flags.clear_bit(NFSD_FILE_REFERENCED);
+        return LruStatus::Rotate;
+    }
+    nfsd_file_lru_cb(nfsd, nf, isolate, dispose)
+}
+
+/// `nfsd_file_gc()`: one pass over the LRU.
+fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
+    let _in = enter("nfsd_file_gc");
+    let mut dispose = Vec::new();
+    let gc_lock = nfsd.nfsd_gc_lock.lock();
+    let mut remaining = nfsd.nfsd_file_lru.count() as usize;
+    while remaining > 0 {
+        let batch = remaining.min(NFSD_FILE_GC_BATCH);
+        let walked = nfsd.nfsd_file_lru.walk(batch, |nf, isolate| {
+            nfsd_file_gc_cb(nfsd, nf, isolate, &mut dispose)
+        });
+        if walked < batch {
+            // The walk was aborted early: the list is shorter than it was.
+            break;
+        }
+        remaining -= batch;
+    }
+    match nfsd.choices.gc_lock_gc {
+        GcLockGc::Walk => {
+            drop(gc_lock);
+            nfsd_file_dispose_list_delayed(nfsd, dispose);
+        }
+        GcLockGc::WalkAndQueue => {
+            nfsd_file_dispose_list_delayed(nfsd, dispose);
+            drop(gc_lock);
+        }
+    }
+}
+
+/// `nfsd_file_gc_worker()`: the laundrette.
+fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
+    let _in = enter("nfsd_file_gc_worker");
+    if nfsd.nfsd_file_lru.count() > 0 {
+        nfsd_file_gc(nfsd);
+    }
+    nfsd_file_schedule_laundrette(nfsd);
+}
+
+/// `nfsd_file_lru_scan()`, as the shrinker calls it: one scan, between references to the shrinker.
+/// `nfsd_file_lru_count()` comes before it and decides that there is something to scan.
+pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
+    nfsd.shrinker_list.shrink(&nfsd.kernel, || {
+        let _in = enter("nfsd_file_lru_scan");
+        if nfsd.nfsd_file_lru.count() == 0 {
+            return;
+        }
+        let Some(gc_lock) = nfsd.nfsd_gc_lock.try_lock() else {
+            // SHRINK_STOP
+            return;
+        };
+        let mut dispose = Vec::new();
+        nfsd.nfsd_file_lru.walk(usize::MAX, |nf, isolate| {
+            nfsd_file_lru_cb(nfsd, nf, isolate, &mut dispose)
+        });
+        match nfsd.choices.gc_lock_shrinker {
+            GcLockShrinker::Walk => {
+                drop(gc_lock);
+                nfsd_file_dispose_list_delayed(nfsd, dispose);
+            }
+            GcLockShrinker::WalkAndQueue => {
+                nfsd_file_dispose_list_delayed(nfsd, dispose);
+                drop(gc_lock);
+            }
+        }
+    });
+}
+
+/// The laundrette's timer fires now, if it is armed, and the pass runs in the calling context.
+pub fn laundrette_fires(nfsd: &Nfsd) {
+    let _ = nfsd.nfsd_filecache_laundrette.fire();
+}
+
+/// The actors begin to run: the laundrette's timer may fire by itself.
+pub fn laundrette_resumes(nfsd: &Nfsd) {
+    nfsd.nfsd_filecache_laundrette.resume_timer(&nfsd.kernel);
+}
+
+// Section B19, B20: closing.
+
+/// `nfsd_file_cond_queue()`, under RCU: unhash the file, and queue it if nobody uses it.
+fn nfsd_file_cond_queue(nfsd: &Nfsd, nf: &Arc<NfsdFile>, dispose: &mut Vec<Arc<NfsdFile>>) {
+    let _in = enter("nfsd_file_cond_queue");
+    let mut decrement = 1;
+    // If we raced with someone else unhashing, ignore it.
+    if !nfsd_file_unhash(nfsd, nf) {
+        return;
+    }
+    // If we can't get a reference, ignore it.
+    if !nfsd_file_get(nf) {
+        return;
+    }
+    // Extra decrement if we remove from the LRU.
+    if nfsd_file_lru_remove(nfsd, nf) {
+        decrement += 1;
+    }
+    // If the references are gone, then queue it to the private list.
+    if nf.nf_ref.sub_and_test(decrement) {
+        dispose.push(Arc::clone(nf));
+    }
+}
+
+/// `nfsd_file_queue_for_close()`.
+fn nfsd_file_queue_for_close(nfsd: &Nfsd, inode: usize, dispose: &mut Vec<Arc<NfsdFile>>) {
+    let _in = enter("nfsd_file_queue_for_close");
+    let _rcu = nfsd.kernel.rcu_read_lock();
+    for nf in nfsd.nfsd_file_rhltable.lookup(inode) {
+        if nf.nf_flags.test_bit(NFSD_FILE_GC) {
+            nfsd_file_cond_queue(nfsd, &nf, dispose);
+        }
+    }
+}
+
+/// `nfsd_file_close_inode()`: a lease is taken, or the inode goes away.
+fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
+    let _in = enter("nfsd_file_close_inode");
+    let mut dispose = Vec::new();
+    match nfsd.choices.gc_lock_close_inode {
+        GcLockCloseInode::None => {
+            nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
+            nfsd_file_dispose_list_delayed(nfsd, dispose);
+        }
+        GcLockCloseInode::WalkAndQueue => {
+            let _gc_lock = nfsd.nfsd_gc_lock.lock();
+            nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
+            nfsd_file_dispose_list_delayed(nfsd, dispose);
+        }
+    }
+}
+
+/// `nfsd_file_close_inode_sync()`: a service thread is about to unlink or rename over the inode.
+pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, inode: usize) {
+    let _in = enter("nfsd_file_close_inode_sync");
+    let mut dispose = Vec::new();
+    nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
+    nfsd_file_dispose_list(nfsd, dispose);
+}
+
+/// `nfsd_file_lease_notifier_call()`, from `kernel_setlease()`.
+pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
+    nfsd.lease_notifier_chain.call(|| {
+        let _in = enter("nfsd_file_lease_notifier_call");
+        nfsd_file_close_inode(nfsd, inode);
+    });
+}
+
+/// The last link of an inode goes away, and `fsnotify()` tells nfsd's mark, if it has one:
+/// `nfsd_file_fsnotify_handle_event()`.
+pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
+    nfsd.i_nlinks[inode].set(0);
+    nfsd.fsnotify.event(inode, |_mark| {
+        let _in = enter("nfsd_file_fsnotify_handle_event");
+        nfsd_file_close_inode(nfsd, inode);
+    });
+}
+
+/// `__nfsd_file_cache_purge()` of one namespace, or of all.
+///
+/// Its first step, `nfs_localio_invalidate_clients()`, is left out as long as the client's side
+/// is: no client holds a file but for I/O in flight, which it does not touch.
+fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
+    let _in = enter("__nfsd_file_cache_purge");
+    let mut dispose = Vec::new();
+    {
+        // rhashtable_walk_start() .. rhashtable_walk_stop()
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        nfsd.nfsd_file_rhltable.walk(|nf| {
+            if net.is_none_or(|net| Arc::ptr_eq(nf.nf_net(), net)) {
+                nfsd_file_cond_queue(nfsd, nf, &mut dispose);
+            }
+        });
+    }
+    nfsd_file_dispose_list(nfsd, dispose);
+}
+
+/// `nfsd_file_cache_purge()`, with `nfsd_mutex` held.
+pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfsd_file_cache_purge");
+    if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
+        __nfsd_file_cache_purge(nfsd, Some(net));
+    }
+}
+
+/// `expkey_flush()`: the export cache of a namespace is flushed.
+pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("expkey_flush");
+    let _mutex = nfsd.nfsd_mutex.lock();
+    nfsd_file_cache_purge(nfsd, net);
+}
+
+// Section B21: marks.
+
+/// `nfsd_file_mark_get()`.
+fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
+    let _in = enter("nfsd_file_mark_get");
+    mark.nfm_ref.inc_not_zero()
+}
+
+/// `nfsd_file_mark_put()`: the group is the mark's own.
+fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
+    let _in = enter("nfsd_file_mark_put");
+    if mark.nfm_ref.dec_and_test() {
+        nfsd.fsnotify.destroy_mark(mark);
+        nfsd.fsnotify.put_mark(mark);
+    }
+}
+
+/// `nfsd_file_mark_find_or_create()`.
+fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
+    let _in = enter("nfsd_file_mark_find_or_create");
+    loop {
+        let group = nfsd.nfsd_file_fsnotify_group.get();
+        let group = group.expect("the group lives as long as the cache");
+        let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
+            let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
+            (found.map(Arc::clone), got)
+        });
+        if let Some(mark) = found {
+            if got {
+                nfsd.fsnotify.put_mark(&mark);
+                return Some(mark);
+            }
+            // Avoid soft lockup race with nfsd_file_mark_put().
+            nfsd.fsnotify.destroy_mark(&mark);
+            nfsd.fsnotify.put_mark(&mark);
+        }
+        let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
+        let memory = object.memory();
+        let mark = Arc::new(NfsdFileMark {
+            fsn_mark: FsnMark::new_in(memory, &group, inode),
+            nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
+            nfsd: Arc::clone(nfsd),
+            object,
+        });
+        if nfsd.fsnotify.add_inode_mark(&mark) {
+            return Some(mark);
+        }
+        // -EEXIST: someone else was faster.
+        nfsd.fsnotify.put_mark(&mark);
+    }
+}
+
+// Section B22: acquiring.
+
+/// `nfsd_file_lookup_locked()`, under RCU: a file that fits, with a reference.
+fn nfsd_file_lookup_locked(
+    nfsd: &Nfsd,
+    net: &Arc<Net>,
+    inode: usize,
+    acquire: Acquire,
+) -> Option<Arc<NfsdFile>> {
+    let _in = enter("nfsd_file_lookup_locked");
+    let mut entries = nfsd.nfsd_file_rhltable.lookup(inode).into_iter();
+    entries.find(|nf| {
+        nf.memory().touch(Step::Next);
+        nf.localio == acquire.localio
+            && Arc::ptr_eq(&nf.nf_net, net)
+            && nf.nf_flags.test_bit(NFSD_FILE_GC) == acquire.want_gc
+            && nf.is_hashed()
+            && nfsd_file_get(nf)
+    })
+}
+
+/// `nfsd_file_do_acquire()`.
+///
+/// `fh_verify()` is left out: it pins the inode and may fail before the cache is touched. So are
+/// the file that the caller has opened already, `-EOPENSTALE` and breaking leases: they come with
+/// the client's and the NFSv4 side.
+///
+/// # Errors
+///
+/// Where the file could not be made.
+pub fn nfsd_file_do_acquire(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+    acquire: Acquire,
+) -> Result<Arc<NfsdFile>, Status> {
+    let _in = enter("nfsd_file_do_acquire");
+    let mut open_retry = true;
+    loop {
+        let found = {
+            let _rcu = nfsd.kernel.rcu_read_lock();
+            nfsd_file_lookup_locked(nfsd, net, inode, acquire)
+        };
+        let nf = match found {
+            Some(nf) => nf,
+            None => {
+                let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
+                let rcu = nfsd.kernel.rcu_read_lock();
+                let i_lock = nfsd.i_locks[inode].lock();
+                let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
+                if found.is_none() {
+                    nfsd.nfsd_file_rhltable.insert(inode, &new);
+                }
+                drop(i_lock);
+                drop(rcu);
+                match found {
+                    None => return construct(nfsd, inode, acquire, &new),
+                    Some(nf) => {
+                        nfsd_file_free(nfsd, &new);
+                        nf
+                    }
+                }
+            }
+        };
+        // wait_for_construction:
+        nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING);
+        // Did construction of this file fail?
+        if nf.is_hashed() {
+            // A reader may look at the open file now.
+            if !nf.nf_file.get() {
+                sync::report(Violation::on(
+                    ViolationKind::Warning,
+                    nf.nf_file.object(),
+                    "handed out without an open file: NULL pointer dereference",
+                ));
+            }
+            return Ok(nf);
+        }
+        if !open_retry {
+            construction_err(nfsd, &nf);
+            return Err(Status::Jukebox);
+        }
+        nfsd_file_put(nfsd, &nf);
+        open_retry = false;
+    }
+}
+
+/// The second half of `nfsd_file_do_acquire()`, for the file that it has inserted.
+fn construct(
+    nfsd: &Arc<Nfsd>,
+    inode: usize,
+    acquire: Acquire,
+    nf: &Arc<NfsdFile>,
+) -> Result<Arc<NfsdFile>, Status> {
+    let mark = nfsd_file_mark_find_or_create(nfsd, inode);
+    let mut status = match &mark {
+        Some(_) => Ok(()),
+        None => Err(Status::Jukebox),
+    };
+    nf.nf_mark.set(mark);
+    if status.is_ok() {
+        status = nfsd_open_verified(nfsd, inode);
+        if status.is_ok() {
+            nf.nf_file.set(true);
+        }
+    }
+    // If construction failed, or we raced with a call to unlink() then unhash.
+    if status.is_err() || nfsd.i_nlinks[inode].with_marked(|nlink| *nlink == 0) {
+        let _ = nfsd_file_unhash(nfsd, nf);
+    } else if acquire.want_gc {
+        nfsd_file_lru_add(nfsd, nf);
+    }
+    // clear_and_wake_up_bit()
+    nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING);
+    match status {
+        Ok(()) => Ok(Arc::clone(nf)),
+        Err(status) => {
+            construction_err(nfsd, nf);
+            Err(status)
+        }
+    }
+}
+
+/// `construction_err:`.
+fn construction_err(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+    if nf.nf_ref.dec_and_test() {
+        nfsd_file_free(nfsd, nf);
+    }
+}
+
+/// `nfsd_open_verified()`: may sleep, may fail.
+fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
+    let _in = enter("nfsd_open_verified");
+    nfsd.kernel.sleeping("nfsd_open_verified()", || ());
+    if nfsd.inodes[inode].open_fails {
+        return Err(Status::OpenFailed);
+    }
+    Ok(())
+}
+
+// Section B23 to B25: start and stop.
+
+/// `nfsd_file_cache_start_net()`. The allocation of the separate object succeeds: a server that
+/// does not start has no lifecycle.
+pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfsd_file_cache_start_net");
+    let nn = net.generic();
+    match nfsd.choices.dispose_list {
+        DisposeList::Separate => {
+            let disposal = NfsdFcacheDisposal::alloc(&nfsd.kernel);
+            nn.fcache_disposal.store(Some(&disposal));
+        }
+        // spin_lock_init() of a lock that somebody holds is not modelled; the list that is
+        // forgotten here is.
+        DisposeList::Inline => nn.fcache_dispose.freeme.init(),
+    }
+}
+
+/// `nfsd_file_cache_shutdown_net()`.
+pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfsd_file_cache_shutdown_net");
+    if nfsd.choices.shutdown_barrier == ShutdownBarrier::BeforePurge {
+        drop(nfsd.nfsd_gc_lock.lock());
+    }
+    nfsd_file_cache_purge(nfsd, net);
+    if nfsd.choices.shutdown_barrier == ShutdownBarrier::AfterPurge {
+        drop(nfsd.nfsd_gc_lock.lock());
+    }
+    let nn = net.generic();
+    match nfsd.choices.dispose_list {
+        DisposeList::Separate => {
+            let l = nn.fcache_disposal.load();
+            let l = l.expect("set when the server started");
+            nfsd_file_dispose_shared_list(nfsd, &l);
+            // The pointer to it is left as it is.
+            if let Some(memory) = &l.memory {
+                memory.free();
+            }
+        }
+        DisposeList::Inline => nfsd_file_dispose_shared_list(nfsd, &nn.fcache_dispose),
+    }
+}
+
+/// `nfsd_file_cache_init()`, with `nfsd_mutex` held. Its allocations succeed.
+pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
+    let _in = enter("nfsd_file_cache_init");
+    if nfsd.nfsd_file_flags.test_and_set_bit(NFSD_FILE_CACHE_UP) {
+        return;
+    }
+    nfsd.nfsd_file_rhltable.init();
+    nfsd.nfsd_file_slab.create();
+    nfsd.nfsd_file_mark_slab.create();
+    nfsd.nfsd_file_lru.init();
+    nfsd.shrinker_list.register();
+    nfsd.lease_notifier_chain.register();
+    let group = Group::alloc(&nfsd.kernel);
+    nfsd.nfsd_file_fsnotify_group.set(Some(group));
+    let worker = Arc::downgrade(nfsd);
+    nfsd.nfsd_filecache_laundrette.init(move || {
+        if let Some(nfsd) = worker.upgrade() {
+            nfsd_file_gc_worker(&nfsd);
+        }
+    });
+}
+
+/// `nfsd_file_cache_shutdown()`, with `nfsd_mutex` held.
+pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
+    let _in = enter("nfsd_file_cache_shutdown");
+    if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {
+        return;
+    }
+    nfsd.lease_notifier_chain.unregister(&nfsd.kernel);
+    nfsd.shrinker_list.free(&nfsd.kernel);
+    // Make sure the laundrette isn't running.
+    nfsd.nfsd_filecache_laundrette.cancel_sync(&nfsd.kernel);
+    __nfsd_file_cache_purge(nfsd, None);
+    nfsd.nfsd_file_lru.destroy();
+    nfsd.kernel.rcu_barrier();
+    if let Some(group) = nfsd.nfsd_file_fsnotify_group.get() {
+        group.put();
+    }
+    nfsd.nfsd_file_fsnotify_group.set(None);
+    nfsd.nfsd_file_slab.destroy();
+    nfsd.fsnotify.wait_marks_destroyed();
+    nfsd.nfsd_file_mark_slab.destroy();
+    nfsd.nfsd_file_rhltable.destroy();
+}
+
+impl Nfsd {
+    /// What is still allocated, by name and with a word on who holds it. For the end of an
+    /// execution, when nothing runs any more.
+    #[must_use]
+    pub fn still_allocated(&self) -> Vec<(crate::sync::engine::ObjectId, String)> {
+        let mut left = Vec::new();
+        let mut add = |memory: &Allocation, holder: String| {
+            if !memory.is_freed() {
+                left.push((memory.object(), holder));
+            }
+        };
+        for file in self.nfsd_file_slab.remaining() {
+            add(&file, "an nfsd_file that nothing can reach any more".into());
+        }
+        for mark in self.nfsd_file_mark_slab.remaining() {
+            add(&mark, "a mark of a file that was not freed".into());
+        }
+        for net in &self.nets {
+            let nn = net.generic_unchecked();
+            if net.is_user {
+                add(
+                    net.memory(),
+                    "a namespace that was released by its owner".into(),
+                );
+                add(nn.memory(), "its namespace was never destroyed".into());
+            }
+        }
+        left
+    }
+}

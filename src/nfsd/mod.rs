@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The lifecycle of `struct nfsd_file`: one Rust function for each kernel function, with the same
+//! name and the same order of steps.
+//!
+//! The tree is the one just before the per-namespace mutexes of September 2026: one `nfsd_mutex`,
+//! one fsnotify group, and marks that remember their group. A patch is a choice
+//! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits.
+
+pub mod filecache;
+pub mod localio;
+pub mod netns;
+pub mod nfssvc;
+
+use crate::{
+    kernel::{
+        Kernel,
+        bitops::Flags,
+        fsnotify::{Fsnotify, Group},
+        list_lru::ListLru,
+        notifier::LeaseNotifierChain,
+        rhashtable::Rhltable,
+        shrinker::ShrinkerList,
+        slab::KmemCache,
+        spinlock::{KernelMutex, SpinLock},
+        workqueue::DelayedWork,
+    },
+    model::Choices,
+    sync::cell::Cell,
+};
+use filecache::{NfsdFile, NfsdFileMark};
+use netns::{Net, NfsdNet};
+use nfssvc::SvcServ;
+use std::sync::Arc;
+
+/// An inode that files are opened on.
+#[derive(Clone, Debug)]
+pub struct Inode {
+    /// Its name in the scenario.
+    pub name: String,
+    /// A writeback error is pending: whoever frees a file of it sees it.
+    pub writeback_error: bool,
+    /// Opening it fails.
+    pub open_fails: bool,
+    /// Its file system has `EXPORT_OP_FLUSH_ON_CLOSE`.
+    pub flush_on_close: bool,
+}
+
+/// The globals of nfsd, and of what it uses.
+#[derive(Debug)]
+pub struct Nfsd {
+    /// The kernel it runs on.
+    pub kernel: Arc<Kernel>,
+    /// The patch that is applied.
+    pub choices: Choices,
+    /// The network namespaces, in the scenario's order.
+    pub nets: Vec<Arc<Net>>,
+    /// The inodes, in the scenario's order.
+    pub inodes: Vec<Inode>,
+    i_locks: Vec<SpinLock>,
+    i_nlinks: Vec<Cell<u32>>,
+
+    nfsd_mutex: KernelMutex,
+    /// Under `nfsd_mutex`.
+    nfsd_users: Cell<u32>,
+
+    nfsd_file_flags: Flags,
+    nfsd_gc_lock: SpinLock,
+    nfsd_file_rhltable: Rhltable<NfsdFile>,
+    nfsd_file_lru: ListLru<NfsdFile>,
+    nfsd_file_slab: KmemCache,
+    nfsd_file_mark_slab: KmemCache,
+    nfsd_file_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
+    nfsd_filecache_laundrette: Arc<DelayedWork>,
+
+    /// Every server that was ever created.
+    servs: parking_lot::Mutex<Vec<Arc<SvcServ>>>,
+
+    fsnotify: Arc<Fsnotify<NfsdFileMark>>,
+    lease_notifier_chain: LeaseNotifierChain,
+    shrinker_list: ShrinkerList,
+}
+
+impl Nfsd {
+    /// nfsd as a module that was just loaded: no server runs.
+    #[must_use]
+    pub fn new(
+        kernel: &Arc<Kernel>,
+        choices: Choices,
+        nets: &[(String, bool)],
+        inodes: Vec<Inode>,
+    ) -> Arc<Self> {
+        let nets = nets
+            .iter()
+            .map(|(name, is_user)| Net::new(kernel, name, *is_user, || NfsdNet::init(kernel)));
+        Arc::new(Self {
+            choices,
+            nets: nets.collect(),
+            i_locks: inodes
+                .iter()
+                .map(|_| SpinLock::new(kernel, "i_lock", ()))
+                .collect(),
+            i_nlinks: inodes.iter().map(|_| Cell::new("i_nlink", 1)).collect(),
+            nfsd_mutex: KernelMutex::new(kernel, "nfsd_mutex", ()),
+            nfsd_users: Cell::new("nfsd_users", 0),
+            nfsd_file_flags: Flags::new("nfsd_file_flags"),
+            nfsd_gc_lock: SpinLock::new(kernel, "nfsd_gc_lock", ()),
+            nfsd_file_rhltable: Rhltable::new("nfsd_file_rhltable", inodes.len()),
+            nfsd_file_lru: ListLru::new(kernel, "nfsd_file_lru"),
+            nfsd_file_slab: KmemCache::new("nfsd_file_slab", "nfsd_file"),
+            nfsd_file_mark_slab: KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark"),
+            nfsd_file_fsnotify_group: Cell::new("nfsd_file_fsnotify_group", None),
+            nfsd_filecache_laundrette: Arc::new(DelayedWork::new("laundrette")),
+            servs: parking_lot::Mutex::new(Vec::new()),
+            fsnotify: Fsnotify::new(kernel, inodes.len()),
+            lease_notifier_chain: LeaseNotifierChain::default(),
+            shrinker_list: ShrinkerList::default(),
+            kernel: Arc::clone(kernel),
+            inodes,
+        })
+    }
+}

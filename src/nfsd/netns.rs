@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What nfsd keeps for each network namespace. Kernel files: `fs/nfsd/netns.h`,
+//! `fs/nfsd/nfsctl.c` (`nfsd_net_ops`).
+
+use super::{filecache::NfsdFile, nfssvc::SvcServ};
+use crate::{
+    kernel::{
+        Kernel,
+        bitops::Flags,
+        completion::Completion,
+        list::ListHead,
+        net_namespace::{self, Pernet},
+        percpu_ref::PercpuRef,
+        pointer::Pointer,
+        spinlock::SpinLock,
+    },
+    sync::{alloc::Allocation, enter, violation::ViolationKind},
+};
+use std::sync::Arc;
+
+/// `struct net`, with nfsd's memory in it.
+pub type Net = net_namespace::Net<NfsdNet>;
+
+/// `NFSD_NET_UP`.
+pub(super) const NFSD_NET_UP: u32 = 0;
+
+/// The list of files that wait for a service thread to free them, and its lock: `struct
+/// nfsd_fcache_disposal` of its own up to v1 7/8 of the series, fields of `struct nfsd_net` since.
+#[derive(Debug)]
+pub struct NfsdFcacheDisposal {
+    /// `lock`, later `fcache_dispose_lock`.
+    pub(super) lock: SpinLock,
+    /// `freeme`, later `fcache_dispose_list`.
+    pub(super) freeme: ListHead<NfsdFile>,
+    /// Its memory, where it is an object of its own.
+    pub(super) memory: Option<Allocation>,
+}
+
+impl NfsdFcacheDisposal {
+    fn inline(kernel: &Arc<Kernel>, owner: &Allocation) -> Self {
+        Self {
+            lock: SpinLock::new_in(kernel, owner, "fcache_dispose_lock", ()),
+            freeme: ListHead::new_in(owner, "fcache_dispose_list"),
+            memory: None,
+        }
+    }
+
+    /// `nfsd_alloc_fcache_disposal()`.
+    pub(super) fn alloc(kernel: &Arc<Kernel>) -> Arc<Self> {
+        let memory = Allocation::new("nfsd_fcache_disposal", ViolationKind::UseAfterFree);
+        Arc::new(Self {
+            lock: SpinLock::new_in(kernel, &memory, "lock", ()),
+            freeme: ListHead::new_in(&memory, "freeme"),
+            memory: Some(memory),
+        })
+    }
+}
+
+/// `struct nfsd_net`.
+#[derive(Debug)]
+pub struct NfsdNet {
+    memory: Allocation,
+    /// `nfsd_serv`: written under `nfsd_notifier_lock`, read without a lock. A benign race: the
+    /// readers load it once and test it (b9382e29ca53).
+    pub(super) nfsd_serv: Pointer<SvcServ>,
+    /// Where requests from outside arrive. No memory of the kernel's.
+    pub(super) listening: parking_lot::Mutex<Option<Arc<SvcServ>>>,
+    /// `nfsd_notifier_lock`; the kernel has one for all namespaces, and it is never held over
+    /// anything but the one store.
+    pub(super) nfsd_notifier_lock: SpinLock,
+    /// `flags`.
+    pub(super) flags: Flags,
+    pub(super) nfsd_net_ref: PercpuRef,
+    pub(super) nfsd_net_confirm_done: Arc<Completion>,
+    pub(super) nfsd_net_free_done: Arc<Completion>,
+    /// `writeverf_lock` and the verifier that it protects, here a count of resets.
+    pub(super) writeverf: SpinLock<u64>,
+    /// `fcache_disposal`: written once at each start. The pointer is left as it is when the object
+    /// is freed. A benign race by itself.
+    pub(super) fcache_disposal: Pointer<NfsdFcacheDisposal>,
+    /// `fcache_dispose_lock` and `fcache_dispose_list`.
+    pub(super) fcache_dispose: Arc<NfsdFcacheDisposal>,
+}
+
+impl NfsdNet {
+    /// `nfsd_net_init()`: the memory is zeroed, and nothing of the file cache is set up before the
+    /// server is started.
+    #[must_use]
+    pub fn init(kernel: &Arc<Kernel>) -> Self {
+        let memory = Allocation::new("nfsd_net", ViolationKind::UseAfterFree);
+        Self {
+            nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
+            listening: parking_lot::Mutex::new(None),
+            nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
+            flags: Flags::new_in(&memory, "flags", &[]),
+            nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),
+            nfsd_net_confirm_done: Arc::new(Completion::new_in(&memory, "nfsd_net_confirm_done")),
+            nfsd_net_free_done: Arc::new(Completion::new_in(&memory, "nfsd_net_free_done")),
+            writeverf: SpinLock::new_in(kernel, &memory, "writeverf_lock", 0),
+            fcache_disposal: Pointer::new_in(&memory, "fcache_disposal"),
+            fcache_dispose: Arc::new(NfsdFcacheDisposal::inline(kernel, &memory)),
+            memory,
+        }
+    }
+}
+
+impl Pernet for NfsdNet {
+    fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+
+    /// `nfsd_net_pre_exit()`: invalidates the clients of LOCALIO. They are not modelled yet: a
+    /// client's cached file would be put here, on a server that has stopped.
+    fn pre_exit(&self) {
+        let _in = enter("nfsd_net_pre_exit");
+    }
+
+    /// `nfsd_net_exit()`: frees export caches and counters. Neither purges files nor stops a
+    /// server.
+    fn exit(&self) {
+        let _in = enter("nfsd_net_exit");
+        self.memory.access();
+    }
+}
