@@ -578,6 +578,15 @@ impl State {
         resume_unwind(Box::new(Over))
     }
 
+    /// Whether the thread unwinds already. Begins to unwind where it has to.
+    fn is_unwinding(&self) -> bool {
+        let unwinding = std::thread::panicking();
+        if self.over.get() && !unwinding {
+            self.unwind();
+        }
+        unwinding
+    }
+
     /// All threads unwind: those that run at their next action, the parked ones from here.
     fn end_execution(&self) {
         self.over.set(true);
@@ -947,11 +956,8 @@ impl Engine for State {
     }
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
-        if self.is_over() {
-            if std::thread::panicking() {
-                return 0;
-            }
-            self.unwind();
+        if self.is_unwinding() {
+            return 0;
         }
         let object = self.object(object);
         // Before the action and not after it: the action may be the release that lets another
@@ -990,7 +996,7 @@ impl Engine for State {
     }
 
     fn touch(&self, allocation: ObjectId, _step: Step) {
-        if self.is_over() {
+        if self.is_unwinding() {
             return;
         }
         if let Some(violation) = Self::use_of(&self.object(allocation)) {
@@ -1003,7 +1009,7 @@ impl Engine for State {
     }
 
     fn read_lock(&self, domain: ObjectId) {
-        if self.is_over() {
+        if self.is_unwinding() {
             return;
         }
         let object = self.object(domain);
@@ -1015,7 +1021,7 @@ impl Engine for State {
     }
 
     fn read_unlock(&self, domain: ObjectId) {
-        if self.is_over() {
+        if self.is_unwinding() {
             return;
         }
         let object = self.object(domain);
@@ -1028,9 +1034,7 @@ impl Engine for State {
     }
 
     fn spawn(&self, name: &str, body: Body) -> ThreadId {
-        if self.is_over() {
-            self.unwind();
-        }
+        self.is_unwinding();
         let created = self.threads.borrow().len();
         if created == MAX_THREADS {
             self.session.borrow_mut().stop = Some(format!(
@@ -1064,7 +1068,7 @@ impl Engine for State {
     }
 
     fn report(&self, violation: Violation) {
-        if !self.is_over() {
+        if !self.is_unwinding() {
             self.violation(&violation);
         }
     }
