@@ -152,6 +152,24 @@ fn loom_misses_a_legal_execution_of_four_operations() {
 }
 
 #[test]
+fn loom_shows_an_illegal_execution_of_a_store_and_an_update() {
+    let (seen, exploration) = outcomes(|| {
+        let x = Arc::new(AtomicU64::new("x", 0));
+        let y = Arc::clone(&x);
+        let update = spawn("update", move || y.fetch_add(1, SeqCst));
+        x.store(5, SeqCst);
+        (update.join(), x.load(SeqCst))
+    });
+    assert_silent(&exploration);
+    assert!(
+        seen.is_superset(&BTreeSet::from([(0, 5), (5, 6)])),
+        "{seen:?}"
+    );
+    // The update read 0 and wrote 1, so nothing can have been written between the two.
+    assert!(seen.contains(&(0, 1)), "{seen:?}");
+}
+
+#[test]
 fn a_lost_update_is_found() {
     let exploration = run(|| {
         let count = Arc::new(AtomicU64::new("count", 0));
@@ -600,6 +618,19 @@ fn five_threads_are_not() {
         }
     });
     assert_silent(&exploration);
+}
+
+#[test]
+fn a_loop_that_spins_is_given_up() {
+    let exploration = run(|| {
+        let word = AtomicU64::new("word", 0);
+        while word.load(Relaxed) == 0 {}
+    });
+    assert_eq!(kinds(&exploration), []);
+    assert_eq!(
+        exploration.reason.as_deref(),
+        Some("an execution took more than 10000 steps, after 0 executions")
+    );
 }
 
 #[test]

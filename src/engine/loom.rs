@@ -23,6 +23,9 @@
 //! What it cannot do, and why its silence is no proof:
 //!
 //! * its reduction skips legal executions;
+//! * it shows some that are not legal: a store can come between the value that a concurrent
+//!   read-modify-write of the same word read and the one it wrote. What it finds in a program where
+//!   stores race with read-modify-writes of one word has to be looked at;
 //! * sequentially consistent accesses are treated as acquire and release, fences are exact; no load
 //!   is satisfied by a later store (load buffering); no dependency orders anything, so an object
 //!   that is published must be published with release and found with acquire; a compare-exchange
@@ -55,9 +58,12 @@ use std::{
     time::Instant,
 };
 
-/// Steps of one execution, a multiple of which loom allocates beforehand. A program without loops
-/// that spin stays far below.
+/// Branches of one execution that loom makes room for. No limit that counts, [`MAX_STEPS`] does.
 const MAX_BRANCHES: usize = 100_000;
+
+/// How many steps an execution may take: loom counts each thread's in 16 bits, which wrap around
+/// where overflows are not checked, and a step counts for up to six.
+const MAX_STEPS: u32 = 10_000;
 
 /// Of the first thread, in bytes. loom gives it 32 KiB and no way to ask for more.
 const FIRST_STACK: usize = 256 * 1024;
@@ -71,7 +77,8 @@ const ALLOCATIONS: usize = 32;
 /// Run the program on loom until its search is finished, a limit is reached or, unless
 /// [`Limits::all`], something was found. Never complete.
 ///
-/// loom reads the `LOOM_*` variables of the environment, but none has an effect.
+/// The `LOOM_*` variables of the environment have no effect, but loom panics about a number there
+/// that it cannot read.
 ///
 /// # Panics
 ///
@@ -382,6 +389,7 @@ struct State {
     cut: Cell<bool>,
     /// The running thread. Set again after all that may let another thread run.
     me: Cell<ThreadId>,
+    steps: Cell<u32>,
     keys: Cell<u32>,
     objects: RefCell<Vec<Rc<Object>>>,
     threads: RefCell<Vec<Thread>>,
@@ -411,6 +419,7 @@ impl State {
             over: Cell::new(false),
             cut: Cell::new(false),
             me: Cell::new(ThreadId(0)),
+            steps: Cell::new(0),
             keys: Cell::new(0),
             objects: RefCell::new(Vec::new()),
             threads: RefCell::new(Vec::new()),
@@ -434,6 +443,7 @@ impl State {
         self.over.set(false);
         self.cut.set(false);
         self.me.set(ThreadId(0));
+        self.steps.set(0);
         self.keys.set(0);
         self.objects.borrow_mut().clear();
         self.threads.borrow_mut().clear();
@@ -485,7 +495,7 @@ impl State {
         self.cut.set(true);
         if message.starts_with("Model exceeded maximum number of branches") {
             session.stop = Some(format!(
-                "an execution exceeded {MAX_BRANCHES} steps after {} executions",
+                "an execution exceeded {MAX_BRANCHES} branches, after {} executions",
                 session.executions
             ));
             return None;
@@ -578,13 +588,30 @@ impl State {
         resume_unwind(Box::new(Over))
     }
 
-    /// Whether the thread unwinds already. Begins to unwind where it has to.
+    /// Asked before all that a thread does: whether it is being unwound and must do nothing. Where
+    /// the execution is over, or has become too long, it is unwound from here.
     fn is_unwinding(&self) -> bool {
-        let unwinding = std::thread::panicking();
-        if self.over.get() && !unwinding {
+        if std::thread::panicking() {
+            return true;
+        }
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() > MAX_STEPS && !self.over.get() {
+            self.give_up(format!(
+                "an execution took more than {MAX_STEPS} steps, after {} executions",
+                self.session.borrow().executions
+            ));
+        }
+        if self.over.get() {
             self.unwind();
         }
-        unwinding
+        false
+    }
+
+    /// End the execution, which does not count, and the exploration.
+    fn give_up(&self, reason: String) {
+        self.session.borrow_mut().stop = Some(reason);
+        self.cut.set(true);
+        self.end_execution();
     }
 
     /// All threads unwind: those that run at their next action, the parked ones from here.
@@ -1034,14 +1061,12 @@ impl Engine for State {
     }
 
     fn spawn(&self, name: &str, body: Body) -> ThreadId {
-        self.is_unwinding();
+        assert!(!self.is_unwinding(), "a destructor spawns a thread");
         let created = self.threads.borrow().len();
         if created == MAX_THREADS {
-            self.session.borrow_mut().stop = Some(format!(
+            self.give_up(format!(
                 "not run: needs more than loom's {MAX_THREADS} threads ({created} had been created)"
             ));
-            self.cut.set(true);
-            self.end_execution();
             self.unwind();
         }
         let id = ThreadId(created as u32);
