@@ -52,13 +52,10 @@ pub fn with_engine<R>(engine: Rc<dyn Engine>, f: impl FnOnce() -> R) -> R {
 
 /// Call `f` with the engine of the current run.
 pub(crate) fn engine<R>(f: impl FnOnce(&dyn Engine) -> R) -> R {
-    ENGINE.with(|slot| {
-        let slot = slot.borrow();
-        let engine = slot
-            .as_deref()
-            .expect("a primitive of nfsd_check::sync is used outside of a run");
-        f(engine)
-    })
+    // A clone, so that no borrow is held while another thread of the model runs on this OS thread:
+    // an engine may have to abandon such a thread in the middle of `f`.
+    let engine = ENGINE.with(|slot| slot.borrow().clone());
+    f(&*engine.expect("a primitive of nfsd_check::sync is used outside of a run"))
 }
 
 /// Report a violation. Does not return where it is fatal.
