@@ -305,6 +305,8 @@ struct Domain {
     sections: Vec<Word>,
     depth: [Cell<u32>; MAX_THREADS],
     grace_periods: RefCell<Vec<Vec<(usize, u64)>>>,
+    /// How many grace periods have begun.
+    begun: Word,
 }
 
 #[derive(Debug)]
@@ -760,6 +762,16 @@ impl State {
         })
     }
 
+    fn renew(allocation: &Object) -> Option<Violation> {
+        let state = allocation.allocation();
+        let ordered = state.uses.access(true);
+        state.freed.set(false);
+        (!ordered).then(|| {
+            let message = "set up anew while another thread uses it: nothing orders the two";
+            Violation::on(state.after, allocation.id, message)
+        })
+    }
+
     fn act(&self, object: &Object, action: Action) -> u64 {
         let id = object.id;
         match action {
@@ -820,7 +832,18 @@ impl State {
                 self.settle(id);
                 0
             }
-            Action::Start | Action::Read | Action::Write | Action::Touch | Action::Free => 0,
+            Action::GracePeriodCount => {
+                let begun = &object.domain().begun;
+                self.switching(Some(id), || begun.value.fetch_or(0, Ordering::AcqRel))
+            }
+            // A read that may race is not told to loom, which would call it one.
+            Action::Start
+            | Action::Read
+            | Action::ReadMarked
+            | Action::Write
+            | Action::Touch
+            | Action::Free
+            | Action::Renew => 0,
         }
     }
 
@@ -848,7 +871,7 @@ impl State {
                     let result = value.compare_exchange(old, new, success, load_part(failure));
                     result.unwrap_or_else(|found| found)
                 }
-                Update::AddUnless { .. } => {
+                Update::AddUnless { .. } | Update::SetUnless { .. } => {
                     let result = word.update(success, failure, |old| update.apply(old));
                     result.unwrap_or_else(|found| found)
                 }
@@ -893,6 +916,8 @@ impl State {
                 open.push((thread, section));
             }
         }
+        let begun = &domain.begun.value;
+        self.switching(Some(object.id), || begun.fetch_add(1, Ordering::AcqRel));
         let mut grace_periods = domain.grace_periods.borrow_mut();
         grace_periods.push(open);
         grace_periods.len() as u64 - 1
@@ -976,6 +1001,7 @@ impl Engine for State {
                 sections: (0..MAX_THREADS).map(|_| self.new_word(0)).collect(),
                 depth: Default::default(),
                 grace_periods: RefCell::new(Vec::new()),
+                begun: self.new_word(0),
             }),
             ObjectKind::Thread => Form::Thread,
         };
@@ -996,6 +1022,7 @@ impl Engine for State {
             violation = match (&object.form, action) {
                 (_, Action::Touch) => Self::use_of(&object),
                 (_, Action::Free) => Self::free(&object),
+                (_, Action::Renew) => Self::renew(&object),
                 (Form::Plain(race, cell), Action::Read | Action::Write) => {
                     let ordered = cell.access(action == Action::Write);
                     let message = "two accesses, one of them a write, that nothing orders";

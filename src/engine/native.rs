@@ -33,7 +33,7 @@ use crate::sync::{
 };
 use crossbeam_epoch::{Collector, Guard, LocalHandle};
 use parking_lot::{
-    Condvar, Mutex, RawMutex,
+    Condvar, Mutex, RawMutex, ReentrantMutex,
     lock_api::{self, RawMutex as _, RawMutexTimed as _},
 };
 use std::{
@@ -358,6 +358,8 @@ struct Run {
     over: AtomicBool,
     too_long: AtomicBool,
     panicked: Mutex<Option<String>>,
+    /// Held by the thread that makes a step and its book-keeping one.
+    atomically: ReentrantMutex<()>,
     notes: Mutex<Notes>,
 }
 
@@ -389,6 +391,7 @@ impl Run {
             over: AtomicBool::new(false),
             too_long: AtomicBool::new(false),
             panicked: Mutex::new(None),
+            atomically: ReentrantMutex::new(()),
             notes: Mutex::new(Notes::default()),
         }
     }
@@ -731,7 +734,12 @@ impl Thread {
                 });
                 0
             }
-            Action::Read | Action::Write | Action::Start => 0,
+            Action::Renew => {
+                object.allocation().freed.store(false, Relaxed);
+                0
+            }
+            Action::GracePeriodCount => object.domain().grace_periods.lock().len() as u64,
+            Action::Read | Action::ReadMarked | Action::Write | Action::Start => 0,
         }
     }
 }
@@ -749,7 +757,7 @@ impl Word {
             Update::CompareExchange { old, new } => value
                 .compare_exchange(old, new, success, failure)
                 .unwrap_or_else(|found| found),
-            Update::AddUnless { .. } => value
+            Update::AddUnless { .. } | Update::SetUnless { .. } => value
                 .fetch_update(success, failure, |old| update.apply(old))
                 .unwrap_or_else(|found| found),
         }
@@ -875,6 +883,11 @@ impl Engine for Thread {
     fn object_name(&self, object: ObjectId) -> String {
         let notes = self.run.notes.lock();
         notes.recorder.object_name(object).to_owned()
+    }
+
+    fn atomically(&self, f: &mut dyn FnMut()) {
+        let _one_at_a_time = self.run.atomically.lock();
+        f();
     }
 
     fn is_over(&self) -> bool {

@@ -43,7 +43,8 @@ pub struct Net<P> {
 }
 
 impl<P: Pernet> Net<P> {
-    /// `setup_net()`: one reference, for the namespace's owner. `generic` makes the pernet memory.
+    /// `setup_net()`: one reference, for the mount of nfsdfs that its owner has. The initial
+    /// namespace has one more that nobody ever drops. `generic` makes the pernet memory.
     #[must_use]
     pub fn new(
         kernel: &Arc<Kernel>,
@@ -56,7 +57,7 @@ impl<P: Pernet> Net<P> {
             kernel: Arc::clone(kernel),
             name: name.to_owned(),
             is_user,
-            count: Refcount::new_in(&memory, "ns.count", 1),
+            count: Refcount::new_in(&memory, "ns.count", if is_user { 1 } else { 2 }),
             gen_pointer: AtomicU64::new_in(&memory, "gen", 1),
             memory,
             gen_memory: Allocation::new("net_generic", ViolationKind::UseAfterFree),
@@ -73,10 +74,14 @@ impl<P: Pernet> Net<P> {
         &self.memory
     }
 
-    /// The references to it.
+    /// Whether somebody still has a reference who is neither its owner nor the kernel.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.count.read()
+    pub fn is_referenced(&self) -> bool {
+        if self.is_user {
+            !self.memory.is_freed()
+        } else {
+            self.count.read() != 1
+        }
     }
 
     /// `get_net()`: relaxed. From 0 it warns: the namespace is dying.

@@ -95,6 +95,12 @@ impl NfsdFile {
         &self.nf_net
     }
 
+    /// The namespace it belongs to: no step and no use.
+    #[must_use]
+    pub fn net(&self) -> &Arc<Net> {
+        &self.nf_net
+    }
+
     /// `nf->nf_inode`.
     fn nf_inode(&self) -> usize {
         self.memory().touch(Step::Next);
@@ -379,14 +385,9 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
         }
         // The filecache may be used by several namespaces, and this one's server may be gone.
         if let Some(serv) = nn.nfsd_serv.load() {
-            svc_wake_up(nfsd, nf_net_of(&nf), &serv);
+            svc_wake_up(nfsd, nf.net(), &serv);
         }
     }
-}
-
-/// The namespace of a file, for naming the thread that is woken: no step and no use.
-fn nf_net_of(nf: &NfsdFile) -> &Arc<Net> {
-    &nf.nf_net
 }
 
 /// `nfsd_file_net_dispose()`: a service thread frees up to eight files of its namespace.
@@ -955,16 +956,21 @@ impl Nfsd {
         for mark in self.nfsd_file_mark_slab.remaining() {
             add(&mark, "a mark of a file that was not freed".into());
         }
+        let mut referenced = Vec::new();
+        for serv in self.servs.lock().iter() {
+            add(serv.memory(), "a server that was not destroyed".into());
+        }
         for net in &self.nets {
             let nn = net.generic_unchecked();
             if net.is_user {
-                add(
-                    net.memory(),
-                    "a namespace that was released by its owner".into(),
-                );
                 add(nn.memory(), "its namespace was never destroyed".into());
             }
+            if net.is_referenced() {
+                referenced.push(net.memory().object());
+            }
         }
+        let message = "the namespace is referenced after its owner has released it";
+        left.extend(referenced.into_iter().map(|net| (net, message.into())));
         left
     }
 }

@@ -63,6 +63,9 @@ pub struct NfsdNet {
     /// `nfsd_serv`: written under `nfsd_notifier_lock`, read without a lock. A benign race: the
     /// readers load it once and test it (b9382e29ca53).
     pub(super) nfsd_serv: Pointer<SvcServ>,
+    /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
+    /// takes a file out of here puts it.
+    pub(super) state_files: parking_lot::Mutex<Vec<Arc<NfsdFile>>>,
     /// Where requests from outside arrive. No memory of the kernel's.
     pub(super) listening: parking_lot::Mutex<Option<Arc<SvcServ>>>,
     /// `nfsd_notifier_lock`; the kernel has one for all namespaces, and it is never held over
@@ -90,6 +93,7 @@ impl NfsdNet {
         let memory = Allocation::new("nfsd_net", ViolationKind::UseAfterFree);
         Self {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
+            state_files: parking_lot::Mutex::new(Vec::new()),
             listening: parking_lot::Mutex::new(None),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
             flags: Flags::new_in(&memory, "flags", &[]),

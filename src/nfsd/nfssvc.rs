@@ -7,14 +7,13 @@
 //! exit. A thread that exits runs its last turn while the stopping task waits for it and does
 //! nothing else, so that turn is run in the stopping task's context.
 //!
-//! Left out: lockd, the reply cache and NFSv4 state, which hold no file of a scenario; address
-//! notifiers; the pools but the first, which is the only one that is ever woken for this.
+//! Left out: lockd and the reply cache, which hold no file; address notifiers; the pools but the first, which is the only one that is ever woken for this.
 
 use super::{
     Nfsd,
     filecache::{
-        nfsd_file_cache_init, nfsd_file_cache_shutdown, nfsd_file_cache_shutdown_net,
-        nfsd_file_cache_start_net, nfsd_file_net_dispose,
+        NfsdFile, nfsd_file_cache_init, nfsd_file_cache_shutdown, nfsd_file_cache_shutdown_net,
+        nfsd_file_cache_start_net, nfsd_file_net_dispose, nfsd_file_put,
     },
     netns::{NFSD_NET_UP, Net},
 };
@@ -216,6 +215,7 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         nn.nfsd_net_ref
             .kill_and_confirm(&nfsd.kernel, confirm, release);
         nn.nfsd_net_confirm_done.wait(&nfsd.kernel);
+        nfs4_state_shutdown_net(nfsd, net);
         nfsd_file_cache_shutdown_net(nfsd, net);
         nn.nfsd_net_free_done.wait(&nfsd.kernel);
     }
@@ -224,6 +224,34 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         nn.flags.clear_bit(NFSD_NET_UP);
         nfsd_shutdown_generic(nfsd);
     }
+}
+
+/// `nfs4_state_shutdown_net()`: the files that state holds are put.
+fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfs4_state_shutdown_net");
+    let held = std::mem::take(&mut *net.generic_unchecked().state_files.lock());
+    for nf in held {
+        nfsd_file_put(nfsd, &nf);
+    }
+}
+
+/// A request acquires a file, which state holds from then on.
+pub fn hold_by_state(nf: &Arc<NfsdFile>) {
+    let held = &nf.net().generic_unchecked().state_files;
+    held.lock().push(Arc::clone(nf));
+}
+
+/// A request of the namespace puts a file that state holds, if the state is still there.
+pub fn put_by_state(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+    let net = nf.net();
+    let _ = in_service_thread(nfsd, net, || {
+        let mut held = net.generic_unchecked().state_files.lock();
+        let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
+        let held = at.map(|at| held.remove(at));
+        if let Some(nf) = held {
+            nfsd_file_put(nfsd, &nf);
+        }
+    });
 }
 
 /// `nfsd_destroy_serv()`, with `nfsd_mutex` held and the threads gone.

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A scenario on a model as a program for an engine.
+//!
+//! One execution: the setup runs alone, one operation after the other, each until everything it
+//! started has finished. Then the actors run against each other and against what starts by itself.
+//! When all have finished, timers fire, callbacks, reaper and dispose passes run until nothing
+//! changes; every server that still runs is stopped, every namespace released; and what is still
+//! allocated then is a leak.
+
+use crate::{
+    engine::Program,
+    kernel::{Kernel, Options, pointer::Pointer},
+    model::Choices,
+    nfsd::{
+        Inode, Nfsd,
+        filecache::{
+            Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_resumes,
+            nfsd_file_close_inode_sync, nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event,
+            nfsd_file_lease_notifier_call, nfsd_file_lru_scan, nfsd_file_put_local,
+        },
+        localio::nfsd_open_local_fh,
+        nfssvc::{
+            hold_by_state, in_service_thread, nfsd_shutdown_threads, nfsd_svc, nfsd_umount,
+            put_by_state,
+        },
+    },
+    scenario::{Epilogue, Open, Operation, Scenario},
+    sync::{
+        engine::Phase,
+        report, thread,
+        violation::{Violation, ViolationKind},
+    },
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// A file variable of a scenario.
+#[derive(Debug)]
+enum Held {
+    File(Arc<NfsdFile>),
+    Local(Pointer<NfsdFile>),
+}
+
+/// What the operations of a scenario work on, in one execution.
+struct Machine {
+    kernel: Arc<Kernel>,
+    nfsd: Arc<Nfsd>,
+    /// By variable: an actor finds `None` where the file was never made.
+    files: Vec<parking_lot::Mutex<Option<Held>>>,
+    /// By net: its owner has released it.
+    released: Vec<parking_lot::Mutex<bool>>,
+}
+
+/// The program that runs `scenario` on a tree with `choices`.
+#[must_use]
+pub fn program(scenario: &Arc<Scenario>, choices: Choices) -> Program {
+    let scenario = Arc::clone(scenario);
+    Arc::new(move || Machine::boot(&scenario, choices).run(&scenario))
+}
+
+impl Machine {
+    fn boot(scenario: &Scenario, choices: Choices) -> Arc<Self> {
+        let kernel = Kernel::new(Options {
+            preempt_rcu: scenario.preempt_rcu,
+            alloc_may_fail: scenario.alloc_may_fail,
+            timer_passes: scenario.gc_passes,
+        });
+        let nets: Vec<(String, bool)> = scenario
+            .nets
+            .iter()
+            .map(|net| (net.name.clone(), net.user))
+            .collect();
+        let inodes = scenario.inodes.iter().map(|inode| Inode {
+            name: inode.name.clone(),
+            writeback_error: inode.writeback_error,
+            open_fails: inode.open == Open::Fails,
+            flush_on_close: inode.flush_on_close,
+        });
+        let nfsd = Nfsd::new(&kernel, choices, &nets, inodes.collect());
+        Arc::new(Self {
+            kernel,
+            nfsd,
+            files: scenario
+                .files
+                .iter()
+                .map(|_| parking_lot::Mutex::new(None))
+                .collect(),
+            released: nets
+                .iter()
+                .map(|_| parking_lot::Mutex::new(false))
+                .collect(),
+        })
+    }
+
+    fn run(self: Arc<Self>, scenario: &Arc<Scenario>) {
+        self.kernel.begin_running();
+        for operation in &scenario.setup {
+            self.perform(*operation);
+            self.settle();
+        }
+        thread::set_phase(Phase::Concurrent);
+        let passes = self.kernel.options.timer_passes;
+        self.kernel.timer_passes.store(passes, Ordering::Relaxed);
+        laundrette_resumes(&self.nfsd);
+        for actor in 0..scenario.actors.len() {
+            let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
+            let name = &scenario.actors[actor].name.clone();
+            self.kernel.spawn(name, move || {
+                for operation in &scenario.actors[actor].operations {
+                    machine.perform(*operation);
+                }
+            });
+        }
+        self.settle();
+        thread::set_phase(Phase::Alone);
+        self.kernel.timer_passes.store(0, Ordering::Relaxed);
+        self.end(scenario);
+        self.kernel.end_running();
+    }
+
+    /// Wait until all that runs has finished.
+    fn settle(&self) {
+        self.kernel.end_running();
+        thread::settle();
+        self.kernel.begin_running();
+    }
+
+    fn perform(&self, operation: Operation) {
+        let nfsd = &self.nfsd;
+        match operation {
+            Operation::Start { net, threads } => nfsd_svc(nfsd, &nfsd.nets[net], threads),
+            Operation::Stop { net } => nfsd_shutdown_threads(nfsd, &nfsd.nets[net]),
+            Operation::Umount { net } => {
+                *self.released[net].lock() = true;
+                nfsd_umount(nfsd, &nfsd.nets[net]);
+            }
+            Operation::Acquire {
+                file,
+                net,
+                inode,
+                gc,
+            } => {
+                let net = &nfsd.nets[net];
+                let acquire = Acquire {
+                    want_gc: gc,
+                    localio: false,
+                };
+                let nf = in_service_thread(nfsd, net, || {
+                    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
+                    nf.inspect(hold_by_state)
+                });
+                *self.files[file].lock() = nf.flatten().map(Held::File);
+            }
+            Operation::Put { file } => {
+                if let Some(Held::File(nf)) = self.take(file) {
+                    put_by_state(nfsd, &nf);
+                }
+            }
+            Operation::LocalOpen { file, net, inode } => {
+                let pnf = nfsd_open_local_fh(nfsd, &nfsd.nets[net], inode);
+                *self.files[file].lock() = pnf.ok().flatten().map(Held::Local);
+            }
+            Operation::LocalDone { file } => {
+                if let Some(Held::Local(pnf)) = self.take(file) {
+                    nfsd_file_put_local(nfsd, &pnf);
+                }
+            }
+            Operation::Gc => laundrette_fires(nfsd),
+            Operation::Shrink => nfsd_file_lru_scan(nfsd),
+            Operation::SetLease { inode } => nfsd_file_lease_notifier_call(nfsd, inode),
+            Operation::Unlink { inode } => nfsd_file_fsnotify_handle_event(nfsd, inode),
+            Operation::CloseSync { net, inode } => {
+                in_service_thread(nfsd, &nfsd.nets[net], || {
+                    nfsd_file_close_inode_sync(nfsd, inode);
+                });
+            }
+            Operation::Flush { net } => expkey_flush(nfsd, &nfsd.nets[net]),
+        }
+    }
+
+    fn take(&self, file: usize) -> Option<Held> {
+        self.files[file].lock().take()
+    }
+
+    fn end(&self, scenario: &Scenario) {
+        if scenario.epilogue == Epilogue::Stop {
+            for file in 0..self.files.len() {
+                // An I/O that no actor completes is completed now. A file that no actor puts is
+                // put when the server stops.
+                if let Some(Held::Local(pnf)) = self.take(file) {
+                    nfsd_file_put_local(&self.nfsd, &pnf);
+                }
+                self.settle();
+            }
+            // A pass ages what is on the LRU, the next one frees it.
+            for _ in 0..2 {
+                laundrette_fires(&self.nfsd);
+                self.settle();
+            }
+            for net in 0..self.released.len() {
+                nfsd_shutdown_threads(&self.nfsd, &self.nfsd.nets[net]);
+                self.settle();
+                let mut released = self.released[net].lock();
+                if !*released {
+                    *released = true;
+                    self.nfsd.nets[net].put();
+                }
+                drop(released);
+                self.settle();
+            }
+            for (object, message) in self.nfsd.still_allocated() {
+                report(Violation::on(ViolationKind::Leak, object, message));
+            }
+        }
+    }
+}
