@@ -197,15 +197,11 @@ impl Machine {
                 self.settle();
             }
             for net in 0..self.released.len() {
-                nfsd_shutdown_threads(&self.nfsd, &self.nfsd.nets[net]);
-                self.settle();
-                let mut released = self.released[net].lock();
-                if !*released {
-                    *released = true;
-                    self.nfsd.nets[net].put();
+                let released = *self.released[net].lock();
+                if !released {
+                    nfsd_umount(&self.nfsd, &self.nfsd.nets[net]);
+                    self.settle();
                 }
-                drop(released);
-                self.settle();
             }
             for (object, message) in self.nfsd.still_allocated() {
                 report(Violation::on(ViolationKind::Leak, object, message));
