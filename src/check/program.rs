@@ -14,7 +14,7 @@ use crate::{
     nfsd::{
         Inode, Nfsd,
         filecache::{
-            Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_resumes,
+            Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_may_fire,
             nfsd_file_close_inode_sync, nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event,
             nfsd_file_lease_notifier_call, nfsd_file_lru_scan, nfsd_file_put_local,
         },
@@ -31,7 +31,7 @@ use crate::{
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 /// A file variable of a scenario.
 #[derive(Debug)]
@@ -98,9 +98,7 @@ impl Machine {
             self.settle();
         }
         thread::set_phase(Phase::Concurrent);
-        let passes = self.kernel.options.timer_passes;
-        self.kernel.timer_passes.store(passes, Ordering::Relaxed);
-        laundrette_resumes(&self.nfsd);
+        laundrette_may_fire(&self.nfsd);
         for actor in 0..scenario.actors.len() {
             let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
             let name = &scenario.actors[actor].name.clone();
@@ -112,7 +110,6 @@ impl Machine {
         }
         self.settle();
         thread::set_phase(Phase::Alone);
-        self.kernel.timer_passes.store(0, Ordering::Relaxed);
         self.end(scenario);
         self.kernel.end_running();
     }

@@ -871,7 +871,7 @@ impl State {
                     let result = value.compare_exchange(old, new, success, load_part(failure));
                     result.unwrap_or_else(|found| found)
                 }
-                Update::AddUnless { .. } | Update::SetUnless { .. } => {
+                Update::AddUnless { .. } | Update::When { .. } => {
                     let result = word.update(success, failure, |old| update.apply(old));
                     result.unwrap_or_else(|found| found)
                 }
@@ -1087,7 +1087,7 @@ impl Engine for State {
         }
     }
 
-    fn spawn(&self, name: &str, body: Body) -> ThreadId {
+    fn spawn(&self, name: &str, _daemon: bool, body: Body) -> ThreadId {
         assert!(!self.is_unwinding(), "a destructor spawns a thread");
         let created = self.threads.borrow().len();
         if created == MAX_THREADS {

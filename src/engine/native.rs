@@ -757,7 +757,7 @@ impl Word {
             Update::CompareExchange { old, new } => value
                 .compare_exchange(old, new, success, failure)
                 .unwrap_or_else(|found| found),
-            Update::AddUnless { .. } | Update::SetUnless { .. } => value
+            Update::AddUnless { .. } | Update::When { .. } => value
                 .fetch_update(success, failure, |old| update.apply(old))
                 .unwrap_or_else(|found| found),
         }
@@ -848,7 +848,7 @@ impl Engine for Thread {
         self.with_sections(domain, |sections| sections.open.pop());
     }
 
-    fn spawn(&self, name: &str, body: Body) -> ThreadId {
+    fn spawn(&self, name: &str, _daemon: bool, body: Body) -> ThreadId {
         let new = self.run.new_thread(name);
         let run = Arc::clone(&self.run);
         let job = Box::new(move || run.thread(new, body));

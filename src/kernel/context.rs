@@ -39,6 +39,16 @@ impl Kernel {
         });
     }
 
+    /// Begin a context that waits for something that need not happen.
+    pub fn spawn_daemon(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) {
+        let kernel = Arc::clone(self);
+        thread::spawn_daemon(name, move || {
+            kernel.begin_running();
+            body();
+            kernel.end_running();
+        });
+    }
+
     /// Without preemptible RCU, a context that runs is a reader.
     pub fn begin_running(&self) {
         if !self.options.preempt_rcu {

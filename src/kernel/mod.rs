@@ -29,7 +29,7 @@ pub mod workqueue;
 use crate::sync::rcu::Domain;
 use context::Contexts;
 use rcu::Callback;
-use std::sync::{Arc, atomic::AtomicU32};
+use std::sync::Arc;
 
 /// What a scenario says about the kernel it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +59,6 @@ pub struct Kernel {
     pub(crate) rcu: Domain,
     pub(crate) callbacks: parking_lot::Mutex<Vec<Arc<Callback>>>,
     pub(crate) contexts: Contexts,
-    /// How often timers may still fire by themselves; 0 outside of the concurrent part.
-    pub(crate) timer_passes: AtomicU32,
     pub(crate) options: Options,
 }
 
@@ -72,7 +70,6 @@ impl Kernel {
             rcu: Domain::new("rcu"),
             callbacks: parking_lot::Mutex::new(Vec::new()),
             contexts: Contexts::default(),
-            timer_passes: AtomicU32::new(0),
             options,
         })
     }

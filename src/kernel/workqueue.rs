@@ -15,7 +15,7 @@ use crate::sync::{
     engine::{Condition, Ordering, Update},
     enter,
 };
-use std::sync::{Arc, atomic};
+use std::sync::Arc;
 
 const IDLE: u64 = 0;
 /// `WORK_STRUCT_PENDING`.
@@ -23,6 +23,15 @@ const PENDING: u64 = 1;
 const RUNNING: u64 = 2;
 /// The disable count is not 0.
 const DISABLED: u64 = 4;
+
+fn set_unless(bits: u64, unless: u64) -> Update {
+    Update::When {
+        any_set: 0,
+        all_clear: unless,
+        clear: bits,
+        add: bits,
+    }
+}
 
 type Function = Arc<dyn Fn() + Send + Sync>;
 
@@ -48,10 +57,7 @@ impl Work {
     pub fn queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
         fence(Ordering::SeqCst);
         let queued = self.state.update(
-            Update::SetUnless {
-                bits: PENDING,
-                unless: PENDING,
-            },
+            set_unless(PENDING, PENDING),
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
@@ -118,46 +124,40 @@ impl DelayedWork {
     }
 
     /// `queue_delayed_work()`: fully ordered. Nothing where the work is queued or disabled.
-    pub fn queue(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+    pub fn queue(&self) {
         let _in = enter("queue_delayed_work");
         fence(Ordering::SeqCst);
-        let armed = self.state.update(
-            Update::SetUnless {
-                bits: PENDING,
-                unless: PENDING | DISABLED,
-            },
+        let _ = self.state.update(
+            set_unless(PENDING, PENDING | DISABLED),
             Ordering::AcqRel,
             Ordering::Relaxed,
         );
         fence(Ordering::SeqCst);
-        if armed.is_ok() {
-            self.let_fire(kernel);
-        }
     }
 
-    /// The actors begin to run: a timer that is armed may fire.
-    pub fn resume_timer(self: &Arc<Self>, kernel: &Arc<Kernel>) {
-        if self.state.load(Ordering::Relaxed) & PENDING != 0 {
-            self.let_fire(kernel);
-        }
-    }
-
-    fn let_fire(self: &Arc<Self>, kernel: &Arc<Kernel>) {
-        let passes = &kernel.timer_passes;
-        // Each arming is ordered with the one before it by the work's state.
-        let left = passes.load(atomic::Ordering::Relaxed);
-        if left == 0 {
+    /// The actors begin to run: from here on the timer may fire by itself, `passes` times.
+    pub fn let_fire(self: &Arc<Self>, kernel: &Arc<Kernel>, passes: u32) {
+        if passes == 0 {
             return;
         }
-        passes.store(left - 1, atomic::Ordering::Relaxed);
         let work = Arc::clone(self);
-        kernel.spawn(self.name, move || {
-            work.fire();
+        let waiting = Arc::clone(kernel);
+        kernel.spawn_daemon(self.name, move || {
+            for _ in 0..passes {
+                waiting.end_running();
+                work.state.wait_and_update(
+                    Condition::Equal(PENDING),
+                    Update::Swap(RUNNING),
+                    Ordering::AcqRel,
+                );
+                waiting.begin_running();
+                work.run();
+            }
         });
     }
 
-    /// The timer fires, if it is armed, and the work runs in the calling context. Whether it did.
-    pub fn fire(&self) -> bool {
+    /// The timer fires now, if it is armed, and the work runs in the calling context.
+    pub fn fire(&self) {
         let found = self.state.wait_and_update(
             Condition::Clear(RUNNING),
             Update::CompareExchange {
@@ -166,21 +166,31 @@ impl DelayedWork {
             },
             Ordering::AcqRel,
         );
-        if found != PENDING {
-            return false;
+        if found == PENDING {
+            self.run();
         }
+    }
+
+    fn run(&self) {
         let function = self.function.lock().clone();
         function.expect("a work that is queued was initialised")();
         self.state.fetch_and_not(RUNNING, Ordering::Release);
-        true
     }
 
-    /// `cancel_delayed_work_sync()`: disables the work, takes it off the queue, waits for an
+    /// `cancel_delayed_work_sync()`: disables the work and takes it off the queue, waits for an
     /// instance that runs, and enables it again.
     pub fn cancel_sync(&self, kernel: &Kernel) {
         let _in = enter("cancel_delayed_work_sync");
-        self.state.fetch_or(DISABLED, Ordering::AcqRel);
-        self.state.fetch_and_not(PENDING, Ordering::AcqRel);
+        // Both under the pool's lock.
+        let disable = Update::When {
+            any_set: 0,
+            all_clear: 0,
+            clear: PENDING | DISABLED,
+            add: DISABLED,
+        };
+        let _ = self
+            .state
+            .update(disable, Ordering::AcqRel, Ordering::Relaxed);
         kernel.sleeping("cancel_delayed_work_sync()", || {
             self.state
                 .wait_until(Condition::Clear(RUNNING), Ordering::Acquire)

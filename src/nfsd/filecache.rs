@@ -161,7 +161,7 @@ pub struct Acquire {
 fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_schedule_laundrette");
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
-        nfsd.nfsd_filecache_laundrette.queue(&nfsd.kernel);
+        nfsd.nfsd_filecache_laundrette.queue();
     }
 }
 
@@ -539,12 +539,14 @@ pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
 
 /// The laundrette's timer fires now, if it is armed, and the pass runs in the calling context.
 pub fn laundrette_fires(nfsd: &Nfsd) {
-    let _ = nfsd.nfsd_filecache_laundrette.fire();
+    nfsd.nfsd_filecache_laundrette.fire();
 }
 
 /// The actors begin to run: the laundrette's timer may fire by itself.
-pub fn laundrette_resumes(nfsd: &Nfsd) {
-    nfsd.nfsd_filecache_laundrette.resume_timer(&nfsd.kernel);
+pub fn laundrette_may_fire(nfsd: &Nfsd) {
+    let passes = nfsd.kernel.options.timer_passes;
+    nfsd.nfsd_filecache_laundrette
+        .let_fire(&nfsd.kernel, passes);
 }
 
 // Section B19, B20: closing.

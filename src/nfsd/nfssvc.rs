@@ -22,7 +22,7 @@ use crate::{
     sync::{
         alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Condition, Ordering, Step},
+        engine::{Condition, Ordering, Step, Update},
         enter,
         violation::ViolationKind,
     },
@@ -61,36 +61,32 @@ impl SvcServ {
 }
 
 impl SvcServ {
-    /// Replace the word as long as `f` has a new one for it; whether it had.
-    fn update(&self, f: impl Fn(u64) -> Option<u64>) -> bool {
-        let mut old = self.sp_idle.load(Ordering::Relaxed);
-        while let Some(new) = f(old) {
-            match self
-                .sp_idle
-                .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return true,
-                Err(found) => old = found,
-            }
-        }
-        false
-    }
-
     /// Wait for an idle thread and take it. `false`: the threads have exited.
     fn take_thread(&self) -> bool {
-        loop {
-            self.sp_idle
-                .wait_until(Condition::AnySet(IDLE | GONE), Ordering::Acquire);
-            let taken = self.update(|word| (word & IDLE != 0).then(|| word - 1));
-            if taken {
-                return true;
-            }
-            if self.sp_idle.load(Ordering::Relaxed) & GONE != 0 {
-                return false;
-            }
-        }
+        let found = self.sp_idle.wait_and_update(
+            Condition::AnySet(IDLE | GONE),
+            TAKE_THREAD,
+            Ordering::AcqRel,
+        );
+        found & IDLE != 0
     }
 }
+
+/// One thread less is idle, if one is.
+const TAKE_THREAD: Update = Update::When {
+    any_set: IDLE,
+    all_clear: 0,
+    clear: 0,
+    add: 1u64.wrapping_neg(),
+};
+
+/// One thread more is idle, if there is nothing to do.
+const BECOME_IDLE: Update = Update::When {
+    any_set: 0,
+    all_clear: TASK_PENDING,
+    clear: 0,
+    add: 1,
+};
 
 /// `svc_wake_up()`: lets a thread have a look around.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
@@ -103,11 +99,10 @@ pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>)
         let name = format!("nfsd {}", net.name);
         nfsd.kernel.spawn(&name, move || {
             let _in = enter("nfsd");
-            let work = |word: u64| {
-                let has_work = word & IDLE != 0 && word & TASK_PENDING != 0;
-                has_work.then(|| (word - 1) & !TASK_PENDING)
-            };
-            if serv.update(work) {
+            let word = &serv.sp_idle;
+            let taken = word.update(TAKE_THREAD, Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_ok() {
+                word.fetch_and_not(TASK_PENDING, Ordering::Relaxed);
                 nfsd_loop(&woken, &serv);
             }
         });
@@ -120,11 +115,12 @@ fn nfsd_loop(nfsd: &Arc<Nfsd>, serv: &SvcServ) {
     loop {
         nfsd_file_net_dispose(nfsd, &serv.net);
         // svc_recv()
-        let idle = serv.update(|word| (word & TASK_PENDING == 0).then(|| word + 1));
-        if idle {
+        let word = &serv.sp_idle;
+        let idle = word.update(BECOME_IDLE, Ordering::AcqRel, Ordering::Relaxed);
+        if idle.is_ok() {
             return;
         }
-        serv.sp_idle.fetch_and_not(TASK_PENDING, Ordering::Relaxed);
+        word.fetch_and_not(TASK_PENDING, Ordering::Relaxed);
     }
 }
 

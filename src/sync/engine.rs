@@ -58,12 +58,17 @@ pub enum Update {
         /// The value that is written.
         new: u64,
     },
-    /// Set bits unless one of others is set.
-    SetUnless {
-        /// The bits that are set.
-        bits: u64,
-        /// The bits that prevent it.
-        unless: u64,
+    /// Where one of `any_set` is set (or `any_set` is 0) and all of `all_clear` are clear: clear
+    /// `clear`, and add `add`, wrapping around.
+    When {
+        /// One of these must be set.
+        any_set: u64,
+        /// All of these must be clear.
+        all_clear: u64,
+        /// These are cleared.
+        clear: u64,
+        /// This is added then.
+        add: u64,
     },
     /// Add `add` (wrapping around) unless the word is `unless`.
     AddUnless {
@@ -85,7 +90,15 @@ impl Update {
             Self::AndNot(bits) => Some(old & !bits),
             Self::Swap(new) => Some(new),
             Self::CompareExchange { old: from, new } => (old == from).then_some(new),
-            Self::SetUnless { bits, unless } => (old & unless == 0).then_some(old | bits),
+            Self::When {
+                any_set,
+                all_clear,
+                clear,
+                add,
+            } => {
+                let holds = (any_set == 0 || old & any_set != 0) && old & all_clear == 0;
+                holds.then(|| (old & !clear).wrapping_add(add))
+            }
             Self::AddUnless { add, unless } => (old != unless).then(|| old.wrapping_add(add)),
         }
     }
@@ -164,7 +177,8 @@ pub enum Action {
     Choose(u32),
     /// The first step of a thread. Its object is the thread.
     Start,
-    /// Wait until every other thread has finished. Its object is the thread.
+    /// Wait until every other thread has finished, but for daemons that wait: those are ended. Its
+    /// object is the thread.
     Settle,
 }
 
@@ -215,8 +229,8 @@ pub trait Engine {
     /// End a read-side critical section, with this thread's last step.
     fn read_unlock(&self, domain: ObjectId);
 
-    /// A new thread, begun by this thread's last step.
-    fn spawn(&self, name: &str, body: Body) -> ThreadId;
+    /// A new thread, begun by this thread's last step. A `daemon` may wait forever.
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId;
 
     /// The calling thread.
     fn current(&self) -> ThreadId;

@@ -54,7 +54,13 @@ pub fn spawn<T: Send + 'static>(
 
 /// A new thread that nobody waits for, but [`settle`].
 pub fn spawn_detached(name: &str, body: impl FnOnce() + Send + 'static) -> ThreadId {
-    engine(|e| e.spawn(name, Box::new(body)))
+    engine(|e| e.spawn(name, false, Box::new(body)))
+}
+
+/// A new thread that may wait forever: a timer that need not fire. [`settle`] does not wait for it
+/// while it waits, and ends it then.
+pub fn spawn_daemon(name: &str, body: impl FnOnce() + Send + 'static) -> ThreadId {
+    engine(|e| e.spawn(name, true, Box::new(body)))
 }
 
 /// The calling thread.
@@ -63,7 +69,7 @@ pub fn current() -> ThreadId {
     engine(|e| e.current())
 }
 
-/// Wait until every other thread has finished.
+/// Wait until every other thread has finished. Daemons that wait are ended.
 pub fn settle() {
     engine(|e| e.perform(e.current_object(), Action::Settle));
 }

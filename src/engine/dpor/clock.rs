@@ -12,10 +12,6 @@ impl Clock {
     /// Nothing is known.
     pub(super) const ZERO: Self = Self([0; MAX_THREADS]);
 
-    pub(super) fn get(&self, thread: usize) -> u16 {
-        self.0[thread]
-    }
-
     pub(super) fn set(&mut self, thread: usize, step: u16) {
         self.0[thread] = step;
     }

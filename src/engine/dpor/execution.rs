@@ -58,12 +58,13 @@ struct Thread {
     /// The object that stands for it.
     object: ObjectId,
     request: Option<Request>,
+    daemon: bool,
     finished: bool,
     steps: u16,
     /// Its last event, or the one that began it.
     previous: Option<usize>,
     /// How deep it is in the read-side critical sections of a domain.
-    nesting: Vec<Section>,
+    nesting: Vec<Nesting>,
     /// Domains whose section begins with the next step.
     beginning: Vec<ObjectId>,
     /// Allocations used with the next step.
@@ -73,18 +74,28 @@ struct Thread {
 
 /// A thread's sections of one domain.
 #[derive(Clone, Copy, Debug)]
-struct Section {
+struct Nesting {
     domain: ObjectId,
-    /// Stands for this thread as a reader; its value goes up at each beginning and end, so it is
-    /// odd while a section is open.
-    reader: ObjectId,
     depth: u32,
+}
+
+/// A read-side critical section of a domain that has begun.
+#[derive(Clone, Debug)]
+struct Section {
+    thread: usize,
+    /// The step that it began with, by its number among the thread's.
+    begun: u16,
+    /// The event that it ended with, in the part where every interleaving counts.
+    ended: Option<usize>,
+    open: bool,
+    /// What was known at its end.
+    known: Clock,
 }
 
 #[derive(Clone, Debug)]
 struct GracePeriod {
-    /// The readers it waits for, each with the value of its open section.
-    readers: Vec<(ObjectId, u64)>,
+    /// The sections it waits for, by their place among the domain's.
+    sections: Vec<usize>,
     /// What was known when it began.
     known: Clock,
 }
@@ -98,8 +109,8 @@ struct Object {
     /// What an acquire of the object makes known.
     message: Clock,
     plain: PlainOrder,
-    /// Of a domain: the readers with an open section, and the grace periods begun.
-    readers: Vec<ObjectId>,
+    /// Of a domain: the sections and the grace periods that have begun.
+    sections: Vec<Section>,
     grace_periods: Vec<GracePeriod>,
 }
 
@@ -150,7 +161,7 @@ impl Execution {
         self.violations.clear();
         self.recorder = record.then(Recorder::new);
         self.search.restart();
-        self.add_thread("main", 1);
+        self.add_thread("main", 1, false);
     }
 
     pub(super) fn take_recording(&mut self) -> Recording {
@@ -160,7 +171,7 @@ impl Execution {
             .unwrap_or_default()
     }
 
-    fn add_thread(&mut self, name: &str, key: ThreadKey) -> usize {
+    fn add_thread(&mut self, name: &str, key: ThreadKey, daemon: bool) -> usize {
         let thread = self.threads.len();
         if let Some(recorder) = &mut self.recorder {
             recorder.thread(name);
@@ -181,6 +192,7 @@ impl Execution {
                 object,
                 action: Action::Start,
             }),
+            daemon,
             finished: false,
             steps: 0,
             previous,
@@ -209,7 +221,7 @@ impl Execution {
             value,
             message: Clock::ZERO,
             plain: PlainOrder::NEW,
-            readers: Vec::new(),
+            sections: Vec::new(),
             grace_periods: Vec::new(),
         });
         if let Some(recorder) = &mut self.recorder {
@@ -247,7 +259,7 @@ impl Execution {
     }
 
     /// A new thread, or `None` where there are too many.
-    pub(super) fn spawn(&mut self, name: &str) -> Option<usize> {
+    pub(super) fn spawn(&mut self, name: &str, daemon: bool) -> Option<usize> {
         if self.threads.len() == MAX_THREADS {
             self.end = Some(End::Cut(format!(
                 "an execution has more than {MAX_THREADS} contexts"
@@ -266,7 +278,7 @@ impl Execution {
             ));
             return None;
         };
-        Some(self.add_thread(name, key))
+        Some(self.add_thread(name, key, daemon))
     }
 
     /// The current thread asks for an action: [`Execution::schedule`] decides who goes on.
@@ -296,14 +308,14 @@ impl Execution {
             }
             Action::GracePeriodEnd(number) => {
                 let domain = &self.objects[object.0 as usize];
-                let readers = &domain.grace_periods[number as usize].readers;
-                readers
-                    .iter()
-                    .all(|&(reader, value)| self.objects[reader.0 as usize].value != value)
+                let waits_for = &domain.grace_periods[number as usize].sections;
+                !waits_for.iter().any(|&s| domain.sections[s].open)
             }
             Action::Settle => {
                 let mut others = self.threads.iter().enumerate();
-                others.all(|(other, state)| other == thread || state.finished)
+                others.all(|(other, state)| {
+                    other == thread || state.finished || state.daemon && !self.is_enabled(other)
+                })
             }
             _ => true,
         }
@@ -446,10 +458,15 @@ impl Execution {
         let blocked: Vec<usize> = waiting
             .into_iter()
             .filter(|&t| {
-                let request = self.threads[t].request;
-                request.is_some_and(|r| r.action != Action::Settle)
+                let thread = &self.threads[t];
+                let request = thread.request;
+                !thread.daemon && request.is_some_and(|r| r.action != Action::Settle)
             })
             .collect();
+        if blocked.is_empty() {
+            self.end = Some(End::Finished);
+            return;
+        }
         let names: Vec<&str> = blocked
             .iter()
             .map(|&t| self.threads[t].name.as_str())
@@ -490,6 +507,10 @@ impl Execution {
         for object in &mut self.objects {
             object.message = Clock::ZERO;
             object.plain = PlainOrder::NEW;
+            object.sections.retain(|section| section.open);
+            for section in &mut object.sections {
+                section.begun = 0;
+            }
         }
     }
 
@@ -500,9 +521,36 @@ impl Execution {
         }
     }
 
+    /// The daemons that wait will wait no more.
+    fn end_daemons(&mut self) {
+        for daemon in 0..self.threads.len() {
+            let Thread {
+                daemon: true,
+                finished: false,
+                previous,
+                request: Some(request),
+                ..
+            } = self.threads[daemon]
+            else {
+                continue;
+            };
+            if self.phase == Phase::Concurrent && matches!(self.director, Director::Search) {
+                self.search.analyse_waiting(daemon, previous, request);
+            }
+            self.threads[daemon].finished = true;
+            self.threads[daemon].request = None;
+        }
+    }
+
     /// The current thread performs the step that it asked for.
     pub(super) fn step(&mut self) -> u64 {
         let me = self.current;
+        if self.threads[me]
+            .request
+            .is_some_and(|r| r.action == Action::Settle)
+        {
+            self.end_daemons();
+        }
         let thread = &mut self.threads[me];
         let Request { object, action } = thread.request.take().expect("the thread asked");
         if self.phase == Phase::Concurrent {
@@ -727,85 +775,98 @@ impl Execution {
                     return;
                 }
             }
-            None => {
-                let reader = self.add_object(ObjectKind::Atomic(0), None, "reader");
-                self.threads[self.current].nesting.push(Section {
-                    domain,
-                    reader,
-                    depth: 1,
-                });
-            }
+            None => thread.nesting.push(Nesting { domain, depth: 1 }),
         }
-        self.threads[self.current].beginning.push(domain);
+        thread.beginning.push(domain);
     }
 
-    /// End a section.
-    ///
-    /// With the thread's last step: see [`crate::sync::rcu`].
+    /// End a section with the thread's last step.
     pub(super) fn read_unlock(&mut self, domain: ObjectId) {
-        let thread = &mut self.threads[self.current];
-        let section = thread
-            .nesting
-            .iter_mut()
-            .find(|s| s.domain == domain && s.depth > 0)
-            .expect("a section that ends has begun");
-        section.depth -= 1;
-        if section.depth > 0 {
+        let me = self.current;
+        let thread = &mut self.threads[me];
+        let mut nesting = thread.nesting.iter_mut();
+        let nesting = nesting.find(|s| s.domain == domain && s.depth > 0);
+        let nesting = nesting.expect("a section that ends has begun");
+        nesting.depth -= 1;
+        if nesting.depth > 0 {
             return;
         }
-        let reader = section.reader;
         if let Some(at) = thread.beginning.iter().position(|&d| d == domain) {
             // Nothing happened in it.
             thread.beginning.remove(at);
             return;
         }
-        self.access(domain, Mode::Read);
-        self.access(reader, Mode::Write);
-        let known = self.threads[self.current].order.known;
-        let state = self.object(reader);
-        state.value += 1;
-        state.message = known;
-        let domain = self.object(domain);
-        domain.readers.retain(|&r| r != reader);
-        domain.plain.ended(&known);
+        let known = thread.order.known;
+        let ended = thread.previous;
+        let mut sections = self.object(domain).sections.iter_mut();
+        let section = sections.rfind(|section| section.thread == me && section.open);
+        let section = section.expect("a section that ends has begun");
+        section.open = false;
+        section.ended = ended;
+        section.known = known;
     }
 
     fn begin_section(&mut self, domain: ObjectId) {
-        let thread = &self.threads[self.current];
-        let section = thread.nesting.iter().find(|s| s.domain == domain);
-        let reader = section.expect("a section that begins is open").reader;
-        self.access(domain, Mode::Read);
-        self.access(reader, Mode::Write);
-        self.object(reader).value += 1;
+        let me = self.current;
+        let begun = self.threads[me].steps;
         let state = self.object(domain);
-        state.readers.push(reader);
+        state.sections.push(Section {
+            thread: me,
+            begun,
+            ended: None,
+            open: true,
+            known: Clock::ZERO,
+        });
         // What came before a grace period is known to the sections that begin after it.
-        let begun = state.message;
-        self.threads[self.current].order.known.join(&begun);
+        let before = state.message;
+        self.threads[me].order.known.join(&before);
     }
 
+    /// A grace period waits for the sections whose beginning *happens before* its own, and not for
+    /// those that merely ran before it: nothing tells such an interleaving from one in which the
+    /// section begins later.
+    ///
+    /// Nothing is lost or gained by that. Let each grace period that ended while a section was
+    /// open have begun before the section did: these new edges cannot close a cycle with
+    /// happens-before. On one, the edge from the beginning of grace period `i` to that of section
+    /// `i` says that `i`'s end came before section `i`'s, and the path from there to the beginning
+    /// of grace period `i+1` says that the latter waited for section `i`: all the way round, each
+    /// end came before itself. So there is an interleaving with the same happens-before in which
+    /// every grace period has waited for every section that had begun.
     fn begin_grace_period(&mut self, domain: ObjectId) -> u64 {
         self.access(domain, Mode::Snapshot);
-        let mut known = self.threads[self.current].order.known;
-        let readers = &self.objects[domain.0 as usize].readers;
-        let readers = readers
-            .iter()
-            .map(|&reader| (reader, self.objects[reader.0 as usize].value))
-            .collect();
-        let state = self.object(domain);
+        let thread = &self.threads[self.current];
+        let mut known = thread.order.known;
+        let before = match self.phase {
+            Phase::Alone => None,
+            Phase::Concurrent => Some(self.search.clock_of_thread(thread.previous)),
+        };
+        let state = &mut self.objects[domain.0 as usize];
         state.message.join(&known);
-        known.join(&state.plain.all_ended());
-        state.grace_periods.push(GracePeriod { readers, known });
+        let sections = state.sections.iter().enumerate().filter(|(_, section)| {
+            before
+                .as_ref()
+                .is_none_or(|before| before.knows(section.thread, section.begun))
+        });
+        let sections: Vec<usize> = sections.map(|(index, _)| index).collect();
+        for &section in &sections {
+            known.join(&state.sections[section].known);
+        }
+        state.grace_periods.push(GracePeriod { sections, known });
         state.grace_periods.len() as u64 - 1
     }
 
     fn end_grace_period(&mut self, domain: ObjectId, number: u64) {
-        let state = self.object(domain);
-        let GracePeriod { readers, known } = state.grace_periods[number as usize].clone();
-        self.threads[self.current].order.known.join(&known);
-        for (reader, _) in readers {
-            self.access(reader, Mode::Read);
-            self.acquire(reader, Ordering::Acquire);
+        let state = &self.objects[domain.0 as usize];
+        let GracePeriod { sections, known } = &state.grace_periods[number as usize];
+        let order = &mut self.threads[self.current].order;
+        order.known.join(known);
+        for &section in sections {
+            let section = &state.sections[section];
+            order.known.join(&section.known);
+            if let Some(ended) = section.ended {
+                self.search.follows(ended);
+            }
         }
     }
 

@@ -166,8 +166,8 @@ impl Engine for Explorer {
         }
     }
 
-    fn spawn(&self, name: &str, body: Body) -> ThreadId {
-        let thread = self.execution.borrow_mut().spawn(name);
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+        let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
                 self.begin(thread, body);

@@ -106,14 +106,4 @@ impl PlainOrder {
         };
         races
     }
-
-    /// Of a domain: a section ended, by a thread that knew this much.
-    pub(super) fn ended(&mut self, known: &Clock) {
-        self.reads.join(known);
-    }
-
-    /// Of a domain: what is known to whoever comes after all sections that have ended.
-    pub(super) fn all_ended(&self) -> Clock {
-        self.reads
-    }
 }

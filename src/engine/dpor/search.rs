@@ -75,6 +75,8 @@ pub(super) struct Event {
     /// The index of the step that began the thread or that the thread performed before this one.
     pub(super) previous: Option<usize>,
     pub(super) accesses: Vec<Access>,
+    /// Steps that it waited for and that come before it in every interleaving.
+    follows: Vec<usize>,
     /// The steps that happen before this one, itself included.
     pub(super) clock: Clock,
 }
@@ -222,6 +224,7 @@ impl Search {
                 number,
                 previous,
                 accesses: Vec::new(),
+                follows: Vec::new(),
                 clock: Clock::ZERO,
             });
         }
@@ -230,7 +233,16 @@ impl Search {
         event.number = number;
         event.previous = previous;
         event.accesses.clear();
+        event.follows.clear();
         self.length += 1;
+    }
+
+    /// The last event comes after this one in every interleaving: it waited for it.
+    pub(super) fn follows(&mut self, event: usize) {
+        let last = self.length - 1;
+        if event < last {
+            self.events[last].follows.push(event);
+        }
     }
 
     /// The last event accesses an object.
@@ -271,6 +283,14 @@ impl Search {
         }
     }
 
+    /// What happens before the next step of a thread whose last one was `previous`. All steps
+    /// before the current one must be over.
+    pub(super) fn clock_of_thread(&self, previous: Option<usize>) -> Clock {
+        // The current step is the thread's last already.
+        let previous = previous.and_then(|current| self.events[current].previous);
+        self.clock_before(previous)
+    }
+
     /// The clock of a thread's last step: what happens before its next one by itself.
     fn clock_before(&self, previous: Option<usize>) -> Clock {
         previous.map_or(Clock::ZERO, |event| self.events[event].clock)
@@ -283,15 +303,13 @@ impl Search {
         let request = self.nodes[index].request;
         let mut clock = before;
         let mut racing = Vec::new();
+        for &earlier in &event.follows {
+            clock.join(&self.events[earlier].clock);
+        }
         for access in &event.accesses {
             let primary = access.object == request.object.0;
             let waits = primary && is_waiting(request.action);
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
-            if matches!(request.action, Action::GracePeriodEnd(_)) && !primary {
-                // A reader that a grace period waits for: its section began before the grace
-                // period, its end cannot come after.
-                continue;
-            }
             if waits {
                 racing.extend(self.race_of_wait(access.object, access.mode, request, &before));
             } else {
