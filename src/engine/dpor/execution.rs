@@ -393,6 +393,7 @@ impl Execution {
         match decision {
             Decision::Run(thread) => Some(thread),
             Decision::Blocked => {
+                self.analyse_waiting();
                 self.end = Some(End::Blocked);
                 None
             }
@@ -434,15 +435,7 @@ impl Execution {
             self.end = Some(End::Finished);
             return;
         }
-        if self.phase == Phase::Concurrent {
-            for &t in &waiting {
-                let Thread {
-                    previous, request, ..
-                } = self.threads[t];
-                let request = request.expect("a thread that waits asks");
-                self.search.analyse_waiting(t, previous, request);
-            }
-        }
+        self.analyse_waiting();
         let blocked: Vec<usize> = waiting
             .into_iter()
             .filter(|&t| {
@@ -467,6 +460,25 @@ impl Execution {
             object,
             message,
         });
+    }
+
+    /// The execution goes no further, for whatever reason: find the races of the steps that the
+    /// threads which wait now have not come to.
+    pub(super) fn analyse_waiting(&mut self) {
+        if self.phase == Phase::Alone || !matches!(self.director, Director::Search) {
+            return;
+        }
+        self.search.end_event();
+        for t in 0..self.threads.len() {
+            let Thread {
+                previous, request, ..
+            } = self.threads[t];
+            if let Some(request) = request
+                && !self.is_enabled(t)
+            {
+                self.search.analyse_waiting(t, previous, request);
+            }
+        }
     }
 
     /// From now on threads run like this.

@@ -273,6 +273,7 @@ fn explore_on(
             }
             Some(End::Blocked) => exploration.blocked += 1,
             Some(End::Fatal) => {
+                execution.analyse_waiting();
                 execution.search.try_all_at_end();
                 exploration.executions += 1;
             }

@@ -17,8 +17,8 @@
 //! * **Waiting** needs care, since a step that ends a wait cannot be reversed with the step that
 //!   waited. The race is then with the latest earlier step before which the wait would have been
 //!   over already: for a lock, the other holder's lock, not its unlock. A thread that still waits
-//!   when nothing can go on any more has races too, or the wake-up it missed would be missed by
-//!   the search as well.
+//!   when an execution ends has races too, or the wake-up it missed would be missed by the search
+//!   as well. That goes for executions that are cut or end in a violation, too.
 
 use super::{
     access::{Access, Mode, dependent},
@@ -312,8 +312,9 @@ impl Search {
         self.events[index].accesses = accesses;
     }
 
-    /// A thread that waits for what nothing will do any more: find the races of the step that it
-    /// never came to.
+    /// A thread still waits where the execution goes no further: find the races of the step that
+    /// it never came to. The execution may have been cut because all others sleep: what they
+    /// would do was run elsewhere, but with the steps up to here in another order.
     pub(super) fn analyse_waiting(
         &mut self,
         thread: usize,
@@ -326,10 +327,14 @@ impl Search {
         let before = self.clock_before(previous);
         let mut racing = Vec::new();
         let object = request.object.0;
-        racing.extend(self.race_of_wait(object, Mode::Write, request, &before));
+        let mode = match request.action {
+            Action::Await(..) => Mode::Read,
+            _ => Mode::Write,
+        };
+        racing.extend(self.race_of_wait(object, mode, request, &before));
         let access = Access {
             object,
-            mode: Mode::Write,
+            mode,
             old: 0,
         };
         self.reverse_all(&mut racing, thread, &before, &[access]);
