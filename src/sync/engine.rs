@@ -136,7 +136,8 @@ pub enum Action {
     Read,
     /// Write plain memory. Answers 0.
     Write,
-    /// Use an allocation: fails where it is freed. Answers 0.
+    /// Use an allocation: fails where it is freed. On a domain, a step for a section to begin with.
+    /// Answers 0.
     Touch,
     /// End an allocation's life. Answers 0.
     Free,
@@ -159,7 +160,9 @@ pub enum Step {
     /// The one that this thread performed last: the use is part of it.
     Last,
     /// The one that this thread performs next. For reading a field that never changes: nothing
-    /// else can tell whether it was read just before that step or any earlier.
+    /// else can tell whether it was read just before that step or any earlier. A use that can be
+    /// too late is then always found; what the thread does where it was not, after a free that
+    /// came in between, is hidden behind it.
     Next,
 }
 

@@ -281,9 +281,16 @@ impl Execution {
         thread.request = None;
     }
 
-    /// An allocation that the current thread used after its last step.
-    pub(super) fn used_last(&self) -> Option<ObjectId> {
-        self.threads[self.current].touching.first().copied()
+    /// An object of something that the current thread's next step is to begin with.
+    pub(super) fn pending(&self) -> Option<ObjectId> {
+        let thread = &self.threads[self.current];
+        let objects = thread.touching.iter().chain(&thread.beginning);
+        objects.copied().next()
+    }
+
+    /// Whether the current thread's next step uses allocations.
+    pub(super) fn is_to_touch(&self) -> bool {
+        !self.threads[self.current].touching.is_empty()
     }
 
     fn is_enabled(&self, thread: usize) -> bool {

@@ -101,11 +101,18 @@ impl Explorer {
         self.coroutines.begin(thread, move || {
             explorer.step();
             body();
-            let used_last = explorer.execution.borrow().used_last();
-            if let Some(allocation) = used_last {
-                explorer.perform(allocation, Action::Touch);
-            }
+            explorer.catch_up();
         });
+    }
+
+    /// What was to become part of the thread's next step becomes a step of its own: before a step
+    /// that may have to wait, or that may never come, and before anything that another thread
+    /// could tell the order from.
+    fn catch_up(&self) {
+        let pending = self.execution.borrow().pending();
+        if let Some(object) = pending {
+            self.perform(object, Action::Touch);
+        }
     }
 
     fn step(&self) -> u64 {
@@ -128,6 +135,9 @@ impl Engine for Explorer {
     }
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
+        if may_wait(action) {
+            self.catch_up();
+        }
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_some() {
             return 0;
@@ -156,6 +166,10 @@ impl Engine for Explorer {
     }
 
     fn read_unlock(&self, domain: ObjectId) {
+        // The section ends with the last step, and what is used in it is used before.
+        if self.execution.borrow().is_to_touch() {
+            self.catch_up();
+        }
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_none() {
             execution.read_unlock(domain);
@@ -163,6 +177,8 @@ impl Engine for Explorer {
     }
 
     fn spawn(&self, name: &str, body: Body) -> ThreadId {
+        // The thread begins with the last step, which must not be before these.
+        self.catch_up();
         let thread = self.execution.borrow_mut().spawn(name);
         match thread {
             Some(thread) => {
@@ -208,6 +224,18 @@ impl Engine for Explorer {
     fn is_over(&self) -> bool {
         self.execution.borrow().end.is_some()
     }
+}
+
+/// Whether a thread that asks for this may have to wait.
+fn may_wait(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Lock
+            | Action::Await(..)
+            | Action::AwaitUpdate(..)
+            | Action::GracePeriodEnd(_)
+            | Action::Settle
+    )
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
