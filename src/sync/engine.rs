@@ -136,7 +136,7 @@ pub enum Action {
     Read,
     /// Write plain memory. Answers 0.
     Write,
-    /// Use an allocation: fails where it is freed. On a domain, a step for a section to begin with.
+    /// Use an allocation: fails where it is freed. On a domain, begin a read-side critical section.
     /// Answers 0.
     Touch,
     /// End an allocation's life. Answers 0.
@@ -197,7 +197,7 @@ pub trait Engine {
     /// model makes within a step that is ordered with the free by other means.
     fn is_freed(&self, allocation: ObjectId) -> bool;
 
-    /// Begin a read-side critical section, with this thread's next step.
+    /// Begin a read-side critical section, as a step of its own. A nested one is no step.
     fn read_lock(&self, domain: ObjectId);
 
     /// End a read-side critical section, with this thread's last step.

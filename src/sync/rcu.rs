@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Read-side critical sections and grace periods.
 //!
-//! A grace period that begins now ends when every section that has begun by now has ended. The
-//! beginning of a section belongs to the thread's next step and its end to the last one: the
-//! beginning has no effect but to hold grace periods up, so a section that begins later can do all
-//! that one that begins earlier can, and more; the same goes for its end.
+//! A grace period that begins now ends when every section that has begun by now has ended.
+//!
+//! The beginning of a section is a step of its own. It has no effect but to hold grace periods up,
+//! but that cannot be put off until the next step: a thread that waits in its section for what
+//! only follows the grace period is a deadlock, and is none where the section begins later. The
+//! end belongs to the thread's last step: nothing can keep a thread from ending a section, so
+//! whatever can be done before it can be done after it.
 
 use super::{
     engine,

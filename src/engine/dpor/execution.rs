@@ -64,8 +64,6 @@ struct Thread {
     previous: Option<usize>,
     /// How deep it is in the read-side critical sections of a domain.
     nesting: Vec<Section>,
-    /// Domains whose section begins with the next step.
-    beginning: Vec<ObjectId>,
     /// Allocations used with the next step.
     touching: Vec<ObjectId>,
     order: ThreadOrder,
@@ -185,7 +183,6 @@ impl Execution {
             steps: 0,
             previous,
             nesting: Vec::new(),
-            beginning: Vec::new(),
             touching: Vec::new(),
             order: ThreadOrder::beginning(known),
         });
@@ -281,16 +278,9 @@ impl Execution {
         thread.request = None;
     }
 
-    /// An object of something that the current thread's next step is to begin with.
+    /// An allocation that the current thread's next step is to use.
     pub(super) fn pending(&self) -> Option<ObjectId> {
-        let thread = &self.threads[self.current];
-        let objects = thread.touching.iter().chain(&thread.beginning);
-        objects.copied().next()
-    }
-
-    /// Whether the current thread's next step uses allocations.
-    pub(super) fn is_to_touch(&self) -> bool {
-        !self.threads[self.current].touching.is_empty()
+        self.threads[self.current].touching.first().copied()
     }
 
     fn is_enabled(&self, thread: usize) -> bool {
@@ -612,11 +602,6 @@ impl Execution {
 
     fn perform(&mut self, object: ObjectId, action: Action) -> u64 {
         let me = self.current;
-        if !self.threads[me].beginning.is_empty() {
-            for domain in std::mem::take(&mut self.threads[me].beginning) {
-                self.begin_section(domain);
-            }
-        }
         match action {
             Action::Load(order) | Action::Await(_, order) => {
                 self.access(object, Mode::Read);
@@ -689,7 +674,13 @@ impl Execution {
                 0
             }
             Action::Choose(_) => u64::from(self.choice()),
-            Action::Touch | Action::Free | Action::Start | Action::Settle => 0,
+            Action::Touch => {
+                if self.object(object).kind == ObjectKind::Domain {
+                    self.begin_section(object);
+                }
+                0
+            }
+            Action::Free | Action::Start | Action::Settle => 0,
         }
     }
 
@@ -720,14 +711,13 @@ impl Execution {
         }
     }
 
-    pub(super) fn read_lock(&mut self, domain: ObjectId) {
+    /// Whether the current thread has to begin a section, with a step.
+    pub(super) fn read_lock(&mut self, domain: ObjectId) -> bool {
         let thread = &mut self.threads[self.current];
         match thread.nesting.iter_mut().find(|s| s.domain == domain) {
             Some(section) => {
                 section.depth += 1;
-                if section.depth > 1 {
-                    return;
-                }
+                section.depth == 1
             }
             None => {
                 let reader = self.add_object(ObjectKind::Atomic(0), None, "reader");
@@ -736,9 +726,9 @@ impl Execution {
                     reader,
                     depth: 1,
                 });
+                true
             }
         }
-        self.threads[self.current].beginning.push(domain);
     }
 
     pub(super) fn read_unlock(&mut self, domain: ObjectId) {
@@ -753,11 +743,6 @@ impl Execution {
             return;
         }
         let reader = section.reader;
-        if let Some(at) = thread.beginning.iter().position(|&d| d == domain) {
-            // Nothing happened in it.
-            thread.beginning.remove(at);
-            return;
-        }
         self.access(domain, Mode::Read);
         self.access(reader, Mode::Write);
         let known = self.threads[self.current].order.known;

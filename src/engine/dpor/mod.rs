@@ -105,9 +105,9 @@ impl Explorer {
         });
     }
 
-    /// What was to become part of the thread's next step becomes a step of its own: before a step
-    /// that may have to wait, or that may never come, and before anything that another thread
-    /// could tell the order from.
+    /// The uses that were to become part of the thread's next step become a step of their own:
+    /// before a step that may have to wait, or that may never come, and before anything that
+    /// another thread could tell the order from.
     fn catch_up(&self) {
         let pending = self.execution.borrow().pending();
         if let Some(object) = pending {
@@ -162,14 +162,18 @@ impl Engine for Explorer {
     }
 
     fn read_lock(&self, domain: ObjectId) {
-        self.execution.borrow_mut().read_lock(domain);
+        let begins = {
+            let mut execution = self.execution.borrow_mut();
+            execution.end.is_none() && execution.read_lock(domain)
+        };
+        if begins {
+            self.perform(domain, Action::Touch);
+        }
     }
 
     fn read_unlock(&self, domain: ObjectId) {
         // The section ends with the last step, and what is used in it is used before.
-        if self.execution.borrow().is_to_touch() {
-            self.catch_up();
-        }
+        self.catch_up();
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_none() {
             execution.read_unlock(domain);
