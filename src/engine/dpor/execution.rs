@@ -73,16 +73,17 @@ struct Thread {
 #[derive(Clone, Copy, Debug)]
 struct Section {
     domain: ObjectId,
-    /// Stands for this thread as a reader; its value goes up at each beginning and end, so it is
-    /// odd while a section is open.
+    /// Stands for the section that was begun last: 0 before it begins, 1 while it is open, 2 from
+    /// its end. The next section is another object, or the end of a grace period that waited for
+    /// this one would seem to depend on it.
     reader: ObjectId,
     depth: u32,
 }
 
 #[derive(Clone, Debug)]
 struct GracePeriod {
-    /// The readers it waits for, each with the value of its open section.
-    readers: Vec<(ObjectId, u64)>,
+    /// The sections it waits for.
+    readers: Vec<ObjectId>,
     /// What was known when it began.
     known: Clock,
 }
@@ -96,7 +97,7 @@ struct Object {
     /// What an acquire of the object makes known.
     message: Clock,
     plain: PlainOrder,
-    /// Of a domain: the readers with an open section, and the grace periods begun.
+    /// Of a domain: the open sections, and the grace periods begun.
     readers: Vec<ObjectId>,
     grace_periods: Vec<GracePeriod>,
 }
@@ -117,6 +118,9 @@ pub(super) struct Execution {
     /// Kinds of violation of this execution, in order.
     pub(super) violations: Vec<ViolationKind>,
 }
+
+/// The value of what stands for a section, once it has ended.
+const SECTION_ENDED: u64 = 2;
 
 /// The most steps an execution may have.
 const STEP_LIMIT: usize = 60_000;
@@ -296,7 +300,7 @@ impl Execution {
                 let readers = &domain.grace_periods[number as usize].readers;
                 readers
                     .iter()
-                    .all(|&(reader, value)| self.objects[reader.0 as usize].value != value)
+                    .all(|reader| self.objects[reader.0 as usize].value == SECTION_ENDED)
             }
             Action::Settle => {
                 let mut others = self.threads.iter().enumerate();
@@ -713,22 +717,25 @@ impl Execution {
 
     /// Whether the current thread has to begin a section, with a step.
     pub(super) fn read_lock(&mut self, domain: ObjectId) -> bool {
-        let thread = &mut self.threads[self.current];
-        match thread.nesting.iter_mut().find(|s| s.domain == domain) {
-            Some(section) => {
-                section.depth += 1;
-                section.depth == 1
-            }
-            None => {
-                let reader = self.add_object(ObjectKind::Atomic(0), None, "reader");
-                self.threads[self.current].nesting.push(Section {
-                    domain,
-                    reader,
-                    depth: 1,
-                });
-                true
-            }
+        let nesting = &mut self.threads[self.current].nesting;
+        let at = nesting.iter().position(|s| s.domain == domain);
+        if let Some(at) = at
+            && nesting[at].depth > 0
+        {
+            nesting[at].depth += 1;
+            return false;
         }
+        let section = Section {
+            domain,
+            reader: self.add_object(ObjectKind::Atomic(0), None, "reader"),
+            depth: 1,
+        };
+        let nesting = &mut self.threads[self.current].nesting;
+        match at {
+            Some(at) => nesting[at] = section,
+            None => nesting.push(section),
+        }
+        true
     }
 
     pub(super) fn read_unlock(&mut self, domain: ObjectId) {
@@ -747,7 +754,7 @@ impl Execution {
         self.access(reader, Mode::Write);
         let known = self.threads[self.current].order.known;
         let state = self.object(reader);
-        state.value += 1;
+        state.value = SECTION_ENDED;
         state.message = known;
         let domain = self.object(domain);
         domain.readers.retain(|&r| r != reader);
@@ -771,11 +778,7 @@ impl Execution {
     fn begin_grace_period(&mut self, domain: ObjectId) -> u64 {
         self.access(domain, Mode::Snapshot);
         let mut known = self.threads[self.current].order.known;
-        let readers = &self.objects[domain.0 as usize].readers;
-        let readers = readers
-            .iter()
-            .map(|&reader| (reader, self.objects[reader.0 as usize].value))
-            .collect();
+        let readers = self.object(domain).readers.clone();
         let state = self.object(domain);
         state.message.join(&known);
         known.join(&state.plain.all_ended());
@@ -787,7 +790,7 @@ impl Execution {
         let state = self.object(domain);
         let GracePeriod { readers, known } = state.grace_periods[number as usize].clone();
         self.threads[self.current].order.known.join(&known);
-        for (reader, _) in readers {
+        for reader in readers {
             self.access(reader, Mode::Read);
             self.acquire(reader, Ordering::Acquire);
         }
