@@ -792,6 +792,9 @@ impl Execution {
         self.threads[self.current].order.known.join(&known);
         for reader in readers {
             self.access(reader, Mode::Read);
+            if self.phase == Phase::Concurrent {
+                self.search.awaited(reader);
+            }
             self.acquire(reader, Ordering::Acquire);
         }
     }

@@ -242,8 +242,20 @@ impl Search {
                 known.mode = Mode::Write;
             }
         } else {
-            accesses.push(Access { object, mode, old });
+            accesses.push(Access {
+                object,
+                mode,
+                old,
+                awaited: false,
+            });
         }
+    }
+
+    /// The last event waited for an object that it accesses.
+    pub(super) fn awaited(&mut self, object: ObjectId) {
+        let accesses = &mut self.events[self.length - 1].accesses;
+        let access = accesses.iter_mut().find(|a| a.object == object.0);
+        access.expect("it is accessed").awaited = true;
     }
 
     /// The last event is over: look at its races, if that was not done before.
@@ -258,7 +270,9 @@ impl Search {
             self.analyse(index);
         }
         for i in 0..self.events[index].accesses.len() {
-            let Access { object, mode, old } = self.events[index].accesses[i];
+            let Access {
+                object, mode, old, ..
+            } = self.events[index].accesses[i];
             let object = object as usize;
             if self.histories.len() <= object {
                 self.histories.resize_with(object + 1, Vec::new);
@@ -281,23 +295,26 @@ impl Search {
         let event = &self.events[index];
         let before = self.clock_before(event.previous);
         let request = self.nodes[index].request;
-        let mut clock = before;
         let mut racing = Vec::new();
+        let waits =
+            |access: &Access| is_waiting(request.action) && access.object == request.object.0;
+        // What the step cannot come before: what its thread did, and what ended its wait. A race
+        // with any of that cannot be reversed, and must not stand for one that can.
+        let mut certain = before;
         for access in &event.accesses {
-            let primary = access.object == request.object.0;
-            let waits = primary && is_waiting(request.action);
-            self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
-            if matches!(request.action, Action::GracePeriodEnd(_)) && !primary {
-                // A reader that a grace period waits for: its section began before the grace
-                // period, its end cannot come after.
-                continue;
+            if access.awaited || waits(access) {
+                self.conflicting(access, |past| certain.join(&self.events[past.event].clock));
             }
-            if waits {
+        }
+        let mut clock = certain;
+        for access in &event.accesses {
+            self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
+            if waits(access) {
                 racing.extend(self.race_of_wait(access.object, access.mode, request, &before));
-            } else {
+            } else if !access.awaited {
                 self.conflicting(access, |past| {
                     let earlier = &self.events[past.event];
-                    if !before.knows(earlier.thread, earlier.number) {
+                    if !certain.knows(earlier.thread, earlier.number) {
                         racing.push(past.event);
                     }
                 });
@@ -336,6 +353,7 @@ impl Search {
             object,
             mode,
             old: 0,
+            awaited: true,
         };
         self.reverse_all(&mut racing, thread, &before, &[access]);
     }
