@@ -458,6 +458,10 @@ impl Search {
             }
             true
         };
+        // What the thread's step accesses where it goes first is known if it was tried there.
+        // Elsewhere it may see other values, and so access other things.
+        let tried = self.nodes[first].sleep.iter().find(|s| s.thread == thread);
+        let accesses = tried.map_or(accesses, |s| &s.accesses);
         let mut racing_clock = *before;
         for event in &self.events[first + 1..self.analysed.min(self.length)] {
             if event.clock.knows(t, number) {
