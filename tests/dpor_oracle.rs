@@ -56,7 +56,7 @@ enum Op {
     Set(usize, u64),
     Touch(usize),
     TouchNext(usize),
-    /// Only straight after an operation that is a step.
+    /// Only after an operation that is a step, with at most conditions in between.
     TouchLast(usize),
     Free(usize),
     ReadLock(usize),
@@ -983,29 +983,43 @@ fn shrink(prog: &Prog) -> Prog {
 
 /// Whether each operation stands where its description wants it.
 fn is_well_formed(prog: &Prog) -> bool {
+    let is_step = |op: &Op| {
+        !matches!(
+            op,
+            SkipIf(..)
+                | TouchLast(_)
+                | Spawn(_)
+                | TouchNext(_)
+                | ReadLock(_)
+                | ReadUnlock(_)
+                | Unlock(_)
+                | End(_)
+        )
+    };
+    // Whatever is skipped, the last operation before this one is a step or belongs to one.
+    let after_step = |before: &[Op]| {
+        let mut at = before.len();
+        while let Some(op) = at.checked_sub(1).map(|last| &before[last]) {
+            let can_be_skipped = at >= 2 && matches!(before[at - 2], SkipIf(..));
+            match op {
+                SkipIf(..) | TouchLast(_) => {}
+                op if !is_step(op) => return false,
+                _ if !can_be_skipped => return true,
+                _ => {}
+            }
+            at -= 1;
+        }
+        false
+    };
     prog.threads.iter().all(|ops| {
         let mut depth = [0_i32; DOMAINS];
-        let mut before = None;
-        for op in ops {
-            let after_step = before.is_some_and(|op| {
-                !matches!(
-                    op,
-                    SkipIf(..)
-                        | Spawn(_)
-                        | TouchNext(_)
-                        | ReadLock(_)
-                        | ReadUnlock(_)
-                        | Unlock(_)
-                        | End(_)
-                )
-            });
+        for (at, op) in ops.iter().enumerate() {
             match op {
-                TouchLast(_) if !after_step => return false,
+                TouchLast(_) if !after_step(&ops[..at]) => return false,
                 ReadLock(d) => depth[*d] += 1,
                 ReadUnlock(d) => depth[*d] -= 1,
                 _ => {}
             }
-            before = Some(*op);
         }
         depth == [0; DOMAINS]
     })
@@ -1120,9 +1134,9 @@ impl Random {
                         Lock(lock)
                     }
                 }
-                10 if about.memory => match self.below(4) {
+                10 if about.memory => match self.below(5) {
                     0 => Touch(allocation),
-                    1 => TouchLast(allocation),
+                    1 | 2 => TouchLast(allocation),
                     _ => TouchNext(allocation),
                 },
                 11 if about.memory => Free(allocation),
@@ -1144,9 +1158,11 @@ impl Random {
                         _ => Begin(domain),
                     }
                 }
-                16 if !ops.is_empty() && self.one_in(2) => {
-                    SkipIf(self.below(ops.len()), self.below(3) as u64)
-                }
+                // Mostly about what was seen last.
+                16 if !ops.is_empty() && self.one_in(2) => match self.below(2) {
+                    0 => SkipIf(ops.len() - 1, self.below(3) as u64),
+                    _ => SkipIf(self.below(ops.len()), self.below(3) as u64),
+                },
                 17 if self.one_in(3) => match self.below(3) {
                     0 => Choose(2),
                     1 => Get(0),
@@ -1165,6 +1181,9 @@ impl Random {
             let t = if i < threads { i } else { self.below(threads) };
             let op = self.op(about, &lists[t]);
             lists[t].push(op);
+            if matches!(op, SkipIf(..)) && about.memory && self.one_in(2) {
+                lists[t].push(TouchLast(self.below(ALLOCATIONS)));
+            }
         }
         // Close what is open; a lock may be kept.
         for list in &mut lists {
@@ -1589,11 +1608,7 @@ fn waiting_in_a_section() {
 /// What a step does that nobody let happen is not known: one that waits here uses an allocation.
 #[test]
 fn what_a_wait_goes_on_to_use() {
-    let threads: [&[Op]; 3] = [
-        &[Lock(0), TouchLast(1), Unlock(0)],
-        &[Lock(0)],
-        &[Free(1)],
-    ];
+    let threads: [&[Op]; 3] = [&[Lock(0), TouchLast(1), Unlock(0)], &[Lock(0)], &[Free(1)]];
     assert_same_in_every_order(ZEROS, &threads);
 }
 
@@ -1679,4 +1694,53 @@ fn choices() {
         &[Choose(2), Await(X, Condition::Equal(1))],
     ];
     assert_same_in_every_order(ZEROS, &hung);
+}
+
+#[test]
+fn a_bound_that_leaves_something_out_is_told() {
+    let prog = Prog::new(&[
+        &[Load(X), Store(X, 1), Load(X)],
+        &[Load(X), Store(X, 2), Load(X)],
+    ]);
+    let mut finals = Vec::new();
+    for bound in 0..6 {
+        let explored = explore(&prog, &all(Some(bound), u64::MAX));
+        finals.push((explored.behaviour.finals.len(), explored.complete));
+    }
+    let everything = brute_force(&prog).unwrap().finals.len();
+    assert!(finals[0].0 < everything && !finals[0].1, "{finals:?}");
+    assert_eq!(finals.last(), Some(&(everything, true)), "{finals:?}");
+}
+
+/// Nothing of one concurrent part is taken for a part of the next one.
+#[test]
+fn two_concurrent_parts() {
+    let collected = Arc::new(StdMutex::new(BTreeSet::new()));
+    let program: Program = {
+        let collected = Arc::clone(&collected);
+        Arc::new(move || {
+            let words = [AtomicU64::new("x", 0), AtomicU64::new("y", 0)];
+            let words = Arc::new(words);
+            let seen = Arc::new(StdMutex::new([[9; 2]; 2]));
+            for part in 0..2 {
+                thread::set_phase(Phase::Concurrent);
+                for t in 0..2 {
+                    let (words, seen) = (Arc::clone(&words), Arc::clone(&seen));
+                    thread::spawn_detached("thread", move || {
+                        words[t].fetch_add(1, SeqCst);
+                        let saw = words[1 - t].load(SeqCst);
+                        seen.lock().unwrap()[part][t] = saw;
+                    });
+                }
+                thread::settle();
+                thread::set_phase(Phase::Alone);
+            }
+            collected.lock().unwrap().insert(*seen.lock().unwrap());
+        })
+    };
+    let exploration = dpor::explore(&program, &all(None, u64::MAX));
+    assert!(exploration.complete);
+    // Three outcomes of store buffering each time.
+    assert_eq!(collected.lock().unwrap().len(), 9);
+    assert_eq!(exploration.executions, 9);
 }
