@@ -893,9 +893,11 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
         && let Some((finished, hung)) = brute_force_classes(prog)
     {
         totals.classified += 1;
-        once("class", finished, &explored.finished)?;
+        let choices_use =
+            prog.has(|op| matches!(op, Choose(_))) && prog.has(|op| matches!(op, TouchLast(_)));
+        once("class", finished, &explored.finished, choices_use)?;
         if !prog.can_be_fatal() {
-            once("hung class", hung, &explored.hung)?;
+            once("hung class", hung, &explored.hung, choices_use)?;
         }
     }
     for bound in 0..3 {
@@ -931,10 +933,17 @@ fn differences<T: Ord + std::fmt::Debug>(
     Ok(())
 }
 
-fn once(what: &str, expected: BTreeSet<Class>, explored: &[Class]) -> Result<(), String> {
+fn once(
+    what: &str,
+    expected: BTreeSet<Class>,
+    explored: &[Class],
+    choices_use: bool,
+) -> Result<(), String> {
     let distinct: BTreeSet<Class> = explored.iter().cloned().collect();
     differences(what, &expected, &distinct)?;
-    if distinct.len() != explored.len() {
+    // Where the answer to a choice decides what its step uses, a sleeping thread is woken by what
+    // conflicts with either, and an execution may come about twice.
+    if distinct.len() != explored.len() && !choices_use {
         return Err(format!(
             "{} executions of {} {what}es",
             explored.len(),
@@ -1140,7 +1149,7 @@ impl Random {
                     _ => TouchNext(allocation),
                 },
                 11 if about.memory => Free(allocation),
-                12 | 13 | 14 if about.rcu => {
+                12..=14 if about.rcu => {
                     let begun = ops.iter().filter(|o| **o == ReadLock(domain)).count();
                     let ended = ops.iter().filter(|o| **o == ReadUnlock(domain)).count();
                     if begun == ended || self.one_in(4) {
@@ -1473,6 +1482,13 @@ fn waits() {
         &[Await(X, Equal(1)), Free(0), Free(0)],
     ];
     assert_same_in_every_order(ZEROS, &fatal);
+    // One that ends it before it has used all that it uses elsewhere.
+    let half: [&[Op]; 3] = [
+        &[Free(1), TouchLast(0), Load(X)],
+        &[Free(1), Load(X)],
+        &[Free(0), Load(X)],
+    ];
+    assert_same_in_every_order(ZEROS, &half);
 }
 
 #[test]

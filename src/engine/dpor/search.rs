@@ -41,6 +41,9 @@ pub(super) struct Request {
 struct Sleeper {
     thread: usize,
     accesses: Vec<Access>,
+    /// Whether its step ended the execution. It kept all others from going on, so nothing that
+    /// they do is equivalent to what was run, and it is awake in the node's later subtrees.
+    fatal: bool,
 }
 
 /// A point of the current execution where some thread had to go on.
@@ -64,6 +67,8 @@ pub(super) struct Node {
     preemptions: u32,
     /// What the steps of the current thread accessed in earlier choices.
     accessed: Vec<Access>,
+    /// Whether the current thread's step ended an execution.
+    fatal: bool,
 }
 
 /// One step of the current execution.
@@ -188,6 +193,7 @@ impl Search {
             sleep,
             preemptions,
             accessed: Vec::new(),
+            fatal: false,
         });
         Decision::Run(thread)
     }
@@ -209,7 +215,7 @@ impl Search {
         let step = &self.events[parent].accesses;
         let sleeping = self.nodes[parent].sleep.iter();
         sleeping
-            .filter(|s| !dependent(&s.accesses, step))
+            .filter(|s| !s.fatal && !dependent(&s.accesses, step))
             .cloned()
             .collect()
     }
@@ -363,6 +369,7 @@ impl Search {
     pub(super) fn try_all_at_end(&mut self) {
         if let Some(node) = self.nodes.last_mut() {
             node.backtrack |= node.enabled;
+            node.fatal = true;
         }
     }
 
@@ -520,6 +527,7 @@ impl Search {
                 node.sleep.push(Sleeper {
                     thread: node.thread,
                     accesses,
+                    fatal: std::mem::take(&mut node.fatal),
                 });
             }
             let asleep = node.sleep.iter().fold(0, |set, s| set | 1 << s.thread);
