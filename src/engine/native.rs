@@ -787,7 +787,7 @@ impl Engine for Thread {
                 freed: AtomicBool::new(false),
                 site: OnceLock::new(),
             }),
-            ObjectKind::Domain => Form::Domain(Domain {
+            ObjectKind::Domain { .. } => Form::Domain(Domain {
                 collector: Collector::new(),
                 grace_periods: Mutex::new(Vec::new()),
             }),

@@ -101,11 +101,18 @@ impl Explorer {
         self.coroutines.begin(thread, move || {
             explorer.step();
             body();
-            let used_last = explorer.execution.borrow().used_last();
-            if let Some(allocation) = used_last {
-                explorer.perform(allocation, Action::Touch);
-            }
+            explorer.catch_up();
         });
+    }
+
+    /// The uses that were to become part of the thread's next step become a step of their own:
+    /// before a step that may have to wait, or that may never come, and before anything that
+    /// another thread could tell the order from.
+    fn catch_up(&self) {
+        let pending = self.execution.borrow().pending();
+        if let Some(object) = pending {
+            self.perform(object, Action::Touch);
+        }
     }
 
     fn step(&self) -> u64 {
@@ -128,6 +135,9 @@ impl Engine for Explorer {
     }
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
+        if may_wait(action) {
+            self.catch_up();
+        }
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_some() {
             return 0;
@@ -156,10 +166,18 @@ impl Engine for Explorer {
     }
 
     fn read_lock(&self, domain: ObjectId) {
-        self.execution.borrow_mut().read_lock(domain);
+        let begins = {
+            let mut execution = self.execution.borrow_mut();
+            execution.end.is_none() && execution.read_lock(domain)
+        };
+        if begins {
+            self.perform(domain, Action::Touch);
+        }
     }
 
     fn read_unlock(&self, domain: ObjectId) {
+        // The section ends with the last step, and what is used in it is used before.
+        self.catch_up();
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_none() {
             execution.read_unlock(domain);
@@ -167,6 +185,12 @@ impl Engine for Explorer {
     }
 
     fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+        // The thread begins with the last step, which must not be before these.
+        self.catch_up();
+        let beginning = self.execution.borrow().beginning();
+        if let Some(domain) = beginning {
+            self.perform(domain, Action::Touch);
+        }
         let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
@@ -212,6 +236,18 @@ impl Engine for Explorer {
     fn is_over(&self) -> bool {
         self.execution.borrow().end.is_some()
     }
+}
+
+/// Whether a thread that asks for this may have to wait.
+fn may_wait(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Lock
+            | Action::Await(..)
+            | Action::AwaitUpdate(..)
+            | Action::GracePeriodEnd(_)
+            | Action::Settle
+    )
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
@@ -277,6 +313,7 @@ fn explore_on(
             }
             Some(End::Blocked) => exploration.blocked += 1,
             Some(End::Fatal) => {
+                execution.analyse_waiting();
                 execution.search.try_all_at_end();
                 exploration.executions += 1;
             }

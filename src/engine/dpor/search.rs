@@ -17,8 +17,8 @@
 //! * **Waiting** needs care, since a step that ends a wait cannot be reversed with the step that
 //!   waited. The race is then with the latest earlier step before which the wait would have been
 //!   over already: for a lock, the other holder's lock, not its unlock. A thread that still waits
-//!   when nothing can go on any more has races too, or the wake-up it missed would be missed by
-//!   the search as well.
+//!   when an execution ends has races too, or the wake-up it missed would be missed by the search
+//!   as well. That goes for executions that are cut or end in a violation, too.
 
 use super::{
     access::{Access, Mode, dependent},
@@ -41,6 +41,9 @@ pub(super) struct Request {
 struct Sleeper {
     thread: usize,
     accesses: Vec<Access>,
+    /// Whether its step ended the execution. It kept all others from going on, so nothing that
+    /// they do is equivalent to what was run, and it is awake in the node's later subtrees.
+    fatal: bool,
 }
 
 /// A point of the current execution where some thread had to go on.
@@ -64,6 +67,8 @@ pub(super) struct Node {
     preemptions: u32,
     /// What the steps of the current thread accessed in earlier choices.
     accessed: Vec<Access>,
+    /// Whether the current thread's step ended an execution.
+    fatal: bool,
 }
 
 /// One step of the current execution.
@@ -190,6 +195,7 @@ impl Search {
             sleep,
             preemptions,
             accessed: Vec::new(),
+            fatal: false,
         });
         Decision::Run(thread)
     }
@@ -211,7 +217,7 @@ impl Search {
         let step = &self.events[parent].accesses;
         let sleeping = self.nodes[parent].sleep.iter();
         sleeping
-            .filter(|s| !dependent(&s.accesses, step))
+            .filter(|s| !s.fatal && !dependent(&s.accesses, step))
             .cloned()
             .collect()
     }
@@ -254,8 +260,20 @@ impl Search {
                 known.mode = Mode::Write;
             }
         } else {
-            accesses.push(Access { object, mode, old });
+            accesses.push(Access {
+                object,
+                mode,
+                old,
+                awaited: false,
+            });
         }
+    }
+
+    /// The last event waited for an object that it accesses.
+    pub(super) fn awaited(&mut self, object: ObjectId) {
+        let accesses = &mut self.events[self.length - 1].accesses;
+        let access = accesses.iter_mut().find(|a| a.object == object.0);
+        access.expect("it is accessed").awaited = true;
     }
 
     /// The last event is over: look at its races, if that was not done before.
@@ -270,7 +288,9 @@ impl Search {
             self.analyse(index);
         }
         for i in 0..self.events[index].accesses.len() {
-            let Access { object, mode, old } = self.events[index].accesses[i];
+            let Access {
+                object, mode, old, ..
+            } = self.events[index].accesses[i];
             let object = object as usize;
             if self.histories.len() <= object {
                 self.histories.resize_with(object + 1, Vec::new);
@@ -301,21 +321,29 @@ impl Search {
         let event = &self.events[index];
         let before = self.clock_before(event.previous);
         let request = self.nodes[index].request;
-        let mut clock = before;
         let mut racing = Vec::new();
-        for &earlier in &event.follows {
-            clock.join(&self.events[earlier].clock);
-        }
+        let waits =
+            |access: &Access| is_waiting(request.action) && access.object == request.object.0;
+        // What the step cannot come before: what its thread did, and what ended its wait. A race
+        // with any of that cannot be reversed, and must not stand for one that can.
+        let mut certain = before;
         for access in &event.accesses {
-            let primary = access.object == request.object.0;
-            let waits = primary && is_waiting(request.action);
+            if access.awaited || waits(access) {
+                self.conflicting(access, |past| certain.join(&self.events[past.event].clock));
+            }
+        }
+        for &earlier in &event.follows {
+            certain.join(&self.events[earlier].clock);
+        }
+        let mut clock = certain;
+        for access in &event.accesses {
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
-            if waits {
+            if waits(access) {
                 racing.extend(self.race_of_wait(access.object, access.mode, request, &before));
-            } else {
+            } else if !access.awaited {
                 self.conflicting(access, |past| {
                     let earlier = &self.events[past.event];
-                    if !before.knows(earlier.thread, earlier.number) {
+                    if !certain.knows(earlier.thread, earlier.number) {
                         racing.push(past.event);
                     }
                 });
@@ -330,8 +358,9 @@ impl Search {
         self.events[index].accesses = accesses;
     }
 
-    /// A thread that waits for what nothing will do any more: find the races of the step that it
-    /// never came to.
+    /// A thread still waits where the execution goes no further: find the races of the step that
+    /// it never came to. The execution may have been cut because all others sleep: what they
+    /// would do was run elsewhere, but with the steps up to here in another order.
     pub(super) fn analyse_waiting(
         &mut self,
         thread: usize,
@@ -344,11 +373,16 @@ impl Search {
         let before = self.clock_before(previous);
         let mut racing = Vec::new();
         let object = request.object.0;
-        racing.extend(self.race_of_wait(object, Mode::Write, request, &before));
+        let mode = match request.action {
+            Action::Await(..) => Mode::Read,
+            _ => Mode::Write,
+        };
+        racing.extend(self.race_of_wait(object, mode, request, &before));
         let access = Access {
             object,
-            mode: Mode::Write,
+            mode,
             old: 0,
+            awaited: true,
         };
         self.reverse_all(&mut racing, thread, &before, &[access]);
     }
@@ -358,6 +392,7 @@ impl Search {
     pub(super) fn try_all_at_end(&mut self) {
         if let Some(node) = self.nodes.last_mut() {
             node.backtrack |= node.enabled;
+            node.fatal = true;
         }
     }
 
@@ -453,6 +488,10 @@ impl Search {
             }
             true
         };
+        // What the thread's step accesses where it goes first is known if it was tried there.
+        // Elsewhere it may see other values, and so access other things.
+        let tried = self.nodes[first].sleep.iter().find(|s| s.thread == thread);
+        let accesses = tried.map_or(accesses, |s| &s.accesses);
         let mut racing_clock = *before;
         for event in &self.events[first + 1..self.analysed.min(self.length)] {
             if event.clock.knows(t, number) {
@@ -511,6 +550,7 @@ impl Search {
                 node.sleep.push(Sleeper {
                     thread: node.thread,
                     accesses,
+                    fatal: std::mem::take(&mut node.fatal),
                 });
             }
             let asleep = node.sleep.iter().fold(0, |set, s| set | 1 << s.thread);
