@@ -63,6 +63,8 @@ pub(super) struct Node {
     done: ThreadSet,
     /// Threads whose step was tried in an equivalent place.
     sleep: Vec<Sleeper>,
+    /// Threads that slept until a step woke them, and that have not gone on since.
+    woken: Vec<Sleeper>,
     /// The preemptions up to here, this step included.
     preemptions: u32,
     /// What the steps of the current thread accessed in earlier choices.
@@ -169,7 +171,7 @@ impl Search {
         if enabled == 0 {
             return Decision::Stuck;
         }
-        let sleep = self.inherited_sleep();
+        let (sleep, woken) = self.inherited_sleep();
         let asleep = sleep.iter().fold(0, |set, s| set | 1 << s.thread);
         let free = enabled & !asleep;
         if free == 0 {
@@ -193,6 +195,7 @@ impl Search {
             backtrack: 1 << thread,
             done: 0,
             sleep,
+            woken,
             preemptions,
             accessed: Vec::new(),
             fatal: false,
@@ -210,16 +213,28 @@ impl Search {
         node.preemptions + u32::from(preempted)
     }
 
-    fn inherited_sleep(&self) -> Vec<Sleeper> {
+    /// The threads that sleep after the last step, and those that have been woken since they
+    /// went to sleep and have not gone on.
+    fn inherited_sleep(&self) -> (Vec<Sleeper>, Vec<Sleeper>) {
         let Some(parent) = self.length.checked_sub(1) else {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         };
         let step = &self.events[parent].accesses;
-        let sleeping = self.nodes[parent].sleep.iter();
-        sleeping
-            .filter(|s| !s.fatal && !dependent(&s.accesses, step))
-            .cloned()
-            .collect()
+        let parent = &self.nodes[parent];
+        let waiting = parent.woken.iter().filter(|s| s.thread != parent.thread);
+        let mut woken: Vec<Sleeper> = waiting.cloned().collect();
+        let mut sleep = Vec::new();
+        for sleeper in &parent.sleep {
+            if sleeper.fatal {
+                continue;
+            }
+            if dependent(&sleeper.accesses, step) {
+                woken.push(sleeper.clone());
+            } else {
+                sleep.push(sleeper.clone());
+            }
+        }
+        (sleep, woken)
     }
 
     /// Begin the next event of the current execution.
@@ -284,6 +299,7 @@ impl Search {
         debug_assert_eq!(self.analysed + 1, self.length);
         let index = self.analysed;
         self.analysed = self.length;
+        self.remember_what_slept(index);
         if index >= self.frontier {
             self.analyse(index);
         }
@@ -300,6 +316,21 @@ impl Search {
                 mode,
                 old,
             });
+        }
+    }
+
+    /// A step that slept and was woken may access less now than it did when it was tried: what it
+    /// read meanwhile has changed. Whoever conflicts with what it accessed then can still be what
+    /// keeps the two from being equivalent, so the step counts as accessing that, too.
+    fn remember_what_slept(&mut self, index: usize) {
+        let event = &mut self.events[index];
+        let woken = self.nodes[index].woken.iter();
+        for sleeper in woken.filter(|sleeper| sleeper.thread == event.thread) {
+            for access in &sleeper.accesses {
+                if event.accesses.iter().all(|a| a.object != access.object) {
+                    event.accesses.push(*access);
+                }
+            }
         }
     }
 
