@@ -9,7 +9,7 @@
 pub mod choices;
 
 pub use choices::{
-    Choice, ChoiceValue, Choices, DisposeList, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
+    Choice, ChoiceValue, Choices, DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
     PutLocalOrder, ShutdownBarrier,
 };
 
@@ -49,7 +49,11 @@ impl Model {
         let chosen = source.fields(value, "'choices'", &names)?;
         let mut choices = Choices::default();
         for choice in CHOICES {
-            let value = chosen.require(choice.name)?;
+            // What is not chosen is as in the kernel: a model written before a choice was there
+            // still means the same.
+            let Some(value) = chosen.get(choice.name) else {
+                continue;
+            };
             let values: Vec<_> = choice.values.iter().map(|value| value.name).collect();
             let what = format!("'{}'", choice.name);
             let index = source.one_of(value, &what, &values)?;
