@@ -944,8 +944,9 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
         && let Some((finished, hung)) = brute_force_classes(prog)
     {
         totals.classified += 1;
-        let choices_use =
-            prog.has(|op| matches!(op, Choose(_))) && prog.has(|op| matches!(op, TouchLast(_)));
+        // What decides whether a step uses memory may change while the step sleeps.
+        let choices_use = prog.has(|op| matches!(op, Choose(_) | SkipIf(..)))
+            && prog.has(|op| matches!(op, TouchLast(_)));
         once("class", finished, &explored.finished, choices_use)?;
         if !prog.can_be_fatal() {
             once("hung class", hung, &explored.hung, choices_use)?;
