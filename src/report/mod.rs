@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! An interleaving, for people and for machines.
+//!
+//! * [`counterexample`] is the file that a violation is kept in and that replays it.
+//! * [`text`] prints one for people.
+//! * [`operation`] has the words for what a step does.
+
+pub mod counterexample;
+pub mod operation;
