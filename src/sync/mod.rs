@@ -15,6 +15,7 @@ pub mod atomic;
 pub mod cell;
 pub mod engine;
 mod mutex;
+pub mod operation;
 pub mod rcu;
 pub mod thread;
 pub mod violation;

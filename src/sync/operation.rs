@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The words for what a step does.
+//! What a step does, in words: for files, and for telling steps of two runs apart.
 
-use crate::sync::engine::{Action, Condition, Ordering, Update};
+use super::engine::{Action, Condition, Ordering, Update};
 
 /// The name of an action in a file: what it does, with its operands, and the declared ordering.
 #[must_use]
@@ -31,6 +31,17 @@ pub fn name(action: Action) -> String {
         Action::Start => "start".to_owned(),
         Action::Settle => "wait for all".to_owned(),
     }
+}
+
+/// A name without its decimal numbers. Those are values, and differ where two models are otherwise
+/// at the same place; bits, which are written in hexadecimal, tell one place from another.
+#[must_use]
+pub fn pattern(name: &str) -> String {
+    let words = name.split(' ').filter(|word| {
+        let digits = word.trim_start_matches('-').trim_end_matches([',', ':']);
+        digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn order(order: Ordering) -> &'static str {
