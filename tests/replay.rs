@@ -3,13 +3,14 @@
 
 use nfsd_check::{
     check::program::program,
-    engine::{
-        Limits,
-        dpor::{self, explore},
-    },
+    engine::{Limits, dpor::explore},
     library::{Library, LoadError},
     model::Model,
-    report::counterexample::{Counterexample, schedule},
+    report::{
+        counterexample::{Counterexample, schedule},
+        replay::{Replay, replay},
+        text::{self, Options},
+    },
     scenario::Scenario,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -87,14 +88,196 @@ fn a_counterexample_reads_as_it_was_written_and_replays() {
         assert_eq!(&read, counterexample);
         assert_eq!(read.to_json(), fs::read_to_string(&path).unwrap());
 
-        let program = program(&Arc::new(read.scenario.clone()), read.model.choices);
-        let replay = dpor::replay(&program, &read.schedule_steps());
+        let replay = replay(&read, &read.model);
         assert_eq!(replay.parted, None);
-        assert_eq!(replay.followed, read.schedule.len());
         assert_eq!(schedule(&replay.recording), read.schedule);
-        let violation = replay.recording.violation(read.violation.kind).unwrap();
-        assert_eq!(violation.object, read.violation.object);
+        let violation = replay.violation.as_ref().unwrap();
+        assert_eq!(violation.message, read.violation.message);
+        assert_eq!(replay.exit_status(), 1);
     }
+}
+
+fn on(counterexample: &Counterexample, model: &str) -> (Model, Replay) {
+    let model = Library::builtin().model(model).unwrap();
+    let replay = replay(counterexample, &model);
+    (model, replay)
+}
+
+#[test]
+fn every_violation_of_every_scenario_replays() {
+    let library = Library::builtin();
+    for scenario in library.scenarios().unwrap() {
+        let scenario = Arc::new(scenario);
+        for model in library.models().unwrap() {
+            let limits = Limits {
+                max_executions: Some(2_000),
+                ..Limits::default()
+            };
+            let exploration = explore(&program(&scenario, model.choices), &limits);
+            for finding in &exploration.findings {
+                let it = Counterexample::new(&scenario, &model, "dpor", "sc", finding);
+                let read = Counterexample::parse("x.json", it.to_json().as_bytes()).unwrap();
+                assert_eq!(read, it);
+                let again = replay(&read, &read.model);
+                let what = format!("{} {} {}", scenario.name, model.name, finding.kind);
+                assert_eq!(again.parted, None, "{what}");
+                assert_eq!(again.exit_status(), 1, "{what}");
+                for other in library.models().unwrap() {
+                    let followed = replay(&read, &other);
+                    for width in [40, 80, 160] {
+                        for all_steps in [false, true] {
+                            let options = Options { width, all_steps };
+                            let text = text::print(&read, &other, &followed, "x.json", &options);
+                            let text = plain(&text);
+                            assert!(text.is_ascii(), "{what}");
+                            assert!(text.ends_with('\n'), "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_fixed_model_parts_where_it_waits() {
+    let (_, put_order) = on(&PUT_ORDER, "v4");
+    assert_eq!(put_order.exit_status(), 3);
+    let parted = put_order.parted.unwrap().to_string();
+    assert!(
+        parted.contains("nfsd-stop waits in wait_for_completion for"),
+        "{parted}"
+    );
+    assert!(put_order.recording.violations.is_empty());
+
+    let (_, netns_exit) = on(&NETNS_EXIT, "v4");
+    assert_eq!(netns_exit.exit_status(), 3);
+    let parted = netns_exit.parted.unwrap().to_string();
+    let now = "netns-exit waits in nfsd_file_cache_shutdown_net for nfsd_gc_lock, which laundrette \
+               holds";
+    assert!(parted.ends_with(now), "{parted}");
+}
+
+#[test]
+fn the_same_bug_in_another_model_comes_about() {
+    let (_, replay) = on(&PUT_ORDER, "v1-8of8");
+    assert_eq!(replay.exit_status(), 1);
+    assert_eq!(replay.parted, None);
+    assert!(!replay.same);
+}
+
+#[test]
+fn a_schedule_that_is_not_possible_is_said_to_be_so() {
+    let parted = |change: fn(&mut Counterexample)| {
+        let mut changed = PUT_ORDER.clone();
+        change(&mut changed);
+        let read = Counterexample::parse("x.json", changed.to_json().as_bytes()).unwrap();
+        let replay = replay(&read, &read.model);
+        assert_eq!(replay.exit_status(), 3);
+        let options = Options {
+            width: 100,
+            all_steps: false,
+        };
+        let _ = text::print(&read, &read.model, &replay, "x.json", &options);
+        replay.parted.unwrap().to_string()
+    };
+    let says = |said: String, what: &str| assert!(said.contains(what), "{what}: {said}");
+    says(
+        parted(|c| c.schedule.swap(5, 6)),
+        "step 6 was 'io-completion' in 'percpu_ref_put': 'sub 1",
+    );
+    says(parted(|c| drop(c.schedule.remove(5))), "step 6 was");
+    says(
+        parted(|c| c.schedule[3].saw = 7),
+        "saw 7; here it is 'io-completion'",
+    );
+    says(
+        parted(|c| c.schedule[3].context = "nobody".to_owned()),
+        "there is no such context yet",
+    );
+    says(
+        parted(|c| c.schedule[3].context = "main".to_owned()),
+        "its context waits",
+    );
+    says(
+        parted(|c| {
+            let first = c.schedule[1].clone();
+            c.schedule.insert(c.schedule.len() - 1, first);
+            c.schedule[1].choice = Some(u32::MAX);
+        }),
+        "step 2 was",
+    );
+    says(
+        parted(|c| c.schedule.truncate(40)),
+        "the recorded steps end before step",
+    );
+    says(
+        parted(|c| {
+            let last = c.schedule[0].clone();
+            c.schedule.push(last);
+        }),
+        "the execution is over",
+    );
+}
+
+#[test]
+fn a_violation_that_is_another_one_did_not_come_about() {
+    let mut other = PUT_ORDER.clone();
+    other.violation.object = "nfsd_file#7".to_owned();
+    let replay = replay(&other, &other.model);
+    assert_eq!(replay.parted, None);
+    assert_eq!(replay.exit_status(), 0);
+}
+
+/// Without the colours.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+/// The text is that of a committed file. `UPDATE_SNAPSHOTS=1` writes it.
+fn is_snapshot(name: &str, text: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/snapshots").join(name);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        text == expected,
+        "tests/snapshots/{name} differs; where this is right, UPDATE_SNAPSHOTS=1 writes it:\n{text}"
+    );
+}
+
+#[test]
+fn reports_are_as_committed() {
+    let print = |c: &Counterexample, model: &str, width, all_steps| {
+        let (model, replay) = on(c, model);
+        let options = Options { width, all_steps };
+        plain(&text::print(c, &model, &replay, "FILE", &options))
+    };
+    for (name, text) in [
+        ("put-order.txt", print(&PUT_ORDER, "v2-8of9", 100, false)),
+        ("put-order-80.txt", print(&PUT_ORDER, "v2-8of9", 80, false)),
+        ("put-order-60.txt", print(&PUT_ORDER, "v2-8of9", 60, false)),
+        (
+            "put-order-all-steps.txt",
+            print(&PUT_ORDER, "v2-8of9", 120, true),
+        ),
+        ("put-order-on-v4.txt", print(&PUT_ORDER, "v4", 100, false)),
+        (
+            "gc-vs-netns-exit.txt",
+            print(&NETNS_EXIT, "v2-8of9", 100, false),
+        ),
+        (
+            "gc-vs-netns-exit-on-v4.txt",
+            print(&NETNS_EXIT, "v4", 120, false),
+        ),
+    ] {
+        let widest = text.lines().map(str::len).max();
+        assert!(widest <= Some(120), "{name}");
+        is_snapshot(name, &text);
+    }
+    is_snapshot("put-order.json", &PUT_ORDER.to_json());
 }
 
 #[test]

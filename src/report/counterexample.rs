@@ -12,7 +12,6 @@
 //! damage, and edits by mistake, before a replay goes wrong in some puzzling way. It proves nothing
 //! about who wrote the file, and need not: a replay believes nothing but what it sees happen.
 
-use super::operation;
 use crate::{
     engine::{
         Finding,
@@ -23,7 +22,7 @@ use crate::{
     library::{self, LoadError},
     model::Model,
     scenario::Scenario,
-    sync::{engine::Action, violation::ViolationKind},
+    sync::{engine::Action, operation, violation::ViolationKind},
 };
 use jsonc_parser::{ast::Value, common::Ranged};
 use serde::Serialize;
@@ -82,19 +81,15 @@ impl Step {
 /// A step in a sentence. What comes out of a file is quoted there: it goes to a terminal.
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} in context {}",
-            quote(&self.operation),
-            quote(&self.context)
-        )?;
+        write!(f, "{}", quote(&self.context))?;
         if !self.function.is_empty() {
-            write!(f, ", function {}", quote(&self.function))?;
+            write!(f, " in {}", quote(&self.function))?;
         }
+        write!(f, ": {}", quote(&self.operation))?;
         if !self.object.is_empty() {
-            write!(f, ", on {}", quote(&self.object))?;
+            write!(f, " on {}", quote(&self.object))?;
         }
-        write!(f, ", which saw {}", self.saw)
+        write!(f, ", saw {}", self.saw)
     }
 }
 

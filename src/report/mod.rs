@@ -3,7 +3,8 @@
 //!
 //! * [`counterexample`] is the file that a violation is kept in and that replays it.
 //! * [`text`] prints one for people.
-//! * [`operation`] has the words for what a step does.
 
 pub mod counterexample;
-pub mod operation;
+pub mod replay;
+pub mod text;
+pub mod words;
