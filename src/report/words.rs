@@ -47,6 +47,7 @@ const NF_FLAGS: &[&str] = &[
 const CACHE_FLAGS: &[&str] = &["CACHE_UP"];
 const NET_FLAGS: &[&str] = &["NET_UP"];
 const WORK_STATE: &[&str] = &["pending", "running", "disabled"];
+const SP_FLAGS: &[&str] = &["TASK_PENDING"];
 const REF_FLAGS: &[&str] = &["ATOMIC", "DEAD"];
 
 /// `PERCPU_COUNT_BIAS` of the model.
@@ -66,8 +67,15 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
 
         (_, Action::Free) => (Always, freed(function, object)),
         (_, Action::Renew) => (Always, format!("{function}({object})")),
+        ("rcu", Action::Touch) => (Shared, "rcu_read_lock()".to_owned()),
+        (domain, Action::Touch) if domain.ends_with("srcu") => {
+            (Shared, format!("srcu_read_lock({object})"))
+        }
         (_, Action::Touch) => (Shared, format!("uses {object}")),
 
+        // A service thread is held while it is not idle.
+        ("svc_rqst", Action::Lock) => (Always, "takes the idle service thread".to_owned()),
+        ("svc_rqst", Action::Unlock) => (Always, "leaves the service thread".to_owned()),
         ("destroy_lock" | "percpu_ref_switch_lock", Action::Lock | Action::Unlock) => {
             (Minor, lock(step.action, object, saw))
         }
@@ -109,20 +117,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
             completion(action, field).unwrap_or_else(|| generic(step, object)),
         ),
 
-        ("sp_idle_threads", Action::AwaitUpdate(..)) if saw & 0xffff != 0 => (
-            Always,
-            format!("takes an idle thread, 1 of {}", saw & 0xffff),
-        ),
-        ("sp_idle_threads", Action::AwaitUpdate(..)) => {
-            (Always, "finds that the threads have exited".to_owned())
-        }
-        ("sp_idle_threads", Action::Update(Update::Or(bits), ..)) => (
-            Always,
-            match bits {
-                0x1_0000 => "set_bit(SP_TASK_PENDING)".to_owned(),
-                _ => "the threads have exited".to_owned(),
-            },
-        ),
+        ("sp_flags", action) => flags(action, object, saw, SP_FLAGS, Always),
 
         ("mark reaper", action) => (Minor, work(action, object, saw)),
         ("laundrette", Action::AwaitUpdate(..)) => (Always, "the timer fires".to_owned()),
@@ -195,12 +190,12 @@ pub fn short(object: &str) -> &str {
 pub fn waits(action: Action, object: &str) -> String {
     let (_, field) = split(object);
     match (field, action) {
+        ("svc_rqst", _) => "a service thread".to_owned(),
         (_, Action::Lock) => object.to_owned(),
         (_, Action::GracePeriodEnd(number)) => {
             format!("grace period {} of {object}", number + 1)
         }
         ("rcu_head", _) => "an RCU callback".to_owned(),
-        ("sp_idle_threads", _) => "an idle thread".to_owned(),
         (_, Action::Settle) => "all others".to_owned(),
         _ if field.ends_with("_done") => format!("complete({field})"),
         _ => object.to_owned(),
