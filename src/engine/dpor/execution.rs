@@ -37,7 +37,7 @@ pub(super) enum Director {
     /// A schedule by name, which is followed as far as it fits.
     Names(Vec<Scheduled<String>>),
     /// An interleaving of another program.
-    Landmarks(Follower),
+    Landmarks(Box<Follower>),
 }
 
 /// Why an execution ended.

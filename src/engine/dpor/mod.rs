@@ -381,7 +381,10 @@ pub struct Followed {
 /// Run one execution along an interleaving of another program: see [`follow`].
 #[must_use]
 pub fn follow(program: &Program, landmarks: Vec<Landmark>) -> Followed {
-    let (replay, director) = directed(program, Director::Landmarks(Follower::new(landmarks)));
+    let (replay, director) = directed(
+        program,
+        Director::Landmarks(Box::new(Follower::new(landmarks))),
+    );
     let Director::Landmarks(follower) = director else {
         unreachable!("nobody else directs");
     };
