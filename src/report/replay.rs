@@ -4,7 +4,7 @@
 //! On its own model each step must be the recorded one, to what it saw. If it is not, the model
 //! has changed since, and what comes after would be another interleaving. Another model has other
 //! steps from the start; there the order in which the contexts pass the recorded steps is
-//! followed, see [`dpor::follow`].
+//! followed, see [`dpor::follow()`].
 
 use super::{
     counterexample::{Counterexample, Step, schedule},

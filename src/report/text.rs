@@ -98,10 +98,9 @@ pub fn print(
         out.push_str("\nIn the same execution:\n");
         for other in others {
             let text = format!(
-                "{}: {} {}, by {}{}",
+                "{}: {}, by {}{}",
                 other.kind,
-                other.object,
-                other.message,
+                said(&other.object, &other.message),
                 other.site.context,
                 story.when(&other.site)
             );
@@ -156,7 +155,7 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
         "" => context.clone(),
         function => format!("{context} in {function}"),
     };
-    let what = format!("{object} {message}").trim().to_owned();
+    let what = said(object, message);
     line("claim:", &format!("{what}, by {by}, {step}"));
     line("in a kernel:", kind.kernel_symptom());
     line(
@@ -503,8 +502,35 @@ fn marked(replay: &Replay) -> BTreeSet<usize> {
         marked.insert(violation.site.step);
         let freed = violation.life.as_ref().and_then(|life| life.freed.as_ref());
         marked.extend(freed.map(|site| site.step));
+        marked.extend(raced_with(&replay.recording, violation).map(|site| site.step));
     }
     marked
+}
+
+/// Of a race, the other access: the last one before it that conflicts with it.
+fn raced_with(recording: &Recording, violation: &RecordedViolation) -> Option<Site> {
+    let kinds = [ViolationKind::DataRace, ViolationKind::ListCorruption];
+    if !kinds.contains(&violation.kind) {
+        return None;
+    }
+    let steps = &recording.steps;
+    let here = steps.get(violation.site.step)?;
+    let conflicts = |action| match action {
+        Action::Write => true,
+        Action::Read => here.action == Action::Write,
+        _ => false,
+    };
+    let before = steps[..violation.site.step].iter().enumerate().rev();
+    let mut before = before.take_while(|(_, step)| step.concurrent);
+    let (index, other) = before.find(|(_, step)| {
+        step.object == here.object && step.thread != here.thread && conflicts(step.action)
+    })?;
+    Some(Site {
+        step: index,
+        context: other.context.clone(),
+        function: other.functions.last().copied().unwrap_or(""),
+        functions: other.functions.clone(),
+    })
 }
 
 /// What a kernel would log.
@@ -549,8 +575,7 @@ fn oops(
     };
     let lines = wrap(&headline, width, 2);
     let _ = writeln!(out, "{BAD}{}{BAD:#}", lines.join("\n  "));
-    let what = format!("{object} {message}").trim().to_owned();
-    wrapped(out, &format!("{what}."), "", width);
+    wrapped(out, &format!("{}.", said(object, message)), "", width);
     let mut trace = |what: &str, site: &Site| {
         let _ = writeln!(out, "{what} by task {}{}:", site.context, story.when(site));
         for function in site.functions.iter().rev() {
@@ -566,6 +591,9 @@ fn oops(
         _ => "Noticed",
     };
     trace(verb, site);
+    if let Some(other) = raced_with(recording, violation) {
+        trace("The other access", &other);
+    }
     if let Some(origin) = recording.origins.get(&site.context)
         && origin.functions.last() == Some(&"call_rcu")
     {
@@ -579,7 +607,10 @@ fn oops(
             kind,
             ViolationKind::UseAfterFree | ViolationKind::DoubleFree | ViolationKind::Leak
         );
-        trace(if is_memory { "Allocated" } else { "Created" }, allocated);
+        // What is there from the beginning was made by nobody.
+        if !allocated.functions.is_empty() {
+            trace(if is_memory { "Allocated" } else { "Created" }, allocated);
+        }
         if let Some(freed) = freed.as_ref().filter(|freed| freed.step != site.step) {
             trace(if is_memory { "Freed" } else { "Destroyed" }, freed);
             if let Some(origin) = recording.origins.get(&freed.context)
@@ -591,6 +622,14 @@ fn oops(
     }
     if let Some(cache) = life.as_ref().and_then(|life| cache(&life.object)) {
         let _ = writeln!(out, "The object belongs to the cache {cache}.");
+    }
+}
+
+/// What a violation says of its object.
+fn said(object: &str, message: &str) -> String {
+    match object {
+        "" => message.to_owned(),
+        object => format!("{object}: {message}"),
     }
 }
 

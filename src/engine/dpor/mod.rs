@@ -378,7 +378,8 @@ pub struct Followed {
     pub cut: Option<String>,
 }
 
-/// Run one execution along an interleaving of another program: see [`follow`].
+/// Run one execution along an interleaving of another program, as far as it goes. From where it
+/// does not, every thread runs until it has to wait, in a fixed order.
 #[must_use]
 pub fn follow(program: &Program, landmarks: Vec<Landmark>) -> Followed {
     let (replay, director) = directed(
