@@ -294,10 +294,7 @@ fn flags(
         Action::Await(Condition::Clear(mask), _) => format!("wait_on_bit {}", bits(mask, names)),
         _ => operation::name(action),
     };
-    (
-        changed,
-        format!("{object}: {text}").replace(": test_and", " test_and"),
-    )
+    (changed, format!("{object}: {text}"))
 }
 
 /// A word's value: small ones are numbers, those near the bias and below 0 are told from it.
