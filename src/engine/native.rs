@@ -556,6 +556,7 @@ impl Thread {
             step: 0,
             context: notes.recorder.thread_name(self.id).to_owned(),
             function: self.functions.borrow().last().copied().unwrap_or(""),
+            functions: self.functions.borrow().clone(),
         }
     }
 

@@ -15,6 +15,7 @@ pub use choices::{
 
 use crate::json::{Diagnostic, Source};
 use choices::CHOICES;
+use jsonc_parser::ast::Value;
 use serde::Serialize;
 
 /// A model, as its file gives it.
@@ -38,8 +39,13 @@ impl Model {
     /// The first thing that is wrong with it.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Diagnostic> {
         let (source, tree) = Source::parse(file, bytes)?;
+        Self::read(&source, &tree)
+    }
+
+    /// Reads a model that is a value in a file.
+    pub(crate) fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
         let known = ["name", "about", "source", "choices"];
-        let fields = source.fields(&tree, "a model", &known)?;
+        let fields = source.fields(tree, "a model", &known)?;
         let name = source.own_name(fields.require("name")?)?;
         let about = source.string(fields.require("about")?, "'about'")?;
         let origin = source.string(fields.require("source")?, "'source'")?;

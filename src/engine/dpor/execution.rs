@@ -4,6 +4,7 @@
 use super::{
     access::Mode,
     clock::{Clock, MAX_THREADS},
+    follow::{Follower, Pending, Turn},
     order::{PlainOrder, ThreadOrder},
     search::{Decision, Request, Search, ThreadSet, is_over},
 };
@@ -35,6 +36,8 @@ pub(super) enum Director {
     Keys(Vec<Scheduled<ThreadKey>>),
     /// A schedule by name, which is followed as far as it fits.
     Names(Vec<Scheduled<String>>),
+    /// An interleaving of another program.
+    Landmarks(Box<Follower>),
 }
 
 /// Why an execution ended.
@@ -189,6 +192,9 @@ impl Execution {
         let thread = self.threads.len();
         if let Some(recorder) = &mut self.recorder {
             recorder.thread(name);
+            if thread > 0 {
+                recorder.begun_by(ThreadId(self.current as u32));
+            }
         }
         let object = self.add_object(ObjectKind::Thread, None, "thread");
         let parent = self.threads.get(self.current);
@@ -390,6 +396,7 @@ impl Execution {
                     .find(|&t| recorder.thread_name(ThreadId(t as u32)) == step.thread);
                 self.schedule_given(thread)
             }
+            Director::Landmarks(_) => self.schedule_following(),
         }
     }
 
@@ -441,19 +448,48 @@ impl Execution {
     }
 
     fn schedule_given(&mut self, thread: Option<usize>) -> Option<usize> {
-        let step = self.followed;
-        match thread {
+        let why = match thread {
             Some(thread) if self.is_enabled(thread) => {
                 self.followed += 1;
-                Some(thread)
+                return Some(thread);
             }
-            _ => {
-                self.end = Some(End::Cut(format!(
-                    "step {} of the schedule is not possible",
-                    step + 1
-                )));
-                None
-            }
+            Some(thread) if self.threads[thread].finished => "its context has finished",
+            Some(_) => "its context waits",
+            None => "there is no such context yet",
+        };
+        let step = self.followed + 1;
+        self.end = Some(End::Cut(format!(
+            "step {step} of the schedule is not possible: {why}"
+        )));
+        None
+    }
+
+    fn schedule_following(&mut self) -> Option<usize> {
+        let recorder = self.recorder.as_ref().expect("following is recorded");
+        let pending: Vec<Pending<'_>> = (0..self.threads.len())
+            .filter_map(|t| {
+                let Request { object, action } = self.threads[t].request?;
+                let id = ThreadId(t as u32);
+                let is_thread = self.objects[object.0 as usize].kind == ObjectKind::Thread;
+                Some(Pending {
+                    thread: t,
+                    context: recorder.thread_name(id),
+                    function: recorder.function(id),
+                    action,
+                    object: match is_thread {
+                        true => "",
+                        false => recorder.object_name(object),
+                    },
+                    enabled: self.is_enabled(t),
+                })
+            })
+            .collect();
+        let Director::Landmarks(follower) = &mut self.director else {
+            unreachable!("the caller saw it");
+        };
+        match follower.next(&pending) {
+            Turn::Run(thread) => Some(thread),
+            Turn::Over => self.schedule_rest(),
         }
     }
 
@@ -769,7 +805,8 @@ impl Execution {
                 self.end_grace_period(object, number);
                 0
             }
-            Action::Choose(_) => u64::from(self.choice()),
+            // What a schedule from a file says may be anything.
+            Action::Choose(below) => u64::from(self.choice().min(below.saturating_sub(1))),
             Action::Fence(_) => unreachable!("a fence is no step"),
             Action::Touch => {
                 if self.sections_wait(object) {
@@ -805,6 +842,7 @@ impl Execution {
             Director::Search => self.search.choice_at(self.search.depth() - 1),
             Director::Keys(schedule) => schedule.get(this).map_or(0, |s| s.choice),
             Director::Names(schedule) => schedule.get(this).map_or(0, |s| s.choice),
+            Director::Landmarks(follower) => follower.choice(),
         }
     }
 

@@ -16,6 +16,7 @@ mod access;
 mod clock;
 mod coroutines;
 mod execution;
+mod follow;
 mod order;
 mod search;
 
@@ -27,6 +28,7 @@ use crate::sync::{
 };
 use coroutines::{Coroutines, Resumed, suspend};
 use execution::{Director, End, Execution, Scheduled, ThreadKey};
+use follow::Follower;
 use std::{
     any::Any,
     cell::RefCell,
@@ -43,6 +45,8 @@ pub struct ScheduleStep {
     /// The answer, where the step is a choice; else 0.
     pub choice: u32,
 }
+
+pub use follow::{Landmark, Parting};
 
 /// What came of following a schedule.
 #[derive(Clone, Debug)]
@@ -269,7 +273,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         // one that was found does.
         let recording = schedules
             .into_iter()
-            .map(|schedule| follow(program, Director::Keys(schedule)).recording)
+            .map(|schedule| directed(program, Director::Keys(schedule)).0.recording)
             .find(|recording| recording.violation(kind).is_some());
         match recording {
             Some(recording) => exploration.findings.push(Finding {
@@ -355,21 +359,59 @@ pub fn replay(program: &Program, schedule: &[ScheduleStep]) -> Replay {
         thread: step.context.clone(),
         choice: step.choice,
     });
-    follow(program, Director::Names(steps.collect()))
+    directed(program, Director::Names(steps.collect())).0
 }
 
-fn follow(program: &Program, director: Director) -> Replay {
+/// What came of following an interleaving of another program.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// What happened.
+    pub recording: Recording,
+    /// For each step of the part where every interleaving counts, for as long as the interleaving
+    /// was followed: the landmark that it is, or `None` where the other program had no such step.
+    pub steps: Vec<Option<usize>>,
+    /// The landmarks that this program has no step for.
+    pub missing: Vec<usize>,
+    /// Where it could not be followed any further.
+    pub parted: Option<Parting>,
+    /// Why the engine could not bring the execution to its end.
+    pub cut: Option<String>,
+}
+
+/// Run one execution along an interleaving of another program, as far as it goes. From where it
+/// does not, every thread runs until it has to wait, in a fixed order.
+#[must_use]
+pub fn follow(program: &Program, landmarks: Vec<Landmark>) -> Followed {
+    let (replay, director) = directed(
+        program,
+        Director::Landmarks(Box::new(Follower::new(landmarks))),
+    );
+    let Director::Landmarks(follower) = director else {
+        unreachable!("nobody else directs");
+    };
+    Followed {
+        recording: replay.recording,
+        steps: follower.steps,
+        missing: follower.missing,
+        parted: follower.parted,
+        cut: replay.parted,
+    }
+}
+
+fn directed(program: &Program, director: Director) -> (Replay, Director) {
     let explorer = Explorer::new();
     explorer.execution.borrow_mut().director = director;
     let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
     sync::with_engine(engine, || explorer.run(program, true));
     let mut execution = explorer.execution.borrow_mut();
-    Replay {
+    let replay = Replay {
         recording: execution.take_recording(),
         followed: execution.followed,
         parted: match execution.end.take() {
             Some(End::Cut(reason)) => Some(reason),
             _ => None,
         },
-    }
+    };
+    let director = std::mem::replace(&mut execution.director, Director::Search);
+    (replay, director)
 }
