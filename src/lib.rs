@@ -7,5 +7,6 @@ pub mod kernel;
 pub mod library;
 pub mod model;
 pub mod nfsd;
+pub mod report;
 pub mod scenario;
 pub mod sync;
