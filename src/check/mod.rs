@@ -6,6 +6,7 @@
 //! was cut short, or an engine that searches without being able to prove, is `undecided`, however
 //! long it ran; and a violation is a violation, however it was found.
 
+pub mod gate;
 pub mod jobs;
 pub mod program;
 
