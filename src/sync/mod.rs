@@ -58,6 +58,12 @@ pub(crate) fn engine<R>(f: impl FnOnce(&dyn Engine) -> R) -> R {
     f(&*engine.expect("a primitive of nfsd_check::sync is used outside of a run"))
 }
 
+/// Whether the execution is over and threads are only being unwound.
+#[must_use]
+pub(crate) fn is_over() -> bool {
+    engine(|e| e.is_over())
+}
+
 /// Report a violation. Does not return where it is fatal.
 pub fn report(violation: Violation) {
     engine(|e| e.report(violation));
