@@ -28,7 +28,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The options of commands that explore.
@@ -315,13 +315,21 @@ pub(super) fn check_all(
 }
 
 /// The first interrupt stops the explorations, so that what they found is printed; the second one
-/// stops the process.
+/// stops the process. `timeout` sends two at once, to its child and to its process group, and means
+/// one.
 fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
+    const AT_ONCE: Duration = Duration::from_millis(300);
     let interrupted = Arc::clone(interrupted);
+    let mut first: Option<Instant> = None;
     let handler = move || {
-        if interrupted.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+        if let Some(first) = first {
+            if first.elapsed() > AT_ONCE {
+                std::process::exit(130);
+            }
+            return;
         }
+        first = Some(Instant::now());
+        interrupted.store(true, Ordering::Relaxed);
         complain("interrupted: what was found by now follows; once more to quit at once");
     };
     if let Err(error) = ctrlc::set_handler(handler) {
