@@ -23,7 +23,8 @@ use crate::{
 };
 use jsonc_parser::{ast::Value, common::Ranged};
 use operation::{Names, Statement};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use serde::{Serialize, Serializer};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
 /// How many actors a scenario may have. Nets and inodes are held to the same number.
 pub const MAX_ACTORS: usize = 32;
@@ -120,6 +121,28 @@ pub enum Expectation {
     Holds,
     /// Exactly these kinds of violation.
     Violated(BTreeSet<ViolationKind>),
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds => f.write_str("holds"),
+            Self::Violated(kinds) => {
+                let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+/// As a scenario's file has it.
+impl Serialize for Expectation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Holds => serializer.serialize_str("holds"),
+            Self::Violated(kinds) => kinds.serialize(serializer),
+        }
+    }
 }
 
 impl Scenario {
