@@ -3,6 +3,7 @@
 
 use super::{
     access::Mode,
+    calm::{self, GraceOrder},
     clock::{Clock, MAX_THREADS},
     follow::{Follower, Pending, Turn},
     order::{PlainOrder, ThreadOrder},
@@ -92,6 +93,8 @@ struct Section {
     thread: usize,
     /// The step that it began with, by its number among the thread's.
     begun: u16,
+    /// The event that it began with, in the part where every interleaving counts.
+    begun_at: Option<usize>,
     /// The event that it ended with, in the part where every interleaving counts.
     ended: Option<usize>,
     open: bool,
@@ -107,6 +110,9 @@ struct GracePeriod {
     readers: Vec<ObjectId>,
     /// What was known when it began.
     known: Clock,
+    /// The events that it began and ended with, in the part where every interleaving counts.
+    begun_at: Option<usize>,
+    ended_at: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -904,6 +910,7 @@ impl Execution {
             state.sections.push(Section {
                 thread: me,
                 begun: 0,
+                begun_at: None,
                 ended: None,
                 open: false,
                 known,
@@ -941,9 +948,11 @@ impl Execution {
     fn begin_section(&mut self, domain: ObjectId) {
         let me = self.current;
         let begun = self.threads[me].steps;
+        let begun_at = self.threads[me].previous;
         self.object(domain).sections.push(Section {
             thread: me,
             begun,
+            begun_at,
             ended: None,
             open: true,
             known: Clock::ZERO,
@@ -974,6 +983,7 @@ impl Execution {
     fn begin_grace_period(&mut self, domain: ObjectId) -> u64 {
         self.access(domain, Mode::Snapshot);
         let thread = &self.threads[self.current];
+        let begun_at = thread.previous;
         let mut known = thread.order.known;
         let before = match self.phase {
             Phase::Alone => None,
@@ -994,11 +1004,16 @@ impl Execution {
             sections,
             readers: state.readers.clone(),
             known,
+            begun_at,
+            ended_at: None,
         });
         state.grace_periods.len() as u64 - 1
     }
 
     fn end_grace_period(&mut self, domain: ObjectId, number: u64) {
+        let ended_at = self.threads[self.current].previous;
+        let state = &mut self.objects[domain.0 as usize];
+        state.grace_periods[number as usize].ended_at = ended_at;
         let state = &self.objects[domain.0 as usize];
         let grace_period = state.grace_periods[number as usize].clone();
         let order = &mut self.threads[self.current].order;
@@ -1077,74 +1092,43 @@ impl Execution {
             .collect()
     }
 
-    /// An equivalent schedule with few switches between threads: steps that nothing forces apart
-    /// are moved together, and after a violation that ended the execution, what it did not need
-    /// is left out.
-    pub(super) fn calm_schedule(&self) -> Vec<Scheduled<ThreadKey>> {
-        let events = self.search.events();
-        let ended = matches!(self.end, Some(End::Fatal));
-        let needed = |index: usize| {
-            let last = events.last().expect("called with events");
-            !ended || self.violations.len() > 1 || {
-                let event = &events[index];
-                last.clock.knows(event.thread, event.number)
-            }
-        };
-        let wanted: Vec<usize> = (0..events.len()).filter(|&i| needed(i)).collect();
-        let threads: Vec<usize> = {
-            let mut threads: Vec<usize> = wanted.iter().map(|&i| events[i].thread).collect();
-            threads.sort_unstable();
-            threads.dedup();
-            threads
-        };
-        let best = threads
-            .iter()
-            .map(|&first| calm_order(events, &wanted, first))
-            .min_by_key(|(switches, _)| *switches);
-        let order = best.map(|(_, order)| order).unwrap_or_default();
-        order
-            .into_iter()
-            .map(|index| Scheduled {
-                thread: self.threads[events[index].thread].key,
-                choice: self.search.choice_at(index),
-            })
-            .collect()
+    /// An equivalent schedule with few switches between threads, after a violation that ended the
+    /// execution without what it did not need. `None` where none was found.
+    pub(super) fn calm_schedule(&self) -> Option<Vec<Scheduled<ThreadKey>>> {
+        let alone_at_the_end = matches!(self.end, Some(End::Fatal)) && self.violations.len() == 1;
+        let order = calm::order(self.search.events(), alone_at_the_end, &self.grace_orders())?;
+        let scheduled = order.into_iter().map(|index| Scheduled {
+            thread: self.threads[self.search.events()[index].thread].key,
+            choice: self.search.choice_at(index),
+        });
+        Some(scheduled.collect())
     }
-}
 
-/// The events `wanted` in an order that respects their clocks, in which a thread goes on as long as
-/// it can, and the number of switches in it.
-fn calm_order(
-    events: &[super::search::Event],
-    wanted: &[usize],
-    first: usize,
-) -> (usize, Vec<usize>) {
-    let mut left: Vec<usize> = wanted.to_vec();
-    let mut order = Vec::with_capacity(left.len());
-    let mut switches = 0;
-    let mut current = first;
-    while !left.is_empty() {
-        let is_ready = |&index: &usize| {
-            let event = &events[index];
-            !left.iter().any(|&other| {
-                other < index
-                    && event
-                        .clock
-                        .knows(events[other].thread, events[other].number)
-            })
-        };
-        let ready: Vec<usize> = left.iter().copied().filter(|i| is_ready(i)).collect();
-        let next = ready
-            .iter()
-            .copied()
-            .find(|&i| events[i].thread == current)
-            .unwrap_or_else(|| ready[0]);
-        if events[next].thread != current {
-            switches += 1;
-            current = events[next].thread;
+    /// The grace periods and the sections that they need not have waited for, where happens-before
+    /// leaves open which of them came first: see [`Execution::begin_grace_period`].
+    fn grace_orders(&self) -> Vec<GraceOrder> {
+        let mut orders = Vec::new();
+        for domain in &self.objects {
+            for grace_period in &domain.grace_periods {
+                let (Some(begun), Some(ended)) = (grace_period.begun_at, grace_period.ended_at)
+                else {
+                    continue;
+                };
+                for (index, section) in domain.sections.iter().enumerate() {
+                    if grace_period.sections.contains(&index) {
+                        continue;
+                    }
+                    if let Some(section_begun) = section.begun_at {
+                        orders.push(GraceOrder {
+                            begun,
+                            ended,
+                            section_begun,
+                            section_ended: section.ended,
+                        });
+                    }
+                }
+            }
         }
-        left.retain(|&i| i != next);
-        order.push(next);
+        orders
     }
-    (switches, order)
 }

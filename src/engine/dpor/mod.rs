@@ -13,6 +13,7 @@
 //! threads and 60,000 steps; one that has more ends the exploration as incomplete.
 
 mod access;
+mod calm;
 mod clock;
 mod coroutines;
 mod execution;
@@ -329,7 +330,11 @@ fn explore_on(
         execution.search.end_event();
         for kind in execution.violations.clone() {
             if !found.iter().any(|(known, ..)| *known == kind) {
-                let schedules = vec![execution.calm_schedule(), execution.schedule_by_key()];
+                let calm = execution.calm_schedule();
+                let schedules = calm
+                    .into_iter()
+                    .chain([execution.schedule_by_key()])
+                    .collect();
                 found.push((kind, exploration.executions, schedules));
             }
         }
