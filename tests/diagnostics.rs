@@ -190,7 +190,7 @@ fn wrong_types() {
     );
     scenario_error(
         fields("\"expect\":{\"v4\":true}"),
-        "2:16: an expectation other than \"holds\" must be an array, not a boolean",
+        "2:16: an expectation other than \"holds\" and \"undecided\" must be an array, not a boolean",
     );
     scenario_error(
         fields("\"expect\":{\"v4\":[1]}"),
@@ -545,7 +545,7 @@ fn every_choice_at_most_once() {
     );
     model_error(
         model(|choices| choices.push(choices[0].clone())),
-        "10:1: 'put_local_order' is given twice",
+        "11:1: 'put_local_order' is given twice",
     );
     model_error(
         model(|choices| choices[1] = "\"net_ref\":\"at-aloc\"".to_owned()),

@@ -95,6 +95,9 @@ pub fn found(outcome: &Outcome) -> Option<Expectation> {
     }
 }
 
+/// How many executions are tried of a pair whose end is expected to be out of reach.
+pub const UNDECIDED_EXECUTIONS: u64 = 20_000;
+
 /// How an outcome differs from what was expected, if it does.
 #[must_use]
 pub fn compare(expected: Option<&Expectation>, outcome: &Outcome) -> Option<Difference> {
@@ -107,7 +110,14 @@ pub fn compare(expected: Option<&Expectation>, outcome: &Outcome) -> Option<Diff
         reason: outcome.reason.clone().unwrap_or_default(),
     };
     match (expected, outcome.verdict) {
-        (Expectation::Holds, Verdict::Holds) => None,
+        (Expectation::Holds, Verdict::Holds) | (Expectation::Undecided, Verdict::Undecided) => None,
+        (Expectation::Undecided, verdict) => Some(Difference::Verdict {
+            expected: expected.clone(),
+            found: match verdict {
+                Verdict::Violated => Expectation::Violated(kinds),
+                _ => Expectation::Holds,
+            },
+        }),
         (_, Verdict::Undecided) => Some(undecided()),
         // One violation is enough to know this, also in an exploration that was cut short.
         (Expectation::Holds, Verdict::Violated) => Some(Difference::Verdict {

@@ -270,20 +270,23 @@ fn complain_of_input(errors: &[String]) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// Check all pairs; `each` gets the outcomes in the order of the pairs, as they come.
+/// Check all pairs; `each` gets the outcomes in the order of the pairs, as they come. `most` may
+/// set a pair a number of executions, where none is given.
 pub(super) fn check_all(
     args: &ExploreArgs,
     options: &CheckOptions,
     pairs: &[Pair],
+    most: impl Fn(&Pair) -> Option<u64>,
     output: &mut Output,
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
     stop_on_interrupt(&options.limits.interrupted);
     let work: Vec<CheckOptions> = pairs
         .iter()
-        .map(|_| {
+        .map(|pair| {
             let mut options = options.clone();
             options.limits.progress = Arc::default();
+            options.limits.max_executions = options.limits.max_executions.or_else(|| most(pair));
             options
         })
         .collect();

@@ -57,6 +57,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         &args.explore,
         &options,
         &pairs,
+        |_| None,
         &mut output,
         |output, _, outcome| {
             if args.explore.format == Format::Text {

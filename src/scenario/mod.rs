@@ -121,12 +121,16 @@ pub enum Expectation {
     Holds,
     /// Exactly these kinds of violation.
     Violated(BTreeSet<ViolationKind>),
+    /// That the end is out of reach: nothing is claimed of the pair. Never a pass in disguise: it
+    /// is shown as what it is, and a violation that is found all the same is a difference.
+    Undecided,
 }
 
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Holds => f.write_str("holds"),
+            Self::Undecided => f.write_str("undecided"),
             Self::Violated(kinds) => {
                 let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
                 f.write_str(&names.join(", "))
@@ -140,6 +144,7 @@ impl Serialize for Expectation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Holds => serializer.serialize_str("holds"),
+            Self::Undecided => serializer.serialize_str("undecided"),
             Self::Violated(kinds) => kinds.serialize(serializer),
         }
     }
@@ -399,10 +404,10 @@ fn expectations(
 
 fn expectation(source: &Source<'_>, value: &Value<'_>) -> Result<Expectation, Diagnostic> {
     if matches!(value, Value::StringLit(_)) {
-        source.one_of(value, "an expectation", &["holds"])?;
-        return Ok(Expectation::Holds);
+        let index = source.one_of(value, "an expectation", &["holds", "undecided"])?;
+        return Ok([Expectation::Holds, Expectation::Undecided][index].clone());
     }
-    let what = "an expectation other than \"holds\"";
+    let what = "an expectation other than \"holds\" and \"undecided\"";
     let mut kinds = BTreeSet::new();
     for value in source.array(value, what)? {
         let text = source.string(value, "a kind of violation")?;

@@ -118,10 +118,7 @@ impl Serialize for Expectations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (model, expectation) in self.0 {
-            match expectation {
-                Expectation::Holds => map.serialize_entry(model, "holds")?,
-                Expectation::Violated(kinds) => map.serialize_entry(model, kinds)?,
-            }
+            map.serialize_entry(model, expectation)?;
         }
         map.end()
     }
