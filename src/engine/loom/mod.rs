@@ -248,6 +248,9 @@ struct State {
     carriers: RefCell<Vec<Carrier>>,
     /// Threads that have not begun.
     waiting: RefCell<VecDeque<ThreadId>>,
+    /// Orders threads that begin late after those that began them. One word for all of them: loom
+    /// wants it made by the first thread.
+    hand_over: RefCell<Option<Rc<AtomicU64>>>,
     phase: Cell<Phase>,
     /// The running carrier. Set again like `me`.
     carrier: Cell<usize>,
@@ -286,6 +289,7 @@ impl State {
             parked: RefCell::new(Vec::new()),
             carriers: RefCell::new(Vec::new()),
             waiting: RefCell::new(VecDeque::new()),
+            hand_over: RefCell::new(None),
             phase: Cell::new(Phase::Alone),
             carrier: Cell::new(0),
             closing: Cell::new(false),
@@ -315,6 +319,7 @@ impl State {
         self.parked.borrow_mut().clear();
         self.carriers.borrow_mut().clear();
         self.waiting.borrow_mut().clear();
+        self.hand_over.replace(Some(Rc::new(AtomicU64::new(0))));
         self.phase.set(Phase::Alone);
         self.closing.set(false);
         self.carrier.set(0);

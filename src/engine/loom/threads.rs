@@ -21,7 +21,7 @@
 
 use super::{Over, State, current_state, message_of};
 use crate::sync::{
-    engine::{Body, ObjectId, ObjectKind, Phase, ThreadId},
+    engine::{Body, ObjectId, ObjectKind, Ordering, Phase, ThreadId},
     violation::{Violation, ViolationKind},
 };
 use ::loom::{MAX_THREADS, thread as lt};
@@ -175,6 +175,10 @@ impl State {
             self.new_carrier(join.thread().clone());
             return id;
         }
+        let body = match self.phase.get() {
+            Phase::Alone => body,
+            Phase::Concurrent => self.ordered(body),
+        };
         let id = self.new_thread(name, daemon, Some(body));
         self.waiting.borrow_mut().push_back(id);
         if concurrent && !self.wake_idle(1) {
@@ -186,6 +190,26 @@ impl State {
             self.wake(SETTLE);
         }
         id
+    }
+
+    /// `body` with what comes before this happening before it, whichever carrier it is run on.
+    fn ordered(&self, body: Body) -> Body {
+        let order = self.handed_over(Ordering::Release);
+        self.switching(None, order);
+        Box::new(move || {
+            let state = current_state();
+            let order = state.handed_over(Ordering::Acquire);
+            state.switching(None, order);
+            body();
+        })
+    }
+
+    fn handed_over(&self, order: Ordering) -> impl FnOnce() + use<> {
+        let word = self.hand_over.borrow().clone();
+        let word = word.expect("made when the execution began");
+        move || {
+            word.fetch_add(1, order);
+        }
     }
 
     /// A thread that has not begun, to begin now.
