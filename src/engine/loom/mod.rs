@@ -31,8 +31,8 @@
 //!   that is published must be published with release and found with acquire; a compare-exchange
 //!   that fails has read the newest value, and one of the last seven is all that a load can read;
 //! * a wake-up orders the woken thread after the write that woke it, whatever its ordering;
-//! * [`Phase`] is ignored: setting up is interleaved like everything else where threads exist;
-//! * five threads in an execution, the first one included, finished or not.
+//! * five threads in an execution, the first one included. Threads of the model share them: see
+//!   [`threads`] for what that leaves out.
 
 mod object;
 mod quiet;
@@ -91,8 +91,15 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     let panicked = with_engine(Rc::clone(&state) as Rc<dyn Engine>, || {
         let quiet = Quiet::new();
         let mut panicked = None;
+        // Without a limit of its own, few preemptions first: what can go wrong mostly does with
+        // one or two, and loom's search goes depth first and would not get there for hours.
+        let mut bounds = match limits.preemption_bound {
+            Some(bound) => vec![Some(bound)],
+            None => vec![None, Some(2), Some(1)],
+        };
+        let mut bound = bounds.pop().flatten();
         while panicked.is_none() && state.session.borrow().stop.is_none() {
-            let finished = catch_unwind(|| builder(limits).check(iteration));
+            let finished = catch_unwind(|| builder(bound).check(iteration));
             panicked = match finished {
                 Err(payload) if !payload.is::<Stop>() => state.loom_panicked(&*payload),
                 _ => None,
@@ -102,7 +109,11 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             if session.grow {
                 session.allocations *= 2;
                 session.grow = false;
-            } else if session.stop.is_none() && panicked.is_none() && !session.next_choice() {
+            } else if session.stop.is_some() || panicked.is_some() || session.next_choice() {
+                // The next combination of choices, or nothing.
+            } else if let Some(next) = bounds.pop() {
+                bound = next;
+            } else {
                 session.stop = Some(format!(
                     "loom finished its search after {} executions; its reduction skips legal \
                      executions, so this is no proof",
@@ -138,13 +149,13 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     }
 }
 
-fn builder(limits: &Limits) -> Builder {
+fn builder(preemption_bound: Option<u32>) -> Builder {
     let mut builder = Builder::new();
     builder.max_threads = MAX_THREADS;
     builder.max_branches = MAX_BRANCHES;
     builder.max_permutations = None;
     builder.max_duration = None;
-    builder.preemption_bound = limits.preemption_bound.map(|bound| bound.min(255) as usize);
+    builder.preemption_bound = preemption_bound.map(|bound| bound.min(255) as usize);
     builder.checkpoint_file = None;
     builder.checkpoint_interval = usize::MAX;
     builder.expect_explicit_explore = false;
