@@ -241,9 +241,11 @@ pub fn hold_by_state(nf: &Arc<NfsdFile>) {
 pub fn put_by_state(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let net = nf.net();
     let _ = in_service_thread(nfsd, net, || {
-        let mut held = net.generic_unchecked().state_files.lock();
-        let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
-        let held = at.map(|at| held.remove(at));
+        let held = {
+            let mut held = net.generic_unchecked().state_files.lock();
+            let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
+            at.map(|at| held.remove(at))
+        };
         if let Some(nf) = held {
             nfsd_file_put(nfsd, &nf);
         }
