@@ -111,6 +111,8 @@ pub(crate) fn nearest<'n>(
 pub(crate) struct Source<'a> {
     file: &'a str,
     text: &'a str,
+    /// What is in the file goes by a name of its own, not by the file's.
+    container: bool,
 }
 
 /// A string in a file: what it says and where.
@@ -170,17 +172,40 @@ impl<'a> Fields<'a> {
 impl<'a> Source<'a> {
     /// Reads a file's bytes as JSON.
     pub(crate) fn parse(file: &'a str, bytes: &'a [u8]) -> Result<(Self, Value<'a>), Diagnostic> {
-        if bytes.len() > MAX_BYTES {
-            let source = Self { file, text: "" };
-            let message = format!("the file is longer than {MAX_BYTES} bytes");
-            return Err(source.error(0, message));
+        Self::read(file, bytes, MAX_BYTES, false)
+    }
+
+    /// Reads the bytes of a file that holds a model or a scenario among other things, and may be
+    /// longer than one that people write.
+    pub(crate) fn parse_container(
+        file: &'a str,
+        bytes: &'a [u8],
+        max_bytes: usize,
+    ) -> Result<(Self, Value<'a>), Diagnostic> {
+        Self::read(file, bytes, max_bytes, true)
+    }
+
+    fn read(
+        file: &'a str,
+        bytes: &'a [u8],
+        max_bytes: usize,
+        container: bool,
+    ) -> Result<(Self, Value<'a>), Diagnostic> {
+        let source = |text| Self {
+            file,
+            text,
+            container,
+        };
+        if bytes.len() > max_bytes {
+            let message = format!("the file is longer than {max_bytes} bytes");
+            return Err(source("").error(0, message));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let end = error.valid_up_to();
             let text = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
-            Self { file, text }.error(end, "not UTF-8")
+            source(text).error(end, "not UTF-8")
         })?;
-        let source = Self { file, text };
+        let source = source(text);
         if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
             return Err(source.not_json(&error));
         }
@@ -337,6 +362,18 @@ impl<'a> Source<'a> {
             })
     }
 
+    /// A whole number of 64 bits.
+    pub(crate) fn number(&self, value: &Value<'_>, what: &str) -> Result<u64, Diagnostic> {
+        let wanted = "a whole number of 64 bits";
+        let Value::NumberLit(number) = value else {
+            return Err(self.mismatch(value, what, wanted));
+        };
+        number.value.parse().map_err(|_| {
+            let message = format!("{what} must be {wanted}, not {}", quote(number.value));
+            self.error(number.range.start, message)
+        })
+    }
+
     /// The keys and values of an object, each key once, in the order of the file.
     pub(crate) fn entries<'v>(
         &self,
@@ -395,6 +432,9 @@ impl<'a> Source<'a> {
     pub(crate) fn own_name(&self, value: &Value<'_>) -> Result<String, Diagnostic> {
         let text = self.string(value, "'name'")?;
         let name = self.identifier(text.value, text.start, "the name")?;
+        if self.container {
+            return Ok(name);
+        }
         let stem = Path::new(self.file)
             .file_stem()
             .unwrap_or_default()

@@ -111,7 +111,7 @@ impl Entry {
     fn read(&self) -> Result<Cow<'static, [u8]>, LoadError> {
         match self.builtin {
             Some(text) => Ok(Cow::Borrowed(text.as_bytes())),
-            None => read(&self.file).map(Cow::Owned),
+            None => read(&self.file, MAX_BYTES).map(Cow::Owned),
         }
     }
 }
@@ -288,7 +288,7 @@ fn find(what: &'static str, entries: &[Entry], name_or_path: &str) -> Result<Ent
 }
 
 /// Reads a file, but not much more of it than will be accepted.
-fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn read(file: &Path, max_bytes: usize) -> Result<Vec<u8>, LoadError> {
     let failed = |error| LoadError::Read {
         path: file.to_owned(),
         error,
@@ -300,7 +300,7 @@ fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
     }
     let mut bytes = Vec::new();
     fs::File::open(file)
-        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(max_bytes as u64 + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
     Ok(bytes)
 }

@@ -1,4 +1,374 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Running a scenario on a model with an engine.
+//! Running a scenario on a model with an engine, and what may be said of it then.
+//!
+//! Three answers are possible, and the one that matters is the hardest to get: `holds` is said only
+//! where the `dpor` engine has explored everything there is and found nothing. An exploration that
+//! was cut short, or an engine that searches without being able to prove, is `undecided`, however
+//! long it ran; and a violation is a violation, however it was found.
 
+pub mod gate;
+pub mod jobs;
 pub mod program;
+
+use crate::{
+    engine::{Exploration, Finding, Limits, dpor, loom, native},
+    model::Model,
+    report::counterexample::Counterexample,
+    scenario::Scenario,
+    sync::violation::ViolationKind,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    any::Any,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+/// The models of the thread in the order in which they were sent, which is the order to show them
+/// in.
+const SERIES: [&str; 6] = [
+    "before-series",
+    "v1-7of8",
+    "v1-8of8",
+    "v2-8of9",
+    "v2-review",
+    "v4",
+];
+
+/// What models are sorted by where they are shown: those of the series first, the others by name.
+#[must_use]
+pub fn model_order(name: &str) -> (usize, &str) {
+    let place = SERIES.iter().position(|model| *model == name);
+    (place.unwrap_or(SERIES.len()), name)
+}
+
+/// An engine that explores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// [`dpor`].
+    #[default]
+    Dpor,
+    /// [`loom`].
+    Loom,
+    /// [`native`].
+    Native,
+}
+
+impl EngineKind {
+    /// All engines, in the order in which they are listed.
+    pub const ALL: [Self; 3] = [Self::Dpor, Self::Loom, Self::Native];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dpor => "dpor",
+            Self::Loom => "loom",
+            Self::Native => "native",
+        }
+    }
+
+    /// The engine of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// What it does and what it may say.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Dpor => {
+                "every interleaving, one of each class of equivalent ones; holds, violated, undecided"
+            }
+            Self::Loom => {
+                "a search on loom, with weak memory; violated or undecided, its silence proves nothing"
+            }
+            Self::Native => {
+                "real threads, locks and RCU, run many times; violated or undecided, finds by luck"
+            }
+        }
+    }
+
+    /// The memory that programs see on it unless something else is asked for.
+    #[must_use]
+    pub fn memory_model(self) -> MemoryModel {
+        match self {
+            Self::Dpor => MemoryModel::Sc,
+            Self::Loom => MemoryModel::C11,
+            Self::Native => MemoryModel::Hardware,
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What memory is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryModel {
+    /// Sequentially consistent: a load answers the last store.
+    #[default]
+    Sc,
+    /// Loom's, which is like that of C11.
+    C11,
+    /// That of the machine it runs on.
+    Hardware,
+}
+
+impl MemoryModel {
+    /// The ones that the `dpor` engine knows.
+    pub const EXPLORED: [Self; 1] = [Self::Sc];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sc => "sc",
+            Self::C11 => "c11",
+            Self::Hardware => "hardware",
+        }
+    }
+}
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// With which engine.
+    pub engine: EngineKind,
+    /// On what memory.
+    pub memory_model: MemoryModel,
+    /// How far to go.
+    pub limits: Limits,
+    /// How many runs the `native` engine makes.
+    pub runs: u64,
+    /// The folder that counterexamples go to.
+    pub out: PathBuf,
+}
+
+/// How many runs the `native` engine makes unless told otherwise.
+pub const NATIVE_RUNS: u64 = 100_000;
+
+/// The folder that counterexamples go to unless told otherwise.
+pub const COUNTEREXAMPLES: &str = "counterexamples";
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            engine: EngineKind::default(),
+            memory_model: MemoryModel::default(),
+            limits: Limits::default(),
+            runs: NATIVE_RUNS,
+            out: COUNTEREXAMPLES.into(),
+        }
+    }
+}
+
+/// What can be said of a scenario on a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every interleaving was explored, and none breaks an invariant.
+    Holds,
+    /// One breaks an invariant.
+    Violated,
+    /// Neither.
+    Undecided,
+}
+
+impl Verdict {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A violation that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViolationEntry {
+    /// Its kind.
+    pub kind: ViolationKind,
+    /// The object that it is about; empty where it is about none.
+    pub object: String,
+    /// The context that noticed it.
+    pub thread: String,
+    /// The function that it was noticed in; empty where in none.
+    pub function: String,
+    /// One sentence.
+    pub message: String,
+    /// The file with the interleaving, where it could be written.
+    pub counterexample: Option<String>,
+    /// Why it could not be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counterexample_error: Option<String>,
+    /// Whether the file has the steps to replay: the `native` engine records none.
+    pub replayable: bool,
+}
+
+/// What came of a scenario on a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The model's name.
+    pub model: String,
+    /// The engine.
+    pub engine: EngineKind,
+    /// The memory.
+    pub memory_model: MemoryModel,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether everything there is was explored.
+    pub complete: bool,
+    /// Executions run to their end.
+    pub executions: u64,
+    /// Executions cut because an equivalent one had been run already.
+    pub blocked: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The first violation of each kind, in the order found.
+    pub violations: Vec<ViolationEntry>,
+}
+
+impl Outcome {
+    /// An outcome that says nothing, and why.
+    #[must_use]
+    pub fn undecided(
+        scenario: &Scenario,
+        model: &Model,
+        options: &CheckOptions,
+        reason: String,
+    ) -> Self {
+        Self {
+            scenario: scenario.name.clone(),
+            model: model.name.clone(),
+            engine: options.engine,
+            memory_model: options.memory_model,
+            verdict: Verdict::Undecided,
+            complete: false,
+            executions: options.limits.progress.load(Ordering::Relaxed),
+            blocked: 0,
+            seconds: 0.0,
+            reason: Some(reason),
+            violations: Vec::new(),
+        }
+    }
+}
+
+/// Check a scenario on a model, in this process. Violations are written to files as they are
+/// reported.
+///
+/// A panic of the engine or of the model is an undecided outcome. What loom does to a process now
+/// and then, aborting it, cannot be caught: `nfsd-check` runs it in a process of its own.
+#[must_use]
+pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) -> Outcome {
+    let start = Instant::now();
+    let program = program::program(scenario, model.choices);
+    let limits = &options.limits;
+    let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
+        EngineKind::Dpor => dpor::explore(&program, limits),
+        EngineKind::Loom => loom::explore(&program, limits),
+        EngineKind::Native => native::explore(&program, limits, options.runs),
+    }));
+    let mut outcome = match explored {
+        Ok(exploration) => judge(scenario, model, options, exploration),
+        Err(payload) => {
+            let message = panic_message(payload.as_ref());
+            let reason = format!("the {} engine panicked: {message}", options.engine);
+            Outcome::undecided(scenario, model, options, reason)
+        }
+    };
+    outcome.seconds = seconds_since(start);
+    outcome
+}
+
+/// How long ago `start` was, in milliseconds: more digits mean nothing.
+#[must_use]
+pub fn seconds_since(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1e3).round() / 1e3
+}
+
+fn judge(
+    scenario: &Scenario,
+    model: &Model,
+    options: &CheckOptions,
+    exploration: Exploration,
+) -> Outcome {
+    // Only dpor's silence is a proof.
+    let complete = exploration.complete && options.engine == EngineKind::Dpor;
+    let verdict = match (exploration.findings.is_empty(), complete) {
+        (false, _) => Verdict::Violated,
+        (true, true) => Verdict::Holds,
+        (true, false) => Verdict::Undecided,
+    };
+    let reason = exploration.reason.filter(|_| !complete).or_else(|| {
+        (!complete).then(|| format!("the {} engine cannot prove anything", options.engine))
+    });
+    let findings = exploration.findings.iter();
+    let violations = findings.map(|finding| entry(scenario, model, options, finding));
+    Outcome {
+        verdict,
+        complete,
+        executions: exploration.executions,
+        blocked: exploration.blocked,
+        reason,
+        violations: violations.collect(),
+        ..Outcome::undecided(scenario, model, options, String::new())
+    }
+}
+
+fn entry(
+    scenario: &Scenario,
+    model: &Model,
+    options: &CheckOptions,
+    finding: &Finding,
+) -> ViolationEntry {
+    let (engine, memory) = (options.engine.name(), options.memory_model.name());
+    let counterexample = Counterexample::new(scenario, model, engine, memory, finding);
+    let (counterexample, counterexample_error) = match counterexample.save(&options.out) {
+        Ok(path) => (Some(path.display().to_string()), None),
+        Err(error) => (None, Some(format!("{}: {error}", options.out.display()))),
+    };
+    let violation = finding.recording.violation(finding.kind);
+    let text = |part: fn(&crate::engine::recording::RecordedViolation) -> &str| {
+        violation.map_or_else(String::new, |violation| part(violation).to_owned())
+    };
+    ViolationEntry {
+        kind: finding.kind,
+        object: text(|violation| &violation.object),
+        thread: text(|violation| &violation.site.context),
+        function: text(|violation| violation.site.function),
+        message: text(|violation| &violation.message),
+        counterexample,
+        counterexample_error,
+        replayable: !finding.recording.steps.is_empty(),
+    }
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}

@@ -20,7 +20,7 @@ use crate::{
         },
         localio::nfsd_open_local_fh,
         nfssvc::{
-            hold_by_state, in_service_thread, nfsd_shutdown_threads, nfsd_svc, nfsd_umount,
+            Rqst, hold_by_state, in_service_thread, nfsd_shutdown_threads, nfsd_svc, nfsd_umount,
             put_by_state,
         },
     },
@@ -94,17 +94,18 @@ impl Machine {
     fn run(self: Arc<Self>, scenario: &Arc<Scenario>) {
         self.kernel.begin_running();
         for operation in &scenario.setup {
-            self.perform(*operation);
+            self.perform(Rqst::Thread(0), *operation);
             self.settle();
         }
         thread::set_phase(Phase::Concurrent);
         laundrette_may_fire(&self.nfsd);
-        for actor in 0..scenario.actors.len() {
+        let rqsts = threads_of_actors(scenario);
+        for (actor, rqst) in rqsts.into_iter().enumerate() {
             let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
             let name = &scenario.actors[actor].name.clone();
             self.kernel.spawn(name, move || {
                 for operation in &scenario.actors[actor].operations {
-                    machine.perform(*operation);
+                    machine.perform(rqst, *operation);
                 }
             });
         }
@@ -121,7 +122,7 @@ impl Machine {
         self.kernel.begin_running();
     }
 
-    fn perform(&self, operation: Operation) {
+    fn perform(&self, rqst: Rqst, operation: Operation) {
         let nfsd = &self.nfsd;
         match operation {
             Operation::Start { net, threads } => nfsd_svc(nfsd, &nfsd.nets[net], threads),
@@ -141,7 +142,7 @@ impl Machine {
                     want_gc: gc,
                     localio: false,
                 };
-                let nf = in_service_thread(nfsd, net, || {
+                let nf = in_service_thread(nfsd, net, rqst, || {
                     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
                     nf.inspect(hold_by_state)
                 });
@@ -149,7 +150,7 @@ impl Machine {
             }
             Operation::Put { file } => {
                 if let Some(Held::File(nf)) = self.take(file) {
-                    put_by_state(nfsd, &nf);
+                    put_by_state(nfsd, rqst, &nf);
                 }
             }
             Operation::LocalOpen { file, net, inode } => {
@@ -166,7 +167,7 @@ impl Machine {
             Operation::SetLease { inode } => nfsd_file_lease_notifier_call(nfsd, inode),
             Operation::Unlink { inode } => nfsd_file_fsnotify_handle_event(nfsd, inode),
             Operation::CloseSync { net, inode } => {
-                in_service_thread(nfsd, &nfsd.nets[net], || {
+                in_service_thread(nfsd, &nfsd.nets[net], rqst, || {
                     nfsd_file_close_inode_sync(nfsd, inode);
                 });
             }
@@ -205,4 +206,35 @@ impl Machine {
             }
         }
     }
+}
+
+/// The service thread that runs each actor's requests. One to itself, where every server that is
+/// ever started has enough of them; else any, each time.
+fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
+    let sends_requests = |operation: &Operation| {
+        matches!(
+            operation,
+            Operation::Acquire { .. } | Operation::Put { .. } | Operation::CloseSync { .. }
+        )
+    };
+    let mut next = 0;
+    let mut rqsts: Vec<Rqst> = Vec::new();
+    for actor in &scenario.actors {
+        rqsts.push(Rqst::Thread(next));
+        if actor.operations.iter().any(sends_requests) {
+            next += 1;
+        }
+    }
+    let actors = scenario.actors.iter().map(|actor| &actor.operations);
+    let starts = std::iter::once(&scenario.setup).chain(actors).flatten();
+    let fewest = starts
+        .filter_map(|operation| match operation {
+            Operation::Start { threads, .. } => Some(*threads as usize),
+            _ => None,
+        })
+        .min();
+    if fewest.is_some_and(|fewest| next > fewest) {
+        rqsts.fill(Rqst::Any);
+    }
+    rqsts
 }

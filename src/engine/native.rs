@@ -633,6 +633,7 @@ impl Thread {
             step: 0,
             context: notes.recorder.thread_name(self.id).to_owned(),
             function: self.functions.borrow().last().copied().unwrap_or(""),
+            functions: self.functions.borrow().clone(),
         }
     }
 
@@ -860,7 +861,7 @@ impl Engine for Thread {
                 freed: AtomicBool::new(false),
                 site: OnceLock::new(),
             }),
-            ObjectKind::Domain => Form::Domain(Domain {
+            ObjectKind::Domain { .. } => Form::Domain(Domain {
                 collector: Collector::new(),
                 grace_periods: Mutex::new(Vec::new()),
             }),

@@ -38,6 +38,8 @@ pub struct Site {
     pub context: String,
     /// The innermost function of the model.
     pub function: &'static str,
+    /// All functions of the model that it was in, outermost first.
+    pub functions: Vec<&'static str>,
 }
 
 /// The life of an allocation.
@@ -73,6 +75,9 @@ pub struct Recording {
     pub steps: Vec<TraceStep>,
     /// All violations in order.
     pub violations: Vec<RecordedViolation>,
+    /// By a thread's name: which step of which other thread it was begun with, where the engine
+    /// says so.
+    pub origins: BTreeMap<String, Site>,
 }
 
 impl Recording {
@@ -130,6 +135,14 @@ impl Recorder {
         });
     }
 
+    /// The thread that came into being last was begun by another one.
+    pub fn begun_by(&mut self, parent: ThreadId) {
+        let site = self.site(parent);
+        if let Some(thread) = self.threads.last() {
+            self.recording.origins.insert(thread.name.clone(), site);
+        }
+    }
+
     /// An object came into being. Objects are named in the order of their [`ObjectId`]s.
     pub fn object(
         &mut self,
@@ -178,6 +191,13 @@ impl Recorder {
     #[must_use]
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.0 as usize].name
+    }
+
+    /// The function that a thread is in.
+    #[must_use]
+    pub fn function(&self, thread: ThreadId) -> &'static str {
+        let functions = &self.threads[thread.0 as usize].functions;
+        functions.last().copied().unwrap_or("")
     }
 
     /// From now on steps belong to the concurrent part, or no longer.
@@ -249,6 +269,7 @@ impl Recorder {
             step: self.recording.steps.len().saturating_sub(1),
             context: thread.name.clone(),
             function: thread.functions.last().copied().unwrap_or(""),
+            functions: thread.functions.clone(),
         }
     }
 }

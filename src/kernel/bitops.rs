@@ -44,6 +44,11 @@ impl Flags {
         self.word.fetch_or(1 << bit, Ordering::Relaxed);
     }
 
+    /// `set_bit()`: relaxed; whether it was set, for a caller that acts on it in the same step.
+    pub fn fetch_set_bit(&self, bit: u32) -> bool {
+        self.word.fetch_or(1 << bit, Ordering::Relaxed) & 1 << bit != 0
+    }
+
     /// `clear_bit()`: relaxed.
     pub fn clear_bit(&self, bit: u32) {
         self.word.fetch_and_not(1 << bit, Ordering::Relaxed);

@@ -91,6 +91,10 @@ impl Kernel {
 
     /// The other end of [`Kernel::enter_atomic`].
     pub(crate) fn leave_atomic(&self) {
+        // A context that is only unwound is no longer the current one.
+        if sync::is_over() {
+            return;
+        }
         self.rcu.read_unlock();
         self.contexts.with(|atomic| *atomic -= 1);
     }

@@ -52,10 +52,9 @@ impl<M: Mark> FsnMark<M> {
         }
     }
 
-    /// The group it belongs to.
-    #[must_use]
-    pub fn group(&self) -> &Arc<Group<M>> {
-        &self.group
+    /// Whether it is a mark of the group, and attached.
+    fn is_of(&self, group: &Arc<Group<M>>) -> bool {
+        Arc::ptr_eq(&self.group, group) && self.attached.load(Ordering::Relaxed) != 0
     }
 }
 
@@ -103,12 +102,33 @@ impl<M> Group<M> {
     }
 }
 
-/// The marks of one inode: `struct fsnotify_mark_connector`.
+/// The marks of one inode: `struct fsnotify_mark_connector`. A mark is on the list until its last
+/// reference is dropped, under the lock. That the connector itself comes and goes with its marks is
+/// left out: it is freed after a grace period that every reader of it is in.
 #[derive(Debug)]
 struct Connector<M> {
-    /// Stands for the list, which readers walk under SRCU.
+    lock: SpinLock,
+    /// Stands for the list, which events walk under SRCU without the lock.
     word: AtomicU64,
     marks: parking_lot::Mutex<Vec<Arc<M>>>,
+}
+
+impl<M> Connector<M> {
+    /// Walk the list.
+    fn marks(&self) -> Vec<Arc<M>> {
+        atomically(|| {
+            let _ = self.word.load(Ordering::Acquire);
+            self.marks.lock().clone()
+        })
+    }
+
+    /// Change the list, with the lock held.
+    fn change(&self, f: impl FnOnce(&mut Vec<Arc<M>>)) {
+        atomically(|| {
+            self.word.fetch_add(1, Ordering::AcqRel);
+            f(&mut self.marks.lock());
+        });
+    }
 }
 
 /// The state of `fs/notify` that all groups share.
@@ -128,6 +148,7 @@ impl<M: Mark> Fsnotify<M> {
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, inodes: usize) -> Arc<Self> {
         let connector = |_| Connector {
+            lock: SpinLock::new(kernel, "conn->lock", ()),
             word: AtomicU64::new("i_fsnotify_marks", 0),
             marks: parking_lot::Mutex::new(Vec::new()),
         };
@@ -140,15 +161,6 @@ impl<M: Mark> Fsnotify<M> {
         })
     }
 
-    /// The marks of an inode, under SRCU or the group's mutex.
-    fn marks(&self, inode: usize) -> Vec<Arc<M>> {
-        let connector = &self.inodes[inode];
-        atomically(|| {
-            let _ = connector.word.load(Ordering::Acquire);
-            connector.marks.lock().clone()
-        })
-    }
-
     /// `fsnotify_find_mark()` under `fsnotify_group_lock()`: the group's mark on the inode, with a
     /// reference, handed to `f` before the mutex is given back.
     pub fn find_mark<R>(
@@ -157,15 +169,20 @@ impl<M: Mark> Fsnotify<M> {
         inode: usize,
         f: impl FnOnce(Option<&Arc<M>>) -> R,
     ) -> R {
-        let _in = enter("fsnotify_find_inode_mark");
+        let _in = enter("fsnotify_find_mark");
         let _mutex = group.mark_mutex.lock();
-        let _srcu = self.srcu.read_lock();
-        let found = self.marks(inode).into_iter().find(|mark| {
-            let fsn = mark.fsn_mark();
-            Arc::ptr_eq(&fsn.group, group)
-                && fsn.attached.load(Ordering::Relaxed) != 0
-                && fsn.refcnt.inc_not_zero()
-        });
+        let connector = &self.inodes[inode];
+        let found = {
+            let _lock = connector.lock.lock();
+            let found = connector
+                .marks()
+                .into_iter()
+                .find(|m| m.fsn_mark().is_of(group));
+            if let Some(mark) = &found {
+                mark.fsn_mark().refcnt.inc();
+            }
+            found
+        };
         f(found.as_ref())
     }
 
@@ -175,22 +192,24 @@ impl<M: Mark> Fsnotify<M> {
         let _in = enter("fsnotify_add_inode_mark");
         let fsn = mark.fsn_mark();
         let _mutex = fsn.group.mark_mutex.lock();
-        let connector = &self.inodes[fsn.inode];
-        let taken = self.marks(fsn.inode).iter().any(|other| {
-            let other = other.fsn_mark();
-            Arc::ptr_eq(&other.group, &fsn.group) && other.attached.load(Ordering::Relaxed) != 0
-        });
-        if taken {
-            return false;
-        }
         fsn.attached.store(1, Ordering::Relaxed);
-        // The inode's list holds a reference.
+        // The group's list and the inode's hold a reference.
         fsn.refcnt.inc();
-        atomically(|| {
-            connector.word.fetch_add(1, Ordering::AcqRel);
-            connector.marks.lock().push(Arc::clone(mark));
-        });
-        true
+        let connector = &self.inodes[fsn.inode];
+        let exists = {
+            let _lock = connector.lock.lock();
+            let mut marks = connector.marks().into_iter();
+            let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
+            if !exists {
+                connector.change(|marks| marks.push(Arc::clone(mark)));
+            }
+            exists
+        };
+        if exists {
+            fsn.attached.store(0, Ordering::Relaxed);
+            fsn.refcnt.dec();
+        }
+        !exists
     }
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.
@@ -212,15 +231,12 @@ impl<M: Mark> Fsnotify<M> {
     pub fn put_mark(self: &Arc<Self>, mark: &Arc<M>) {
         let _in = enter("fsnotify_put_mark");
         let fsn = mark.fsn_mark();
-        if !fsn.refcnt.dec_and_test() {
-            return;
-        }
         let connector = &self.inodes[fsn.inode];
-        atomically(|| {
-            connector.word.fetch_add(1, Ordering::AcqRel);
-            let mut marks = connector.marks.lock();
-            marks.retain(|other| !Arc::ptr_eq(other, mark));
-        });
+        let Some(lock) = fsn.refcnt.dec_and_lock(&connector.lock) else {
+            return;
+        };
+        connector.change(|marks| marks.retain(|other| !Arc::ptr_eq(other, mark)));
+        drop(lock);
         self.destroy_list.lock().push(Arc::clone(mark));
         let fsnotify = Arc::clone(self);
         self.reaper_work
@@ -251,7 +267,7 @@ impl<M: Mark> Fsnotify<M> {
     pub fn event(&self, inode: usize, mut handle_event: impl FnMut(&Arc<M>)) {
         let _in = enter("fsnotify");
         let _srcu = self.srcu.read_lock();
-        for mark in self.marks(inode) {
+        for mark in self.inodes[inode].marks() {
             // The iterator looks at the mark's mask before it calls its group.
             mark.memory().access();
             handle_event(&mark);

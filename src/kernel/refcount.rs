@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Reference counts that saturate. C header: `include/linux/refcount.h`.
 
+use super::spinlock::{SpinLock, SpinLockGuard};
 use crate::sync::{
     self,
     alloc::Allocation,
@@ -90,6 +91,31 @@ impl Refcount {
         self.word
             .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
             .is_ok()
+    }
+
+    /// `refcount_dec_not_one()`: release, one conditional operation; `false` where it is 1.
+    #[must_use = "where it is 1 nothing was done"]
+    pub fn dec_not_one(&self) -> bool {
+        self.word
+            .update(
+                Update::AddUnless {
+                    add: 1u64.wrapping_neg(),
+                    unless: 1,
+                },
+                Ordering::Release,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// `refcount_dec_and_lock()`: the lock, where it reached 0.
+    #[must_use = "whoever reaches 0 owns the object"]
+    pub fn dec_and_lock<'a, T>(&self, lock: &'a SpinLock<T>) -> Option<SpinLockGuard<'a, T>> {
+        if self.dec_not_one() {
+            return None;
+        }
+        let guard = lock.lock();
+        self.dec_and_test().then_some(guard)
     }
 
     fn warn_saturate(&self, what: &str) {

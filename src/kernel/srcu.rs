@@ -28,7 +28,7 @@ impl Srcu {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
-            domain: Domain::new(name),
+            domain: Domain::sleepable(name),
         }
     }
 

@@ -248,6 +248,18 @@ choices! {
         "In struct nfsd_net, and as long-lived.",
         "Message-Id 20260601-nfsd-testing-v1-7-d0f61e536df8@kernel.org, applied as fcafdda0423b";
     }
+
+    free_unhash: FreeUnhash,
+    "Whether a file that somebody else has begun to unhash is taken out of the table before it is freed.",
+    in ["nfsd_file_free"] {
+        #[default]
+        IfHashed = "if-hashed",
+        "Whoever cleared HASHED does it, which may be after call_rcu().",
+        "every tree so far";
+        Always = "always",
+        "The one that frees it does it, too.",
+        "no mail: what would close the race of the scenario flush-vs-lookup";
+    }
 }
 
 impl Choices {

@@ -9,12 +9,13 @@
 pub mod choices;
 
 pub use choices::{
-    Choice, ChoiceValue, Choices, DisposeList, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
+    Choice, ChoiceValue, Choices, DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
     PutLocalOrder, ShutdownBarrier,
 };
 
 use crate::json::{Diagnostic, Source};
 use choices::CHOICES;
+use jsonc_parser::ast::Value;
 use serde::Serialize;
 
 /// A model, as its file gives it.
@@ -38,8 +39,13 @@ impl Model {
     /// The first thing that is wrong with it.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Diagnostic> {
         let (source, tree) = Source::parse(file, bytes)?;
+        Self::read(&source, &tree)
+    }
+
+    /// Reads a model that is a value in a file.
+    pub(crate) fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
         let known = ["name", "about", "source", "choices"];
-        let fields = source.fields(&tree, "a model", &known)?;
+        let fields = source.fields(tree, "a model", &known)?;
         let name = source.own_name(fields.require("name")?)?;
         let about = source.string(fields.require("about")?, "'about'")?;
         let origin = source.string(fields.require("source")?, "'source'")?;
@@ -49,7 +55,11 @@ impl Model {
         let chosen = source.fields(value, "'choices'", &names)?;
         let mut choices = Choices::default();
         for choice in CHOICES {
-            let value = chosen.require(choice.name)?;
+            // What is not chosen is as in the kernel: a model written before a choice was there
+            // still means the same.
+            let Some(value) = chosen.get(choice.name) else {
+                continue;
+            };
             let values: Vec<_> = choice.values.iter().map(|value| value.name).collect();
             let what = format!("'{}'", choice.name);
             let index = source.one_of(value, &what, &values)?;

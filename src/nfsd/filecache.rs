@@ -22,7 +22,7 @@ use crate::{
         slab::SlabObject,
     },
     model::{
-        DisposeList, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef, PutLocalOrder,
+        DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef, PutLocalOrder,
         ShutdownBarrier,
     },
     sync::{
@@ -229,7 +229,10 @@ fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
 /// `nfsd_file_free()`. The caller owns the file at reference 0, or it was never inserted.
 fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_free");
-    let _ = nfsd_file_unhash(nfsd, nf);
+    let unhashed = nfsd_file_unhash(nfsd, nf);
+    if nfsd.choices.free_unhash == FreeUnhash::Always && !unhashed {
+        nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
+    }
     if let Some(mark) = nf.nf_mark.get() {
         nfsd_file_mark_put(nfsd, &mark);
     }

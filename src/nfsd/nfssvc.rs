@@ -2,10 +2,11 @@
 //! Starting and stopping a server, and its threads. Kernel files: `fs/nfsd/nfssvc.c`,
 //! `fs/nfsd/nfsctl.c`, `net/sunrpc/svc.c`.
 //!
-//! A service thread is a context only while it has work. Between two turns of its loop it is a
-//! number, the count of idle threads: all that an idle thread can do is be woken or be told to
-//! exit. A thread that exits runs its last turn while the stopping task waits for it and does
-//! nothing else, so that turn is run in the stopping task's context.
+//! A service thread is a context only while it has work: a request of an actor, or a look at what
+//! waits to be freed, one at a time. Between two turns of its loop it is idle, and all that can
+//! happen to it is to be woken or told to exit. A thread that exits runs its last turn while the
+//! stopping task waits for it and does nothing else, so that turn is run in the stopping task's
+//! context.
 //!
 //! Left out: lockd and the reply cache, which hold no file; address notifiers; the pools but the first, which is the only one that is ever woken for this.
 
@@ -18,38 +19,37 @@ use super::{
     netns::{NFSD_NET_UP, Net},
 };
 use crate::{
-    kernel::percpu_ref::completes,
-    sync::{
-        alloc::Allocation,
-        atomic::AtomicU64,
-        engine::{Condition, Ordering, Step, Update},
-        enter,
-        violation::ViolationKind,
-    },
+    kernel::{bitops::Flags, percpu_ref::completes},
+    sync::{self, Mutex, alloc::Allocation, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
 
-/// The number of idle threads.
-const IDLE: u64 = 0xffff;
 /// `SP_TASK_PENDING`.
-const TASK_PENDING: u64 = 1 << 16;
-/// The threads have exited.
-const GONE: u64 = 1 << 17;
+const SP_TASK_PENDING: u32 = 0;
 
 /// `struct svc_serv`, with its first `struct svc_pool`.
 #[derive(Debug)]
 pub struct SvcServ {
     memory: Allocation,
-    /// The pool's flags and its list of idle threads. Whoever reaches them through the server uses
-    /// its memory; a request that arrives from outside does not.
-    ///
-    /// One word for both: a thread becomes idle and then looks at the flag again, a waker sets the
-    /// flag and then looks for an idle thread, both with full barriers between, so that one of
-    /// them sees the other; here it is one step each.
-    sp_idle: AtomicU64,
-    /// `sv_nrthreads`.
-    threads: u32,
+    sp_flags: Flags,
+    threads: Vec<SvcThread>,
     net: Arc<Net>,
+}
+
+/// `struct svc_rqst`: a service thread. Held while it is not idle; whether it has exited.
+#[derive(Debug)]
+struct SvcThread {
+    exited: Mutex<bool>,
+}
+
+/// Which thread of a server takes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rqst {
+    /// This one. Threads are alike: where there are at least as many as actors that send requests,
+    /// each actor may as well have one to itself.
+    Thread(usize),
+    /// Any of them: each is tried.
+    Any,
 }
 
 impl SvcServ {
@@ -58,87 +58,61 @@ impl SvcServ {
     pub fn memory(&self) -> &Allocation {
         &self.memory
     }
-}
 
-impl SvcServ {
-    /// Wait for an idle thread and take it. `false`: the threads have exited.
-    fn take_thread(&self) -> bool {
-        let found = self.sp_idle.wait_and_update(
-            Condition::AnySet(IDLE | GONE),
-            TAKE_THREAD,
-            Ordering::AcqRel,
-        );
-        found & IDLE != 0
+    /// How many threads it was started with.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// One turn of a thread's loop, once it is idle: `work`, and then it frees what waits for it.
+    /// `None` where the thread has exited.
+    fn turn<R>(&self, nfsd: &Arc<Nfsd>, rqst: Rqst, work: impl FnOnce() -> R) -> Option<R> {
+        let index = match rqst {
+            Rqst::Thread(index) => index,
+            Rqst::Any => sync::choose(self.threads.len() as u32) as usize,
+        };
+        nfsd.kernel.end_running();
+        let exited = self.threads[index].exited.lock();
+        nfsd.kernel.begin_running();
+        if *exited {
+            return None;
+        }
+        let _in = enter("nfsd");
+        let result = work();
+        nfsd_file_net_dispose(nfsd, &self.net);
+        Some(result)
     }
 }
 
-/// One thread less is idle, if one is.
-const TAKE_THREAD: Update = Update::When {
-    any_set: IDLE,
-    all_clear: 0,
-    clear: 0,
-    add: 1u64.wrapping_neg(),
-};
-
-/// One thread more is idle, if there is nothing to do.
-const BECOME_IDLE: Update = Update::When {
-    any_set: 0,
-    all_clear: TASK_PENDING,
-    clear: 0,
-    add: 1,
-};
-
-/// `svc_wake_up()`: lets a thread have a look around.
+/// `svc_wake_up()`: lets a thread have a look around. Where one has been told to and has not begun
+/// yet, it will see what this caller did, too.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
     let _in = enter("svc_wake_up");
     let _rcu = nfsd.kernel.rcu_read_lock();
-    serv.memory.touch(Step::Next);
-    let old = serv.sp_idle.fetch_or(TASK_PENDING, Ordering::Relaxed);
-    if old & IDLE != 0 && old & TASK_PENDING == 0 {
-        let (woken, serv) = (Arc::clone(nfsd), Arc::clone(serv));
-        let name = format!("nfsd {}", net.name);
-        nfsd.kernel.spawn(&name, move || {
-            let _in = enter("nfsd");
-            let word = &serv.sp_idle;
-            let taken = word.update(TAKE_THREAD, Ordering::AcqRel, Ordering::Relaxed);
-            if taken.is_ok() {
-                word.fetch_and_not(TASK_PENDING, Ordering::Relaxed);
-                nfsd_loop(&woken, &serv);
-            }
-        });
+    if serv.sp_flags.fetch_set_bit(SP_TASK_PENDING) {
+        return;
     }
-}
-
-/// The loop of `nfsd()`, from where `svc_recv()` has found something to do until the thread is
-/// idle again.
-fn nfsd_loop(nfsd: &Arc<Nfsd>, serv: &SvcServ) {
-    loop {
-        nfsd_file_net_dispose(nfsd, &serv.net);
+    let (woken, serv) = (Arc::clone(nfsd), Arc::clone(serv));
+    let name = format!("nfsd {}", net.name);
+    nfsd.kernel.spawn(&name, move || {
         // svc_recv()
-        let word = &serv.sp_idle;
-        let idle = word.update(BECOME_IDLE, Ordering::AcqRel, Ordering::Relaxed);
-        if idle.is_ok() {
-            return;
-        }
-        word.fetch_and_not(TASK_PENDING, Ordering::Relaxed);
-    }
+        let clear = || serv.sp_flags.clear_bit(SP_TASK_PENDING);
+        let _ = serv.turn(&woken, Rqst::Any, clear);
+    });
 }
 
-/// A request arrives for the server of a namespace: one of its threads runs `request`, and then
-/// frees what waits for it. `None` where there is no server, or its threads have exited.
+/// A request arrives for the server of a namespace: a thread runs it. `None` where there is no
+/// server, or the thread has exited.
 pub fn in_service_thread<R>(
     nfsd: &Arc<Nfsd>,
     net: &Arc<Net>,
+    rqst: Rqst,
     request: impl FnOnce() -> R,
 ) -> Option<R> {
-    let serv = Arc::clone(net.generic_unchecked().listening.lock().as_ref()?);
-    if !serv.take_thread() {
-        return None;
-    }
-    let _in = enter("nfsd");
-    let result = request();
-    nfsd_loop(nfsd, &serv);
-    Some(result)
+    let listening = &net.generic_unchecked().listening;
+    let serv = Arc::clone(listening.lock().as_ref()?);
+    serv.turn(nfsd, rqst, request)
 }
 
 /// `nfsd_create_serv()`, with `nfsd_mutex` held.
@@ -151,10 +125,15 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
     nn.nfsd_net_ref.init();
     nn.nfsd_net_free_done.init();
     nn.nfsd_net_confirm_done.init();
+    let memory = Allocation::new("svc_serv", ViolationKind::UseAfterFree);
     let serv = Arc::new(SvcServ {
-        memory: Allocation::new("svc_serv", ViolationKind::UseAfterFree),
-        sp_idle: AtomicU64::new("sp_idle_threads", 0),
-        threads,
+        sp_flags: Flags::new_in(&memory, "sp_flags", &[]),
+        memory,
+        threads: (0..threads)
+            .map(|_| SvcThread {
+                exited: Mutex::new("svc_rqst", false),
+            })
+            .collect(),
         net: Arc::clone(net),
     });
     {
@@ -237,10 +216,10 @@ pub fn hold_by_state(nf: &Arc<NfsdFile>) {
     held.lock().push(Arc::clone(nf));
 }
 
-/// A request of the namespace puts a file that state holds, if the state is still there.
-pub fn put_by_state(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
+/// A request puts a file that state holds, if the state is still there.
+pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
     let net = nf.net();
-    let _ = in_service_thread(nfsd, net, || {
+    let _ = in_service_thread(nfsd, net, rqst, || {
         let held = {
             let mut held = net.generic_unchecked().state_files.lock();
             let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
@@ -281,15 +260,13 @@ fn svc_destroy(serv: &SvcServ) {
 /// waits for it.
 fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
-    for _ in 0..serv.threads {
-        nfsd.kernel.end_running();
-        let taken = serv.take_thread();
-        nfsd.kernel.begin_running();
-        if taken {
-            nfsd_file_net_dispose(nfsd, net);
-        }
+    for thread in &serv.threads {
+        let mut exited = nfsd
+            .kernel
+            .sleeping("wait_on_bit()", || thread.exited.lock());
+        *exited = true;
+        nfsd_file_net_dispose(nfsd, net);
     }
-    serv.sp_idle.fetch_or(GONE, Ordering::Release);
 }
 
 /// `nfsd_svc()` with a number of threads that is not 0: starts the server of a namespace. Where it
@@ -302,9 +279,7 @@ pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     }
     let serv = nfsd_create_serv(nfsd, net, threads);
     nfsd_startup_net(nfsd, net);
-    // svc_set_num_threads()
-    serv.sp_idle
-        .fetch_add(u64::from(threads), Ordering::Release);
+    // svc_set_num_threads(): from here on requests are taken.
     *net.generic_unchecked().listening.lock() = Some(serv);
 }
 

@@ -13,6 +13,7 @@
 
 mod check;
 pub mod operation;
+mod write;
 
 pub use operation::{OPERATIONS, Operation, OperationInfo};
 
@@ -22,7 +23,8 @@ use crate::{
 };
 use jsonc_parser::{ast::Value, common::Ranged};
 use operation::{Names, Statement};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use serde::{Serialize, Serializer};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
 /// How many actors a scenario may have. Nets and inodes are held to the same number.
 pub const MAX_ACTORS: usize = 32;
@@ -121,6 +123,28 @@ pub enum Expectation {
     Violated(BTreeSet<ViolationKind>),
 }
 
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds => f.write_str("holds"),
+            Self::Violated(kinds) => {
+                let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+/// As a scenario's file has it.
+impl Serialize for Expectation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Holds => serializer.serialize_str("holds"),
+            Self::Violated(kinds) => kinds.serialize(serializer),
+        }
+    }
+}
+
 impl Scenario {
     /// Reads the bytes of a scenario's file. `models` are the models there are.
     ///
@@ -129,6 +153,15 @@ impl Scenario {
     /// The first thing that is wrong with it.
     pub fn parse(file: &str, bytes: &[u8], models: &[&str]) -> Result<Self, Diagnostic> {
         let (source, tree) = Source::parse(file, bytes)?;
+        Self::read(&source, &tree, models)
+    }
+
+    /// Reads a scenario that is a value in a file.
+    pub(crate) fn read<'a>(
+        source: &Source<'a>,
+        tree: &Value<'a>,
+        models: &[&str],
+    ) -> Result<Self, Diagnostic> {
         let known = [
             "name",
             "about",
@@ -143,7 +176,7 @@ impl Scenario {
             "actors",
             "expect",
         ];
-        let fields = source.fields(&tree, "a scenario", &known)?;
+        let fields = source.fields(tree, "a scenario", &known)?;
         let text = |name: &str| match fields.get(name) {
             Some(value) => {
                 let text = source.string(value, &format!("'{name}'"))?;
@@ -154,7 +187,7 @@ impl Scenario {
 
         let name = source.own_name(fields.require("name")?)?;
         let (about, origin) = (text("about")?, text("source")?);
-        let nets = list(&source, fields.require("nets")?, "'nets'", net, |net| {
+        let nets = list(source, fields.require("nets")?, "'nets'", net, |net| {
             &net.name
         })?;
         if nets.is_empty() {
@@ -162,7 +195,7 @@ impl Scenario {
             return Err(source.error(at, "a scenario needs a net"));
         }
         let inodes = match fields.get("inodes") {
-            Some(value) => list(&source, value, "'inodes'", inode, |inode| &inode.name)?,
+            Some(value) => list(source, value, "'inodes'", inode, |inode| &inode.name)?,
             None => Vec::new(),
         };
         let alloc_may_fail = match fields.get("alloc") {
@@ -190,14 +223,14 @@ impl Scenario {
 
         let mut names = Names::new(&nets, &inodes);
         let setup = match fields.get("setup") {
-            Some(value) => statements(&source, value, "'setup'", &mut names)?,
+            Some(value) => statements(source, value, "'setup'", &mut names)?,
             None => Vec::new(),
         };
-        let actors = actors(&source, fields.require("actors")?, &mut names)?;
+        let actors = actors(source, fields.require("actors")?, &mut names)?;
         let files = names.into_files();
-        check::check(&source, &nets, &files, &setup, &actors)?;
+        check::check(source, &nets, &files, &setup, &actors)?;
         let expect = match fields.get("expect") {
-            Some(value) => expectations(&source, value, models)?,
+            Some(value) => expectations(source, value, models)?,
             None => Vec::new(),
         };
 

@@ -33,7 +33,11 @@ pub enum ObjectKind {
     /// Memory with a lifetime. A use after [`Action::Free`] is a violation of this kind.
     Allocation(ViolationKind),
     /// A set of read-side critical sections that a grace period waits for.
-    Domain,
+    Domain {
+        /// Whether a section may wait for something that comes after a grace period, as one that
+        /// sleeps can. Where none does, grace periods are far cheaper to explore.
+        sections_wait: bool,
+    },
     /// The thread itself: the object of actions that are about no memory.
     Thread,
 }
@@ -160,7 +164,8 @@ pub enum Action {
     ReadMarked,
     /// Write plain memory. Answers 0.
     Write,
-    /// Use an allocation: fails where it is freed. Answers 0.
+    /// Use an allocation: fails where it is freed. On a domain, begin a read-side critical section.
+    /// Answers 0.
     Touch,
     /// End an allocation's life. Answers 0.
     Free,
@@ -188,7 +193,9 @@ pub enum Step {
     /// The one that this thread performed last: the use is part of it.
     Last,
     /// The one that this thread performs next. For reading a field that never changes: nothing
-    /// else can tell whether it was read just before that step or any earlier.
+    /// else can tell whether it was read just before that step or any earlier. A use that can be
+    /// too late is then always found; what the thread does where it was not, after a free that
+    /// came in between, is hidden behind it.
     Next,
 }
 
@@ -223,7 +230,7 @@ pub trait Engine {
     /// model makes within a step that is ordered with the free by other means.
     fn is_freed(&self, allocation: ObjectId) -> bool;
 
-    /// Begin a read-side critical section, with this thread's next step.
+    /// Begin a read-side critical section, as a step of its own. A nested one is no step.
     fn read_lock(&self, domain: ObjectId);
 
     /// End a read-side critical section, with this thread's last step.

@@ -15,6 +15,7 @@ pub mod atomic;
 pub mod cell;
 pub mod engine;
 mod mutex;
+pub mod operation;
 pub mod rcu;
 pub mod thread;
 pub mod violation;
@@ -56,6 +57,12 @@ pub(crate) fn engine<R>(f: impl FnOnce(&dyn Engine) -> R) -> R {
     // an engine may have to abandon such a thread in the middle of `f`.
     let engine = ENGINE.with(|slot| slot.borrow().clone());
     f(&*engine.expect("a primitive of nfsd_check::sync is used outside of a run"))
+}
+
+/// Whether the execution is over and threads are only being unwound.
+#[must_use]
+pub(crate) fn is_over() -> bool {
+    engine(|e| e.is_over())
 }
 
 /// Report a violation. Does not return where it is fatal.

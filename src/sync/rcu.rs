@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Read-side critical sections and grace periods.
 //!
-//! A grace period that begins now ends when every section that has begun by now has ended. The
-//! beginning of a section belongs to the thread's next step and its end to the last one: the
-//! beginning has no effect but to hold grace periods up, so a section that begins later can do all
-//! that one that begins earlier can, and more; the same goes for its end.
+//! A grace period that begins now ends when every section that has begun by now has ended.
+//!
+//! The end of a section belongs to the thread's last step: nothing can keep a thread from ending a
+//! section, so whatever can be done before it can be done after it. Its beginning has no effect but
+//! to hold grace periods up. Where a section may wait ([`Domain::sleepable`]), that cannot be put
+//! off until the next step: a thread that waits in its section for what only follows the grace
+//! period is a deadlock, and is none where the section begins later. So the beginning is a step of
+//! its own there. Where sections wait for nothing but locks whose holders do not wait either
+//! ([`Domain::new`], which is RCU proper), the beginning belongs to the next step.
 
 use super::{
     engine,
@@ -26,11 +31,24 @@ pub struct GracePeriod {
 }
 
 impl Domain {
-    /// A domain without readers.
+    /// A domain whose sections do not sleep. A section may take a lock, but no holder of that lock
+    /// may wait for a grace period or for what comes after one: a deadlock that this would be is
+    /// not found.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
+        Self::create(name, false)
+    }
+
+    /// A domain whose sections may wait for anything.
+    #[must_use]
+    pub fn sleepable(name: &'static str) -> Self {
+        Self::create(name, true)
+    }
+
+    fn create(name: &'static str, sections_wait: bool) -> Self {
+        let kind = ObjectKind::Domain { sections_wait };
         Self {
-            object: engine(|e| e.create(ObjectKind::Domain, None, name)),
+            object: engine(|e| e.create(kind, None, name)),
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Access {
     /// The object's value before, where it has one: tells whether a thread that waits for the
     /// object could have gone on before this step.
     pub(super) old: u64,
+    /// Whether the step waited for this: what it conflicts with could not have come after it.
+    pub(super) awaited: bool,
 }
 
 /// Whether two steps of different threads are dependent.

@@ -4,6 +4,7 @@
 use super::{
     access::Mode,
     clock::{Clock, MAX_THREADS},
+    follow::{Follower, Pending, Turn},
     order::{PlainOrder, ThreadOrder},
     search::{Decision, Request, Search, ThreadSet, is_over},
 };
@@ -35,6 +36,8 @@ pub(super) enum Director {
     Keys(Vec<Scheduled<ThreadKey>>),
     /// A schedule by name, which is followed as far as it fits.
     Names(Vec<Scheduled<String>>),
+    /// An interleaving of another program.
+    Landmarks(Box<Follower>),
 }
 
 /// Why an execution ended.
@@ -76,6 +79,10 @@ struct Thread {
 #[derive(Clone, Copy, Debug)]
 struct Nesting {
     domain: ObjectId,
+    /// Of a domain whose sections may wait: stands for the section that was begun last. 0 before
+    /// it begins, 1 while it is open, 2 from its end. The next section is another object, or the
+    /// end of a grace period that waited for this one would seem to depend on it.
+    reader: Option<ObjectId>,
     depth: u32,
 }
 
@@ -94,8 +101,10 @@ struct Section {
 
 #[derive(Clone, Debug)]
 struct GracePeriod {
-    /// The sections it waits for, by their place among the domain's.
+    /// The sections it waits for, where sections may not wait, by their place among the domain's.
     sections: Vec<usize>,
+    /// The sections it waits for, where they may.
+    readers: Vec<ObjectId>,
     /// What was known when it began.
     known: Clock,
 }
@@ -109,8 +118,11 @@ struct Object {
     /// What an acquire of the object makes known.
     message: Clock,
     plain: PlainOrder,
-    /// Of a domain: the sections and the grace periods that have begun.
+    /// Of a domain: the sections that have begun, where they may not wait.
     sections: Vec<Section>,
+    /// Of a domain: the open sections, where they may wait.
+    readers: Vec<ObjectId>,
+    /// Of a domain: the grace periods that have begun.
     grace_periods: Vec<GracePeriod>,
 }
 
@@ -130,6 +142,11 @@ pub(super) struct Execution {
     /// Kinds of violation of this execution, in order.
     pub(super) violations: Vec<ViolationKind>,
 }
+
+/// The value of what stands for a section, while it is open.
+const SECTION_OPEN: u64 = 1;
+/// The value of what stands for a section, once it has ended.
+const SECTION_ENDED: u64 = 2;
 
 /// The most steps an execution may have.
 const STEP_LIMIT: usize = 60_000;
@@ -175,6 +192,9 @@ impl Execution {
         let thread = self.threads.len();
         if let Some(recorder) = &mut self.recorder {
             recorder.thread(name);
+            if thread > 0 {
+                recorder.begun_by(ThreadId(self.current as u32));
+            }
         }
         let object = self.add_object(ObjectKind::Thread, None, "thread");
         let parent = self.threads.get(self.current);
@@ -222,6 +242,7 @@ impl Execution {
             message: Clock::ZERO,
             plain: PlainOrder::NEW,
             sections: Vec::new(),
+            readers: Vec::new(),
             grace_periods: Vec::new(),
         });
         if let Some(recorder) = &mut self.recorder {
@@ -293,8 +314,13 @@ impl Execution {
         thread.request = None;
     }
 
-    /// An allocation that the current thread used after its last step.
-    pub(super) fn used_last(&self) -> Option<ObjectId> {
+    /// A domain whose section the current thread begins with its next step.
+    pub(super) fn beginning(&self) -> Option<ObjectId> {
+        self.threads[self.current].beginning.first().copied()
+    }
+
+    /// An allocation that the current thread's next step is to use.
+    pub(super) fn pending(&self) -> Option<ObjectId> {
         self.threads[self.current].touching.first().copied()
     }
 
@@ -308,8 +334,12 @@ impl Execution {
             }
             Action::GracePeriodEnd(number) => {
                 let domain = &self.objects[object.0 as usize];
-                let waits_for = &domain.grace_periods[number as usize].sections;
-                !waits_for.iter().any(|&s| domain.sections[s].open)
+                let GracePeriod {
+                    sections, readers, ..
+                } = &domain.grace_periods[number as usize];
+                let ended =
+                    |reader: &ObjectId| self.objects[reader.0 as usize].value == SECTION_ENDED;
+                !sections.iter().any(|&s| domain.sections[s].open) && readers.iter().all(ended)
             }
             Action::Settle => {
                 let mut others = self.threads.iter().enumerate();
@@ -366,6 +396,7 @@ impl Execution {
                     .find(|&t| recorder.thread_name(ThreadId(t as u32)) == step.thread);
                 self.schedule_given(thread)
             }
+            Director::Landmarks(_) => self.schedule_following(),
         }
     }
 
@@ -405,6 +436,7 @@ impl Execution {
         match decision {
             Decision::Run(thread) => Some(thread),
             Decision::Blocked => {
+                self.analyse_waiting();
                 self.end = Some(End::Blocked);
                 None
             }
@@ -416,19 +448,48 @@ impl Execution {
     }
 
     fn schedule_given(&mut self, thread: Option<usize>) -> Option<usize> {
-        let step = self.followed;
-        match thread {
+        let why = match thread {
             Some(thread) if self.is_enabled(thread) => {
                 self.followed += 1;
-                Some(thread)
+                return Some(thread);
             }
-            _ => {
-                self.end = Some(End::Cut(format!(
-                    "step {} of the schedule is not possible",
-                    step + 1
-                )));
-                None
-            }
+            Some(thread) if self.threads[thread].finished => "its context has finished",
+            Some(_) => "its context waits",
+            None => "there is no such context yet",
+        };
+        let step = self.followed + 1;
+        self.end = Some(End::Cut(format!(
+            "step {step} of the schedule is not possible: {why}"
+        )));
+        None
+    }
+
+    fn schedule_following(&mut self) -> Option<usize> {
+        let recorder = self.recorder.as_ref().expect("following is recorded");
+        let pending: Vec<Pending<'_>> = (0..self.threads.len())
+            .filter_map(|t| {
+                let Request { object, action } = self.threads[t].request?;
+                let id = ThreadId(t as u32);
+                let is_thread = self.objects[object.0 as usize].kind == ObjectKind::Thread;
+                Some(Pending {
+                    thread: t,
+                    context: recorder.thread_name(id),
+                    function: recorder.function(id),
+                    action,
+                    object: match is_thread {
+                        true => "",
+                        false => recorder.object_name(object),
+                    },
+                    enabled: self.is_enabled(t),
+                })
+            })
+            .collect();
+        let Director::Landmarks(follower) = &mut self.director else {
+            unreachable!("the caller saw it");
+        };
+        match follower.next(&pending) {
+            Turn::Run(thread) => Some(thread),
+            Turn::Over => self.schedule_rest(),
         }
     }
 
@@ -446,15 +507,7 @@ impl Execution {
             self.end = Some(End::Finished);
             return;
         }
-        if self.phase == Phase::Concurrent {
-            for &t in &waiting {
-                let Thread {
-                    previous, request, ..
-                } = self.threads[t];
-                let request = request.expect("a thread that waits asks");
-                self.search.analyse_waiting(t, previous, request);
-            }
-        }
+        self.analyse_waiting();
         let blocked: Vec<usize> = waiting
             .into_iter()
             .filter(|&t| {
@@ -484,6 +537,25 @@ impl Execution {
             object,
             message,
         });
+    }
+
+    /// The execution goes no further, for whatever reason: find the races of the steps that the
+    /// threads which wait now have not come to.
+    pub(super) fn analyse_waiting(&mut self) {
+        if self.phase == Phase::Alone || !matches!(self.director, Director::Search) {
+            return;
+        }
+        self.search.end_event();
+        for t in 0..self.threads.len() {
+            let Thread {
+                previous, request, ..
+            } = self.threads[t];
+            if let Some(request) = request
+                && !self.is_enabled(t)
+            {
+                self.search.analyse_waiting(t, previous, request);
+            }
+        }
     }
 
     /// From now on threads run like this.
@@ -733,9 +805,16 @@ impl Execution {
                 self.end_grace_period(object, number);
                 0
             }
-            Action::Choose(_) => u64::from(self.choice()),
+            // What a schedule from a file says may be anything.
+            Action::Choose(below) => u64::from(self.choice().min(below.saturating_sub(1))),
             Action::Fence(_) => unreachable!("a fence is no step"),
-            Action::Touch | Action::Free | Action::Renew | Action::Start | Action::Settle => 0,
+            Action::Touch => {
+                if self.sections_wait(object) {
+                    self.begin_waiting_section(object);
+                }
+                0
+            }
+            Action::Free | Action::Renew | Action::Start | Action::Settle => 0,
         }
     }
 
@@ -763,21 +842,42 @@ impl Execution {
             Director::Search => self.search.choice_at(self.search.depth() - 1),
             Director::Keys(schedule) => schedule.get(this).map_or(0, |s| s.choice),
             Director::Names(schedule) => schedule.get(this).map_or(0, |s| s.choice),
+            Director::Landmarks(follower) => follower.choice(),
         }
     }
 
-    pub(super) fn read_lock(&mut self, domain: ObjectId) {
-        let thread = &mut self.threads[self.current];
-        match thread.nesting.iter_mut().find(|s| s.domain == domain) {
-            Some(section) => {
-                section.depth += 1;
-                if section.depth > 1 {
-                    return;
-                }
-            }
-            None => thread.nesting.push(Nesting { domain, depth: 1 }),
+    /// The current thread begins a section. Whether with a step of its own.
+    pub(super) fn read_lock(&mut self, domain: ObjectId) -> bool {
+        let nesting = &mut self.threads[self.current].nesting;
+        let at = nesting.iter().position(|s| s.domain == domain);
+        if let Some(at) = at
+            && nesting[at].depth > 0
+        {
+            nesting[at].depth += 1;
+            return false;
         }
-        thread.beginning.push(domain);
+        let sections_wait = self.sections_wait(domain);
+        let nesting = Nesting {
+            domain,
+            reader: sections_wait.then(|| self.add_object(ObjectKind::Atomic(0), None, "section")),
+            depth: 1,
+        };
+        let thread = &mut self.threads[self.current];
+        match at {
+            Some(at) => thread.nesting[at] = nesting,
+            None => thread.nesting.push(nesting),
+        }
+        if !sections_wait {
+            thread.beginning.push(domain);
+        }
+        sections_wait
+    }
+
+    fn sections_wait(&self, domain: ObjectId) -> bool {
+        self.objects[domain.0 as usize].kind
+            == ObjectKind::Domain {
+                sections_wait: true,
+            }
     }
 
     /// End a section with the thread's last step.
@@ -791,12 +891,30 @@ impl Execution {
         if nesting.depth > 0 {
             return;
         }
+        let known = thread.order.known;
+        if let Some(reader) = nesting.reader {
+            self.access(domain, Mode::Read);
+            self.access(reader, Mode::Write);
+            let state = self.object(reader);
+            state.value = SECTION_ENDED;
+            state.message = known;
+            let state = self.object(domain);
+            state.readers.retain(|&r| r != reader);
+            // What was known at its end is known to whoever waits for a grace period.
+            state.sections.push(Section {
+                thread: me,
+                begun: 0,
+                ended: None,
+                open: false,
+                known,
+            });
+            return;
+        }
         if let Some(at) = thread.beginning.iter().position(|&d| d == domain) {
             // Nothing happened in it.
             thread.beginning.remove(at);
             return;
         }
-        let known = thread.order.known;
         let ended = thread.previous;
         let mut sections = self.object(domain).sections.iter_mut();
         let section = sections.rfind(|section| section.thread == me && section.open);
@@ -806,25 +924,42 @@ impl Execution {
         section.known = known;
     }
 
+    /// A section of a domain whose sections may wait begins, with the current step.
+    fn begin_waiting_section(&mut self, domain: ObjectId) {
+        let mut nesting = self.threads[self.current].nesting.iter();
+        let reader = nesting.find(|s| s.domain == domain).and_then(|s| s.reader);
+        let reader = reader.expect("a section that begins is open");
+        self.access(domain, Mode::Read);
+        self.access(reader, Mode::Write);
+        self.object(reader).value = SECTION_OPEN;
+        let state = self.object(domain);
+        state.readers.push(reader);
+        self.know_grace_periods(domain);
+    }
+
+    /// A section of a domain whose sections do not wait begins, with the current step.
     fn begin_section(&mut self, domain: ObjectId) {
         let me = self.current;
         let begun = self.threads[me].steps;
-        let state = self.object(domain);
-        state.sections.push(Section {
+        self.object(domain).sections.push(Section {
             thread: me,
             begun,
             ended: None,
             open: true,
             known: Clock::ZERO,
         });
-        // What came before a grace period is known to the sections that begin after it.
-        let before = state.message;
-        self.threads[me].order.known.join(&before);
+        self.know_grace_periods(domain);
     }
 
-    /// A grace period waits for the sections whose beginning *happens before* its own, and not for
-    /// those that merely ran before it: nothing tells such an interleaving from one in which the
-    /// section begins later.
+    /// What came before a grace period is known to the sections that begin after it.
+    fn know_grace_periods(&mut self, domain: ObjectId) {
+        let before = self.object(domain).message;
+        self.threads[self.current].order.known.join(&before);
+    }
+
+    /// Where sections do not wait, a grace period waits for those whose beginning *happens before*
+    /// its own, and not for those that merely ran before it: nothing tells such an interleaving
+    /// from one in which the section begins later.
     ///
     /// Nothing is lost or gained by that. Let each grace period that ended while a section was
     /// open have begun before the section did: these new edges cannot close a cycle with
@@ -833,6 +968,9 @@ impl Execution {
     /// of grace period `i+1` says that the latter waited for section `i`: all the way round, each
     /// end came before itself. So there is an interleaving with the same happens-before in which
     /// every grace period has waited for every section that had begun.
+    ///
+    /// What that leaves out is an execution that goes no further because a section waits for
+    /// something that comes after the grace period: hence the condition.
     fn begin_grace_period(&mut self, domain: ObjectId) -> u64 {
         self.access(domain, Mode::Snapshot);
         let thread = &self.threads[self.current];
@@ -852,21 +990,32 @@ impl Execution {
         for &section in &sections {
             known.join(&state.sections[section].known);
         }
-        state.grace_periods.push(GracePeriod { sections, known });
+        state.grace_periods.push(GracePeriod {
+            sections,
+            readers: state.readers.clone(),
+            known,
+        });
         state.grace_periods.len() as u64 - 1
     }
 
     fn end_grace_period(&mut self, domain: ObjectId, number: u64) {
         let state = &self.objects[domain.0 as usize];
-        let GracePeriod { sections, known } = &state.grace_periods[number as usize];
+        let grace_period = state.grace_periods[number as usize].clone();
         let order = &mut self.threads[self.current].order;
-        order.known.join(known);
-        for &section in sections {
+        order.known.join(&grace_period.known);
+        for &section in &grace_period.sections {
             let section = &state.sections[section];
             order.known.join(&section.known);
             if let Some(ended) = section.ended {
                 self.search.follows(ended);
             }
+        }
+        for reader in grace_period.readers {
+            self.access(reader, Mode::Read);
+            if self.phase == Phase::Concurrent {
+                self.search.awaited(reader);
+            }
+            self.acquire(reader, Ordering::Acquire);
         }
     }
 

@@ -16,6 +16,7 @@ mod access;
 mod clock;
 mod coroutines;
 mod execution;
+mod follow;
 mod order;
 mod search;
 
@@ -27,6 +28,7 @@ use crate::sync::{
 };
 use coroutines::{Coroutines, Resumed, suspend};
 use execution::{Director, End, Execution, Scheduled, ThreadKey};
+use follow::Follower;
 use std::{
     any::Any,
     cell::RefCell,
@@ -43,6 +45,8 @@ pub struct ScheduleStep {
     /// The answer, where the step is a choice; else 0.
     pub choice: u32,
 }
+
+pub use follow::{Landmark, Parting};
 
 /// What came of following a schedule.
 #[derive(Clone, Debug)]
@@ -101,11 +105,18 @@ impl Explorer {
         self.coroutines.begin(thread, move || {
             explorer.step();
             body();
-            let used_last = explorer.execution.borrow().used_last();
-            if let Some(allocation) = used_last {
-                explorer.perform(allocation, Action::Touch);
-            }
+            explorer.catch_up();
         });
+    }
+
+    /// The uses that were to become part of the thread's next step become a step of their own:
+    /// before a step that may have to wait, or that may never come, and before anything that
+    /// another thread could tell the order from.
+    fn catch_up(&self) {
+        let pending = self.execution.borrow().pending();
+        if let Some(object) = pending {
+            self.perform(object, Action::Touch);
+        }
     }
 
     fn step(&self) -> u64 {
@@ -128,6 +139,9 @@ impl Engine for Explorer {
     }
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
+        if may_wait(action) {
+            self.catch_up();
+        }
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_some() {
             return 0;
@@ -156,10 +170,18 @@ impl Engine for Explorer {
     }
 
     fn read_lock(&self, domain: ObjectId) {
-        self.execution.borrow_mut().read_lock(domain);
+        let begins = {
+            let mut execution = self.execution.borrow_mut();
+            execution.end.is_none() && execution.read_lock(domain)
+        };
+        if begins {
+            self.perform(domain, Action::Touch);
+        }
     }
 
     fn read_unlock(&self, domain: ObjectId) {
+        // The section ends with the last step, and what is used in it is used before.
+        self.catch_up();
         let mut execution = self.execution.borrow_mut();
         if execution.end.is_none() {
             execution.read_unlock(domain);
@@ -167,6 +189,12 @@ impl Engine for Explorer {
     }
 
     fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+        // The thread begins with the last step, which must not be before these.
+        self.catch_up();
+        let beginning = self.execution.borrow().beginning();
+        if let Some(domain) = beginning {
+            self.perform(domain, Action::Touch);
+        }
         let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
@@ -214,6 +242,18 @@ impl Engine for Explorer {
     }
 }
 
+/// Whether a thread that asks for this may have to wait.
+fn may_wait(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Lock
+            | Action::Await(..)
+            | Action::AwaitUpdate(..)
+            | Action::GracePeriodEnd(_)
+            | Action::Settle
+    )
+}
+
 fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned())
@@ -233,7 +273,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         // one that was found does.
         let recording = schedules
             .into_iter()
-            .map(|schedule| follow(program, Director::Keys(schedule)).recording)
+            .map(|schedule| directed(program, Director::Keys(schedule)).0.recording)
             .find(|recording| recording.violation(kind).is_some());
         match recording {
             Some(recording) => exploration.findings.push(Finding {
@@ -277,6 +317,7 @@ fn explore_on(
             }
             Some(End::Blocked) => exploration.blocked += 1,
             Some(End::Fatal) => {
+                execution.analyse_waiting();
                 execution.search.try_all_at_end();
                 exploration.executions += 1;
             }
@@ -318,21 +359,59 @@ pub fn replay(program: &Program, schedule: &[ScheduleStep]) -> Replay {
         thread: step.context.clone(),
         choice: step.choice,
     });
-    follow(program, Director::Names(steps.collect()))
+    directed(program, Director::Names(steps.collect())).0
 }
 
-fn follow(program: &Program, director: Director) -> Replay {
+/// What came of following an interleaving of another program.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// What happened.
+    pub recording: Recording,
+    /// For each step of the part where every interleaving counts, for as long as the interleaving
+    /// was followed: the landmark that it is, or `None` where the other program had no such step.
+    pub steps: Vec<Option<usize>>,
+    /// The landmarks that this program has no step for.
+    pub missing: Vec<usize>,
+    /// Where it could not be followed any further.
+    pub parted: Option<Parting>,
+    /// Why the engine could not bring the execution to its end.
+    pub cut: Option<String>,
+}
+
+/// Run one execution along an interleaving of another program, as far as it goes. From where it
+/// does not, every thread runs until it has to wait, in a fixed order.
+#[must_use]
+pub fn follow(program: &Program, landmarks: Vec<Landmark>) -> Followed {
+    let (replay, director) = directed(
+        program,
+        Director::Landmarks(Box::new(Follower::new(landmarks))),
+    );
+    let Director::Landmarks(follower) = director else {
+        unreachable!("nobody else directs");
+    };
+    Followed {
+        recording: replay.recording,
+        steps: follower.steps,
+        missing: follower.missing,
+        parted: follower.parted,
+        cut: replay.parted,
+    }
+}
+
+fn directed(program: &Program, director: Director) -> (Replay, Director) {
     let explorer = Explorer::new();
     explorer.execution.borrow_mut().director = director;
     let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
     sync::with_engine(engine, || explorer.run(program, true));
     let mut execution = explorer.execution.borrow_mut();
-    Replay {
+    let replay = Replay {
         recording: execution.take_recording(),
         followed: execution.followed,
         parted: match execution.end.take() {
             Some(End::Cut(reason)) => Some(reason),
             _ => None,
         },
-    }
+    };
+    let director = std::mem::replace(&mut execution.director, Director::Search);
+    (replay, director)
 }

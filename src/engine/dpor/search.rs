@@ -17,8 +17,8 @@
 //! * **Waiting** needs care, since a step that ends a wait cannot be reversed with the step that
 //!   waited. The race is then with the latest earlier step before which the wait would have been
 //!   over already: for a lock, the other holder's lock, not its unlock. A thread that still waits
-//!   when nothing can go on any more has races too, or the wake-up it missed would be missed by
-//!   the search as well.
+//!   when an execution ends has races too, or the wake-up it missed would be missed by the search
+//!   as well. That goes for executions that are cut or end in a violation, too.
 
 use super::{
     access::{Access, Mode, dependent},
@@ -41,6 +41,9 @@ pub(super) struct Request {
 struct Sleeper {
     thread: usize,
     accesses: Vec<Access>,
+    /// Whether its step ended the execution. It kept all others from going on, so nothing that
+    /// they do is equivalent to what was run, and it is awake in the node's later subtrees.
+    fatal: bool,
 }
 
 /// A point of the current execution where some thread had to go on.
@@ -60,10 +63,14 @@ pub(super) struct Node {
     done: ThreadSet,
     /// Threads whose step was tried in an equivalent place.
     sleep: Vec<Sleeper>,
+    /// Threads that slept until a step woke them, and that have not gone on since.
+    woken: Vec<Sleeper>,
     /// The preemptions up to here, this step included.
     preemptions: u32,
     /// What the steps of the current thread accessed in earlier choices.
     accessed: Vec<Access>,
+    /// Whether the current thread's step ended an execution.
+    fatal: bool,
 }
 
 /// One step of the current execution.
@@ -164,7 +171,7 @@ impl Search {
         if enabled == 0 {
             return Decision::Stuck;
         }
-        let sleep = self.inherited_sleep();
+        let (sleep, woken) = self.inherited_sleep();
         let asleep = sleep.iter().fold(0, |set, s| set | 1 << s.thread);
         let free = enabled & !asleep;
         if free == 0 {
@@ -188,8 +195,10 @@ impl Search {
             backtrack: 1 << thread,
             done: 0,
             sleep,
+            woken,
             preemptions,
             accessed: Vec::new(),
+            fatal: false,
         });
         Decision::Run(thread)
     }
@@ -204,16 +213,28 @@ impl Search {
         node.preemptions + u32::from(preempted)
     }
 
-    fn inherited_sleep(&self) -> Vec<Sleeper> {
+    /// The threads that sleep after the last step, and those that have been woken since they
+    /// went to sleep and have not gone on.
+    fn inherited_sleep(&self) -> (Vec<Sleeper>, Vec<Sleeper>) {
         let Some(parent) = self.length.checked_sub(1) else {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         };
         let step = &self.events[parent].accesses;
-        let sleeping = self.nodes[parent].sleep.iter();
-        sleeping
-            .filter(|s| !dependent(&s.accesses, step))
-            .cloned()
-            .collect()
+        let parent = &self.nodes[parent];
+        let waiting = parent.woken.iter().filter(|s| s.thread != parent.thread);
+        let mut woken: Vec<Sleeper> = waiting.cloned().collect();
+        let mut sleep = Vec::new();
+        for sleeper in &parent.sleep {
+            if sleeper.fatal {
+                continue;
+            }
+            if dependent(&sleeper.accesses, step) {
+                woken.push(sleeper.clone());
+            } else {
+                sleep.push(sleeper.clone());
+            }
+        }
+        (sleep, woken)
     }
 
     /// Begin the next event of the current execution.
@@ -254,8 +275,20 @@ impl Search {
                 known.mode = Mode::Write;
             }
         } else {
-            accesses.push(Access { object, mode, old });
+            accesses.push(Access {
+                object,
+                mode,
+                old,
+                awaited: false,
+            });
         }
+    }
+
+    /// The last event waited for an object that it accesses.
+    pub(super) fn awaited(&mut self, object: ObjectId) {
+        let accesses = &mut self.events[self.length - 1].accesses;
+        let access = accesses.iter_mut().find(|a| a.object == object.0);
+        access.expect("it is accessed").awaited = true;
     }
 
     /// The last event is over: look at its races, if that was not done before.
@@ -266,11 +299,14 @@ impl Search {
         debug_assert_eq!(self.analysed + 1, self.length);
         let index = self.analysed;
         self.analysed = self.length;
+        self.remember_what_slept(index);
         if index >= self.frontier {
             self.analyse(index);
         }
         for i in 0..self.events[index].accesses.len() {
-            let Access { object, mode, old } = self.events[index].accesses[i];
+            let Access {
+                object, mode, old, ..
+            } = self.events[index].accesses[i];
             let object = object as usize;
             if self.histories.len() <= object {
                 self.histories.resize_with(object + 1, Vec::new);
@@ -280,6 +316,21 @@ impl Search {
                 mode,
                 old,
             });
+        }
+    }
+
+    /// A step that slept and was woken may access less now than it did when it was tried: what it
+    /// read meanwhile has changed. Whoever conflicts with what it accessed then can still be what
+    /// keeps the two from being equivalent, so the step counts as accessing that, too.
+    fn remember_what_slept(&mut self, index: usize) {
+        let event = &mut self.events[index];
+        let woken = self.nodes[index].woken.iter();
+        for sleeper in woken.filter(|sleeper| sleeper.thread == event.thread) {
+            for access in &sleeper.accesses {
+                if event.accesses.iter().all(|a| a.object != access.object) {
+                    event.accesses.push(*access);
+                }
+            }
         }
     }
 
@@ -301,21 +352,29 @@ impl Search {
         let event = &self.events[index];
         let before = self.clock_before(event.previous);
         let request = self.nodes[index].request;
-        let mut clock = before;
         let mut racing = Vec::new();
-        for &earlier in &event.follows {
-            clock.join(&self.events[earlier].clock);
-        }
+        let waits =
+            |access: &Access| is_waiting(request.action) && access.object == request.object.0;
+        // What the step cannot come before: what its thread did, and what ended its wait. A race
+        // with any of that cannot be reversed, and must not stand for one that can.
+        let mut certain = before;
         for access in &event.accesses {
-            let primary = access.object == request.object.0;
-            let waits = primary && is_waiting(request.action);
+            if access.awaited || waits(access) {
+                self.conflicting(access, |past| certain.join(&self.events[past.event].clock));
+            }
+        }
+        for &earlier in &event.follows {
+            certain.join(&self.events[earlier].clock);
+        }
+        let mut clock = certain;
+        for access in &event.accesses {
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
-            if waits {
+            if waits(access) {
                 racing.extend(self.race_of_wait(access.object, access.mode, request, &before));
-            } else {
+            } else if !access.awaited {
                 self.conflicting(access, |past| {
                     let earlier = &self.events[past.event];
-                    if !before.knows(earlier.thread, earlier.number) {
+                    if !certain.knows(earlier.thread, earlier.number) {
                         racing.push(past.event);
                     }
                 });
@@ -330,8 +389,9 @@ impl Search {
         self.events[index].accesses = accesses;
     }
 
-    /// A thread that waits for what nothing will do any more: find the races of the step that it
-    /// never came to.
+    /// A thread still waits where the execution goes no further: find the races of the step that
+    /// it never came to. The execution may have been cut because all others sleep: what they
+    /// would do was run elsewhere, but with the steps up to here in another order.
     pub(super) fn analyse_waiting(
         &mut self,
         thread: usize,
@@ -344,11 +404,16 @@ impl Search {
         let before = self.clock_before(previous);
         let mut racing = Vec::new();
         let object = request.object.0;
-        racing.extend(self.race_of_wait(object, Mode::Write, request, &before));
+        let mode = match request.action {
+            Action::Await(..) => Mode::Read,
+            _ => Mode::Write,
+        };
+        racing.extend(self.race_of_wait(object, mode, request, &before));
         let access = Access {
             object,
-            mode: Mode::Write,
+            mode,
             old: 0,
+            awaited: true,
         };
         self.reverse_all(&mut racing, thread, &before, &[access]);
     }
@@ -358,6 +423,7 @@ impl Search {
     pub(super) fn try_all_at_end(&mut self) {
         if let Some(node) = self.nodes.last_mut() {
             node.backtrack |= node.enabled;
+            node.fatal = true;
         }
     }
 
@@ -453,6 +519,10 @@ impl Search {
             }
             true
         };
+        // What the thread's step accesses where it goes first is known if it was tried there.
+        // Elsewhere it may see other values, and so access other things.
+        let tried = self.nodes[first].sleep.iter().find(|s| s.thread == thread);
+        let accesses = tried.map_or(accesses, |s| &s.accesses);
         let mut racing_clock = *before;
         for event in &self.events[first + 1..self.analysed.min(self.length)] {
             if event.clock.knows(t, number) {
@@ -511,6 +581,7 @@ impl Search {
                 node.sleep.push(Sleeper {
                     thread: node.thread,
                     accesses,
+                    fatal: std::mem::take(&mut node.fatal),
                 });
             }
             let asleep = node.sleep.iter().fold(0, |set, s| set | 1 << s.thread);

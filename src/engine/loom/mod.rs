@@ -720,7 +720,7 @@ impl Engine for State {
                 freed: Cell::new(false),
                 uses: Tracked::new(self.spare_cell()),
             }),
-            ObjectKind::Domain => Form::Domain(Domain {
+            ObjectKind::Domain { .. } => Form::Domain(Domain {
                 sections: (0..MAX_THREADS).map(|_| self.new_word(0)).collect(),
                 depth: Default::default(),
                 grace_periods: RefCell::new(Vec::new()),

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What `run` and `gate` have in common: their options, the pairs to check, and checking them.
+
+use super::{
+    BAD_INPUT, child,
+    output::{Output, complain},
+    progress::Progress,
+};
+use crate::{
+    check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
+    engine::Limits,
+    library::{Library, LoadError},
+    model::Model,
+    scenario::Scenario,
+};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use std::{
+    io,
+    num::NonZeroUsize,
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The options of commands that explore.
+#[derive(Args, Debug)]
+pub(super) struct ExploreArgs {
+    /// What explores; see 'nfsd-check list engines'
+    #[arg(long, value_name = "ENGINE", default_value = "dpor", value_parser = engines())]
+    pub(super) engine: EngineKind,
+    /// The memory that dpor explores on; the other engines have their own
+    #[arg(long, value_name = "MEMORY", value_parser = memory_models())]
+    memory_model: Option<MemoryModel>,
+    /// How many pairs to check at the same time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// How long to explore each pair
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    budget: Option<Duration>,
+    /// How many executions of each pair to explore
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    max_executions: Option<u64>,
+    /// Leave out interleavings with more preemptions than this
+    #[arg(long, value_name = "N")]
+    preemption_bound: Option<u32>,
+    /// How often the native engine runs each pair [default: 100000]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    runs: Option<u64>,
+    /// How to print the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+    /// The folder that counterexamples are written to
+    #[arg(long, value_name = "DIR", default_value = check::COUNTEREXAMPLES)]
+    out: String,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+fn engines() -> impl TypedValueParser<Value = EngineKind> {
+    PossibleValuesParser::new(EngineKind::ALL.map(EngineKind::name))
+        .map(|name| EngineKind::from_name(&name).expect("a possible value"))
+}
+
+fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
+    let models = MemoryModel::EXPLORED;
+    PossibleValuesParser::new(models.map(MemoryModel::name)).map(move |name| {
+        let mut models = models.into_iter();
+        let model = models.find(|model| model.name() == name);
+        model.expect("a possible value")
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("no time at all".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl ExploreArgs {
+    /// The options of a check, or what is wrong with these.
+    pub(super) fn options(&self, all: bool) -> Result<CheckOptions, ExitCode> {
+        let engine = self.engine;
+        if self.memory_model.is_some() && engine != EngineKind::Dpor {
+            return Err(usage(&format!(
+                "the {engine} engine has a memory model of its own: --memory-model is for dpor"
+            )));
+        }
+        if self.runs.is_some() && engine != EngineKind::Native {
+            return Err(usage("--runs is for --engine native"));
+        }
+        if self.preemption_bound.is_some() && engine == EngineKind::Native {
+            return Err(usage("--preemption-bound is not for --engine native"));
+        }
+        if Path::new(&self.out).metadata().is_ok_and(|m| !m.is_dir()) {
+            return Err(usage(&format!("--out: {} is not a folder", self.out)));
+        }
+        Ok(CheckOptions {
+            engine,
+            memory_model: self.memory_model.unwrap_or(engine.memory_model()),
+            limits: Limits {
+                budget: self.budget,
+                max_executions: self.max_executions,
+                preemption_bound: self.preemption_bound,
+                all,
+                ..Limits::default()
+            },
+            runs: self.runs.unwrap_or(check::NATIVE_RUNS),
+            out: self.out.clone().into(),
+        })
+    }
+
+    /// The command that explores this pair to the end.
+    pub(super) fn reproduce(&self, pair: &Pair) -> String {
+        let (scenario, model) = (quote(&pair.scenario_arg), quote(&pair.model_arg));
+        let mut command = format!("nfsd-check run {scenario} --model {model} --all");
+        if self.engine != EngineKind::default() {
+            command += &format!(" --engine {}", self.engine);
+        }
+        if let Some(bound) = self.preemption_bound {
+            command += &format!(" --preemption-bound {bound}");
+        }
+        if let Some(runs) = self.runs {
+            command += &format!(" --runs {runs}");
+        }
+        command
+    }
+}
+
+fn usage(message: &str) -> ExitCode {
+    complain(&format!("error: {message}"));
+    ExitCode::from(BAD_INPUT)
+}
+
+/// A word for a shell.
+pub(super) fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// A scenario and a model, and the names or paths they were asked for by.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub(super) scenario_arg: String,
+    pub(super) model_arg: String,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) model: Arc<Model>,
+}
+
+/// Which models to take where none are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DefaultModels {
+    /// The ones that a scenario expects something of, or all where it says nothing.
+    Expected,
+    /// All.
+    All,
+}
+
+/// The pairs of these scenarios, or all, and these models, or the default ones. They are sorted by
+/// scenario, then model. What is wrong with any of them is printed.
+pub(super) fn pairs(
+    scenarios: &[String],
+    models: &[String],
+    default: DefaultModels,
+) -> Result<Vec<Pair>, ExitCode> {
+    let library = Library::find().map_err(|error| complain_of_input(&[said(&error)]))?;
+    let mut errors = Vec::new();
+    let loaded_models = load(
+        models,
+        library.model_names(),
+        |arg| library.model(arg),
+        |model| &model.name,
+        &mut errors,
+    );
+    let loaded_scenarios = load(
+        scenarios,
+        library.scenario_names(),
+        |arg| library.scenario(arg),
+        |scenario| &scenario.name,
+        &mut errors,
+    );
+    if !errors.is_empty() {
+        return Err(complain_of_input(&errors));
+    }
+    let mut pairs: Vec<Pair> = Vec::new();
+    for (scenario_arg, scenario) in &loaded_scenarios {
+        let only_expected =
+            models.is_empty() && default == DefaultModels::Expected && !scenario.expect.is_empty();
+        for (model_arg, model) in &loaded_models {
+            if !only_expected || scenario.expected(&model.name).is_some() {
+                pairs.push(Pair {
+                    scenario_arg: scenario_arg.clone(),
+                    model_arg: model_arg.clone(),
+                    scenario: Arc::clone(scenario),
+                    model: Arc::clone(model),
+                });
+            }
+        }
+    }
+    pairs.sort_by(|a, b| order(a).cmp(&order(b)));
+    Ok(pairs)
+}
+
+/// What was asked for by name or path, or all there is. Results and counterexamples are known by
+/// names, so different things of one name cannot be told apart in one run; the same thing asked
+/// for twice is there once.
+fn load<'n, T: PartialEq>(
+    asked: &[String],
+    all: impl Iterator<Item = &'n str>,
+    find: impl Fn(&str) -> Result<T, LoadError>,
+    name: impl Fn(&T) -> &str,
+    errors: &mut Vec<String>,
+) -> Vec<(String, Arc<T>)> {
+    let mut loaded: Vec<(String, Arc<T>)> = Vec::new();
+    let all: Vec<String> = all.map(str::to_owned).collect();
+    for arg in if asked.is_empty() { &all } else { asked } {
+        match find(arg) {
+            Err(error) => errors.push(said(&error)),
+            Ok(new) => match loaded.iter().find(|(_, old)| name(old) == name(&new)) {
+                None => loaded.push((arg.clone(), Arc::new(new))),
+                Some((_, old)) if **old == new => {}
+                Some((other, _)) => errors.push(format!(
+                    "error: {other} and {arg} differ, and are both named '{}'",
+                    name(&new)
+                )),
+            },
+        }
+    }
+    loaded
+}
+
+fn order(pair: &Pair) -> (&str, (usize, &str)) {
+    (&pair.scenario.name, model_order(&pair.model.name))
+}
+
+/// What is wrong, with the place first where there is one, for an editor to jump to.
+pub(super) fn said(error: &LoadError) -> String {
+    match error {
+        LoadError::Wrong(diagnostic) => diagnostic.to_string(),
+        _ => format!("error: {error}"),
+    }
+}
+
+fn complain_of_input(errors: &[String]) -> ExitCode {
+    for error in errors {
+        complain(error);
+    }
+    ExitCode::from(BAD_INPUT)
+}
+
+/// Check all pairs; `each` gets the outcomes in the order of the pairs, as they come.
+pub(super) fn check_all(
+    args: &ExploreArgs,
+    options: &CheckOptions,
+    pairs: &[Pair],
+    output: &mut Output,
+    mut each: impl FnMut(&mut Output, usize, Outcome),
+) {
+    stop_on_interrupt(&options.limits.interrupted);
+    let work: Vec<CheckOptions> = pairs
+        .iter()
+        .map(|_| {
+            let mut options = options.clone();
+            options.limits.progress = Arc::default();
+            options
+        })
+        .collect();
+    let counters = work.iter().map(|o| Arc::clone(&o.limits.progress));
+    let progress = std::cell::RefCell::new(Progress::new(counters.collect()));
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
+    jobs::in_order(
+        jobs.map_or(1, NonZeroUsize::get),
+        pairs,
+        |index, pair| {
+            let options = &work[index];
+            if options.engine == EngineKind::Loom {
+                child::check(pair, options)
+            } else {
+                check::check(&pair.scenario, &pair.model, options)
+            }
+        },
+        |index, outcome| {
+            progress.borrow_mut().clear();
+            each(output, index, outcome);
+            if !output.print("") {
+                options.limits.interrupted.store(true, Ordering::Relaxed);
+            }
+        },
+        |finished| progress.borrow_mut().show(finished),
+    );
+    progress.borrow_mut().clear();
+    complain(&progress.borrow().summary());
+}
+
+/// The first interrupt stops the explorations, so that what they found is printed; the second one
+/// stops the process. `timeout` sends two at once, to its child and to its process group, and means
+/// one.
+fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
+    const AT_ONCE: Duration = Duration::from_millis(300);
+    let interrupted = Arc::clone(interrupted);
+    let mut first: Option<Instant> = None;
+    let handler = move || {
+        if let Some(first) = first {
+            if first.elapsed() > AT_ONCE {
+                std::process::exit(130);
+            }
+            return;
+        }
+        first = Some(Instant::now());
+        interrupted.store(true, Ordering::Relaxed);
+        complain("interrupted: what was found by now follows; once more to quit at once");
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        complain(&format!(
+            "warning: an interrupt will lose the results: {error}"
+        ));
+    }
+}
+
+/// Say which counterexamples could not be written. Returns whether there are any.
+pub(super) fn complain_of_unsaved(outcomes: &[Outcome]) -> bool {
+    let violations = outcomes.iter().flat_map(|outcome| &outcome.violations);
+    let mut any = false;
+    for error in violations.filter_map(|entry| entry.counterexample_error.as_ref()) {
+        complain(&format!("error: counterexample not written: {error}"));
+        any = true;
+    }
+    any
+}
+
+/// A document on stdout.
+pub(super) fn print_json(output: &mut Output, document: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
+    match text {
+        Ok(text) => {
+            output.print(&(text + "\n"));
+        }
+        Err(error) => complain(&format!("error: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        assert_eq!(quote("dir/put-order.json"), "dir/put-order.json");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `nfsd-check gate`: everything against what is expected.
+
+use super::{
+    BAD_INPUT,
+    explore::{
+        DefaultModels, ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json,
+    },
+    output::Output,
+    run::{Widths, headline},
+};
+use crate::{
+    check::{
+        Outcome,
+        gate::{Cell, Difference, compare, found, matrix},
+    },
+    scenario::Expectation,
+};
+use clap::Args;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// What `nfsd-check gate` is started with.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nfsd-check gate
+  nfsd-check gate --format json > gate.json
+  nfsd-check gate put-order --model v4 --budget 60
+
+Each pair is explored to the end, and must give exactly the verdict, or the kinds of violation, that
+the scenario expects on the model. Where it expects nothing, that is a failure too.
+
+Exit status: 0 all is as expected, 1 not, 2 bad input or usage.")]
+pub(super) struct GateArgs {
+    /// Names or paths of scenarios [default: all]
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Name or path of a model; may be given again [default: all]
+    #[arg(long = "model", value_name = "MODEL")]
+    models: Vec<String>,
+    #[command(flatten)]
+    explore: ExploreArgs,
+}
+
+/// One pair in the JSON document.
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    /// What the scenario says, as it says it.
+    expected: Option<&'a Expectation>,
+    /// What it could say, where the exploration came to its end.
+    found: Option<Expectation>,
+    difference: Option<DifferenceEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct DifferenceEntry {
+    kind: &'static str,
+    message: String,
+    reproduce: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    passed: bool,
+    pairs: Vec<Entry<'a>>,
+}
+
+/// Check, compare, and print both.
+pub(super) fn gate(args: &GateArgs) -> ExitCode {
+    let options = match args.explore.options(true) {
+        Ok(options) => options,
+        Err(status) => return status,
+    };
+    let pairs = match pairs(&args.scenarios, &args.models, DefaultModels::All) {
+        Ok(pairs) => pairs,
+        Err(status) => return status,
+    };
+    let widths = Widths::new(pairs.iter().map(|p| (&*p.scenario.name, &*p.model.name)));
+    let text = args.explore.format == Format::Text;
+    let mut output = Output::default();
+    let mut results: Vec<(Outcome, Option<Difference>)> = Vec::new();
+    check_all(
+        &args.explore,
+        &options,
+        &pairs,
+        &mut output,
+        |output, index, outcome| {
+            let pair = &pairs[index];
+            let difference = compare(pair.scenario.expected(&pair.model.name), &outcome);
+            if text {
+                let reproduce = args.explore.reproduce(pair);
+                output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
+            }
+            results.push((outcome, difference));
+        },
+    );
+    let differ = results.iter().filter(|(_, d)| d.is_some()).count();
+    if text {
+        output.print(&summary(&results, differ));
+    } else {
+        let entries = pairs.iter().zip(&results);
+        let document = Document {
+            passed: differ == 0,
+            pairs: entries
+                .map(|(pair, result)| entry(&args.explore, pair, result))
+                .collect(),
+        };
+        print_json(&mut output, &document);
+    }
+    let outcomes: Vec<_> = results.into_iter().map(|(outcome, _)| outcome).collect();
+    let status = match complain_of_unsaved(&outcomes) {
+        true => BAD_INPUT,
+        false => u8::from(differ > 0),
+    };
+    output.exit(status)
+}
+
+fn entry<'a>(
+    args: &ExploreArgs,
+    pair: &'a Pair,
+    (outcome, difference): &'a (Outcome, Option<Difference>),
+) -> Entry<'a> {
+    Entry {
+        outcome,
+        expected: pair.scenario.expected(&pair.model.name),
+        found: found(outcome),
+        difference: difference.as_ref().map(|difference| DifferenceEntry {
+            kind: difference.name(),
+            message: difference.to_string(),
+            reproduce: args.reproduce(pair),
+        }),
+    }
+}
+
+fn line(
+    outcome: &Outcome,
+    difference: Option<&Difference>,
+    reproduce: &str,
+    widths: &Widths,
+) -> String {
+    let headline = headline(outcome, widths);
+    match difference {
+        None => format!("ok    {headline}\n"),
+        Some(difference) => {
+            format!("FAIL  {headline}\n      {difference}\n      {reproduce}\n")
+        }
+    }
+}
+
+fn summary(results: &[(Outcome, Option<Difference>)], differ: usize) -> String {
+    let cells: Vec<_> = results
+        .iter()
+        .map(|(outcome, difference)| Cell {
+            outcome,
+            differs: difference.is_some(),
+        })
+        .collect();
+    let all = results.len();
+    let verdict = match differ {
+        0 => format!("all {all} pairs are as expected"),
+        _ => format!("{differ} of {all} pairs are not as expected, marked with '!'"),
+    };
+    format!("\n{}\n{verdict}\n", matrix(&cells))
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `nfsd-check list`: what there is.
+
+use super::{
+    BAD_INPUT,
+    explore::said,
+    output::{Output, complain},
+};
+use crate::{
+    check::{EngineKind, model_order},
+    library::{Library, LoadError},
+    model::choices::CHOICES,
+    scenario::OPERATIONS,
+    sync::violation::ViolationKind,
+};
+use clap::{Args, ValueEnum};
+use std::{fmt::Write as _, process::ExitCode};
+
+/// What `nfsd-check list` is started with.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nfsd-check list scenarios
+  nfsd-check list choices       the choices that a model makes, and what each may be")]
+pub(super) struct ListArgs {
+    /// Of what
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// The patches
+    Models,
+    /// What runs against what
+    Scenarios,
+    /// What a model chooses
+    Choices,
+    /// What a scenario may run
+    Operations,
+    /// The kinds of violation, and how a kernel would show each
+    Violations,
+    /// What explores
+    Engines,
+}
+
+/// Print the list.
+pub(super) fn list(args: &ListArgs) -> ExitCode {
+    let text = match args.what {
+        What::Models => models(),
+        What::Scenarios => scenarios(),
+        What::Choices => Ok(choices()),
+        What::Operations => Ok(operations()),
+        What::Violations => Ok(table(
+            ViolationKind::ALL.map(|kind| (kind.name(), kind.kernel_symptom())),
+        )),
+        What::Engines => Ok(table(
+            EngineKind::ALL.map(|engine| (engine.name(), engine.about())),
+        )),
+    };
+    match text {
+        Ok(text) => {
+            let mut output = Output::default();
+            output.print(&text);
+            output.exit(0)
+        }
+        Err(error) => {
+            complain(&said(&error));
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+/// A name and what is said about it, on each line.
+fn table<'t>(rows: impl IntoIterator<Item = (&'t str, &'t str)>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, about) in rows {
+        // What people write may have several lines.
+        let about: Vec<_> = about.split_whitespace().collect();
+        let line = format!("{name:width$}  {}", about.join(" "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn models() -> Result<String, LoadError> {
+    let mut models = Library::find()?.models()?;
+    models.sort_by(|a, b| model_order(&a.name).cmp(&model_order(&b.name)));
+    let rows = models.iter().map(|model| (&*model.name, &*model.about));
+    Ok(table(rows))
+}
+
+fn scenarios() -> Result<String, LoadError> {
+    let scenarios = Library::find()?.scenarios()?;
+    Ok(table(
+        scenarios
+            .iter()
+            .map(|scenario| (&*scenario.name, &*scenario.about)),
+    ))
+}
+
+fn choices() -> String {
+    let mut text = String::new();
+    for choice in CHOICES {
+        let functions = choice.functions.join(", ");
+        let _ = writeln!(text, "{}  {} ({functions})", choice.name, choice.about);
+        let values = choice.values.iter();
+        for line in table(values.map(|value| (value.name, value.about))).lines() {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text
+}
+
+fn operations() -> String {
+    table(OPERATIONS.iter().map(|op| (op.syntax, op.about)))
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A counterexample run again: on its own model exactly, on another one as far as it goes.
+//!
+//! On its own model each step must be the recorded one, to what it saw. If it is not, the model
+//! has changed since, and what comes after would be another interleaving. Another model has other
+//! steps from the start; there the order in which the contexts pass the recorded steps is
+//! followed, see [`dpor::follow()`].
+
+use super::{
+    counterexample::{Counterexample, Step, schedule},
+    words::waits,
+};
+use crate::{
+    check::program::program,
+    engine::{
+        dpor::{self, Landmark, Parting},
+        recording::{RecordedViolation, Recording},
+    },
+    model::Model,
+    sync::engine::Action,
+};
+use std::{fmt, sync::Arc};
+
+/// What came of running a counterexample again.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What happened.
+    pub recording: Recording,
+    /// The violation, if it came about: the same kind, about the same object.
+    pub violation: Option<RecordedViolation>,
+    /// Where the recorded interleaving could not be followed any further.
+    pub parted: Option<Parted>,
+    /// For each step of the part where every interleaving counts, for as long as it was followed:
+    /// which recorded step it is, counted from 0, if it is one.
+    pub steps: Vec<Option<usize>>,
+    /// The recorded steps, counted from 0, that there are none for here.
+    pub missing: Vec<usize>,
+    /// It ran on the choices that the counterexample was found with.
+    pub same: bool,
+}
+
+impl Replay {
+    /// 1: the violation came about. 0: it did not. 3: the interleaving could not be followed to
+    /// its end.
+    ///
+    /// On its own model, a replay that parts says nothing about what comes after. On another one,
+    /// whatever was run is an execution of it, and so a violation in it is one.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match (&self.parted, &self.violation) {
+            (Some(_), _) if self.same => 3,
+            (_, Some(_)) => 1,
+            (Some(_), None) => 3,
+            (None, None) => 0,
+        }
+    }
+}
+
+/// Where a replay and the recorded interleaving part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parted {
+    /// At which recorded step, counted from 1.
+    pub step: usize,
+    /// What it was.
+    pub was: Option<Step>,
+    /// What it is now, in a sentence.
+    pub now: String,
+}
+
+impl fmt::Display for Parted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, was, now } = self;
+        match was {
+            Some(was) => write!(f, "step {step} was {was}; here {now}"),
+            None => write!(f, "the recorded steps end before step {step}; here {now}"),
+        }
+    }
+}
+
+/// Runs a counterexample on `model`.
+#[must_use]
+pub fn replay(counterexample: &Counterexample, model: &Model) -> Replay {
+    let program = program(&Arc::new(counterexample.scenario.clone()), model.choices);
+    let mut replay = if model.choices == counterexample.model.choices {
+        exactly(
+            counterexample,
+            dpor::replay(&program, &counterexample.schedule_steps()),
+        )
+    } else {
+        let landmarks = counterexample.schedule.iter().map(landmark).collect();
+        elsewhere(counterexample, dpor::follow(&program, landmarks))
+    };
+    let claim = &counterexample.violation;
+    let mut violations = replay.recording.violations.iter();
+    let same = violations.find(|v| v.kind == claim.kind && v.object == claim.object);
+    replay.violation = same.cloned();
+    replay
+}
+
+fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
+    let recorded = &counterexample.schedule;
+    let now = schedule(&replay.recording);
+    let same = recorded
+        .iter()
+        .zip(&now)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let parted = if same < recorded.len().max(now.len()) {
+        let is = match (now.get(same), &replay.parted) {
+            (Some(step), _) => format!("it is {step}"),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => "the execution is over".to_owned(),
+        };
+        Some(Parted {
+            step: same + 1,
+            was: recorded.get(same).cloned(),
+            now: is,
+        })
+    } else {
+        None
+    };
+    Replay {
+        steps: (0..same).map(Some).collect(),
+        missing: Vec::new(),
+        same: true,
+        recording: replay.recording,
+        violation: None,
+        parted,
+    }
+}
+
+fn landmark(step: &Step) -> Landmark {
+    Landmark {
+        context: step.context.clone(),
+        function: step.function.clone(),
+        operation: step.operation.clone(),
+        object: step.object.clone(),
+        choice: step.choice.unwrap_or(0),
+    }
+}
+
+fn elsewhere(counterexample: &Counterexample, followed: dpor::Followed) -> Replay {
+    let recorded = &counterexample.schedule;
+    let parted = match (&followed.parted, &followed.cut) {
+        (Some(parting), _) => {
+            let was = recorded.get(parting.landmark).cloned();
+            let context = was.as_ref().map_or("", |was| &was.context);
+            Some(Parted {
+                step: parting.landmark + 1,
+                now: waiting(context, parting, &followed),
+                was,
+            })
+        }
+        (None, Some(reason)) => Some(Parted {
+            step: recorded.len() + 1,
+            was: None,
+            now: reason.clone(),
+        }),
+        (None, None) => None,
+    };
+    Replay {
+        recording: followed.recording,
+        violation: None,
+        parted,
+        steps: followed.steps,
+        missing: followed.missing,
+        same: false,
+    }
+}
+
+/// Who waits for what, and, for a lock, who has it.
+fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> String {
+    let Parting {
+        function,
+        action,
+        object,
+        ..
+    } = parting;
+    let mut text = format!(
+        "{context} waits in {function} for {}",
+        waits(*action, object)
+    );
+    if *action == Action::Lock {
+        let concurrent = followed
+            .recording
+            .steps
+            .iter()
+            .filter(|step| step.concurrent);
+        let before = concurrent.take(followed.steps.len());
+        let last = before.filter(|step| step.object == *object).last();
+        if let Some(holder) = last.filter(|step| step.action != Action::Unlock) {
+            text.push_str(&format!(", which {} holds", holder.context));
+        }
+    }
+    text
+}

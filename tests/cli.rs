@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The binary from outside: what it prints where, its exit status, and the files it leaves.
+//!
+//! Each test has a folder of its own with a few models and scenarios that are explored in
+//! milliseconds, and runs the binary in it.
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Violated on `v2-8of9`, in two ways, holds on `v4` and on `before-series`.
+const PUT_ORDER: &str = r#"{
+  "name": "put-order",
+  "about": "a LOCALIO I/O completes while the only server stops",
+  "nets": [{"name": "B", "user": true}],
+  "inodes": ["i0"],
+  "setup": ["start B", "x = local_open B i0"],
+  "actors": {"io-completion": ["local_done x"], "nfsd-stop": ["stop B"]},
+  "expect": EXPECT
+}
+"#;
+
+const AS_IT_IS: &str = r#"{
+    "before-series": "holds",
+    "v2-8of9": ["use-after-destroy", "objects-remaining"],
+    "v4": "holds"
+  }"#;
+
+/// More interleavings than anybody will wait for, each of them short.
+const ENDLESS: &str = r#"{
+  "name": "endless",
+  "nets": ["B"],
+  "inodes": ["i0"],
+  "setup": ["start B"],
+  "actors": {
+    "a": ["x = acquire B i0 gc", "put x", "gc", "shrink"],
+    "b": ["y = acquire B i0 gc", "put y", "setlease i0"],
+    "c": ["z = acquire B i0", "put z", "unlink i0"]
+  }
+}
+"#;
+
+fn put_order(expect: &str) -> String {
+    PUT_ORDER.replace("EXPECT", expect)
+}
+
+struct Folder(PathBuf);
+
+struct Run {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Folder {
+    /// A folder with the models `before-series`, `v2-8of9` and `v4` and these scenarios.
+    fn new(test: &str, scenarios: &[(&str, &str)]) -> Self {
+        let folder = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(test));
+        let _ = fs::remove_dir_all(&folder.0);
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for model in ["before-series", "v2-8of9", "v4"] {
+            let file = format!("models/{model}.json");
+            folder.write(&file, &fs::read_to_string(repository.join(&file)).unwrap());
+        }
+        for (name, text) in scenarios {
+            folder.write(&format!("scenarios/{name}.json"), text);
+        }
+        folder
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.0.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nfsd-check"));
+        command.args(args).current_dir(&self.0).stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Run {
+        let output = self.command(args).output().unwrap();
+        let run = Run {
+            status: output.status.code().expect("it was not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        run
+    }
+
+    /// Bad input: status 2, nothing on stdout and this on stderr.
+    #[track_caller]
+    fn refuses(&self, args: &[&str], stderr: &str) {
+        let run = self.run(args);
+        assert_eq!((run.status, &*run.stdout), (2, ""), "{}", run.stderr);
+        assert!(run.stderr.contains(stderr), "{}", run.stderr);
+    }
+
+    /// The names of the counterexamples, sorted.
+    fn counterexamples(&self) -> Vec<String> {
+        let Ok(files) = fs::read_dir(self.0.join("counterexamples")) else {
+            return Vec::new();
+        };
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+impl Run {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("one JSON document and nothing else")
+    }
+}
+
+/// The text with `N` for each number of executions: what the explorer can spare is its own affair.
+fn without_counts(text: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let number = &rest[start..];
+        let end = number.find(|c: char| !c.is_ascii_digit());
+        let (number, after) = number.split_at(end.unwrap_or(number.len()));
+        let counts = after.starts_with(" execution")
+            || rest[..start].ends_with('(') && after.starts_with(')');
+        result += &rest[..start];
+        result += if counts { "N" } else { number };
+        rest = after;
+    }
+    result + rest
+}
+
+/// The document without the one thing that may differ.
+fn without_seconds(mut document: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            Value::Object(fields) => {
+                fields.remove("seconds");
+                fields.values_mut().for_each(strip);
+            }
+            _ => {}
+        }
+    }
+    strip(&mut document);
+    document
+}
+
+#[test]
+fn what_holds_exits_with_0() {
+    let folder = Folder::new("holds", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&[
+        "run",
+        "put-order",
+        "--model",
+        "v4",
+        "--model",
+        "before-series",
+    ]);
+    assert_eq!(run.status, 0);
+    assert_eq!(
+        without_counts(&run.stdout),
+        "\
+put-order  before-series  holds      N executions
+put-order  v4             holds      N executions
+"
+    );
+    assert!(folder.counterexamples().is_empty());
+}
+
+#[test]
+fn what_is_violated_exits_with_1_whatever_was_expected() {
+    let folder = Folder::new("violated", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&["run"]);
+    assert_eq!(run.status, 1);
+    assert_eq!(
+        without_counts(&run.stdout),
+        "\
+put-order  before-series  holds      N executions
+put-order  v2-8of9        violated   N executions
+  objects-remaining of nfsd_file_slab in kmem_cache_destroy(), nfsd-stop
+    destroyed with nfsd_file#1 still allocated
+    counterexamples/put-order-v2-8of9-objects-remaining.json
+    nfsd-check replay counterexamples/put-order-v2-8of9-objects-remaining.json
+  use-after-destroy of nfsd_file_slab in kmem_cache_free(), rcu callback 3
+    used after it was destroyed
+    counterexamples/put-order-v2-8of9-use-after-destroy.json
+    nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
+  stopped at the first violation
+put-order  v4             holds      N executions
+"
+    );
+    assert_eq!(
+        folder.counterexamples(),
+        [
+            "put-order-v2-8of9-objects-remaining.json",
+            "put-order-v2-8of9-use-after-destroy.json"
+        ]
+    );
+}
+
+#[test]
+fn what_is_cut_short_exits_with_3_unless_something_is_violated() {
+    let folder = Folder::new("undecided", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&["run", "--model", "v4", "--max-executions", "1"]);
+    assert_eq!(run.status, 3);
+    assert_eq!(
+        run.stdout,
+        "put-order  v4  undecided  1 execution\n  stopped after 1 executions, as asked\n"
+    );
+    let run = folder.run(&["run", "--max-executions", "3"]);
+    assert_eq!(run.status, 1, "{}", run.stdout);
+    let run = folder.run(&["run", "--model", "v4", "--preemption-bound", "0"]);
+    assert_eq!(run.status, 3, "{}", run.stdout);
+    assert!(run.stdout.contains("were left out"), "{}", run.stdout);
+}
+
+#[test]
+fn the_document_has_what_it_should() {
+    let folder = Folder::new("json", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&["run", "--all", "--format", "json"]);
+    assert_eq!(run.status, 1);
+    let document = run.json();
+    let entries = document.as_array().unwrap();
+    let cells: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            assert_eq!(entry["scenario"], "put-order");
+            assert_eq!(entry["engine"], "dpor");
+            assert_eq!(entry["memory_model"], "sc");
+            assert_eq!(entry["complete"], true);
+            assert!(entry["executions"].is_u64());
+            assert!(entry["seconds"].is_number());
+            assert!(entry.get("reason").is_none());
+            (&entry["model"], &entry["verdict"])
+        })
+        .map(|(model, verdict)| (model.as_str().unwrap(), verdict.as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        cells,
+        [
+            ("before-series", "holds"),
+            ("v2-8of9", "violated"),
+            ("v4", "holds")
+        ]
+    );
+    let violations = entries[1]["violations"].as_array().unwrap();
+    assert_eq!(violations.len(), 2);
+    for violation in violations {
+        for key in ["kind", "object", "thread", "function", "message"] {
+            assert!(violation[key].is_string(), "{key}");
+        }
+        let file = violation["counterexample"].as_str().unwrap();
+        assert!(folder.0.join(file).is_file());
+    }
+
+    let run = folder.run(&[
+        "run",
+        "--model",
+        "v4",
+        "--max-executions",
+        "1",
+        "--format",
+        "json",
+    ]);
+    let document = run.json();
+    assert_eq!(document[0]["verdict"], "undecided");
+    assert_eq!(document[0]["complete"], false);
+    assert_eq!(document[0]["executions"], 1);
+    assert_eq!(
+        document[0]["reason"],
+        "stopped after 1 executions, as asked"
+    );
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let second = put_order(AS_IT_IS).replace("\"put-order\"", "\"again\"");
+    let scenarios = [("put-order", &*put_order(AS_IT_IS)), ("again", &*second)];
+    let folder = Folder::new("deterministic", &scenarios);
+    let text = |args: &[&str]| folder.run(args).stdout;
+    let json = |args: &[&str]| without_seconds(folder.run(args).json());
+    for command in ["run", "gate"] {
+        let one = [command, "--jobs", "1"];
+        let two = [command, "--jobs", "2"];
+        assert_eq!(text(&one), text(&one));
+        assert_eq!(text(&one), text(&two));
+        let one = [command, "--jobs", "1", "--format", "json"];
+        let two = [command, "--jobs", "2", "--format", "json"];
+        assert_eq!(json(&one), json(&one));
+        assert_eq!(json(&one), json(&two));
+    }
+    // The same counterexamples, so none is numbered.
+    let numbered = |name: &String| name.ends_with("-2.json");
+    assert!(!folder.counterexamples().iter().any(numbered));
+}
+
+#[test]
+fn counterexamples_that_are_there_stay() {
+    let folder = Folder::new("numbered", &[("put-order", &put_order(AS_IT_IS))]);
+    folder.write(
+        "counterexamples/put-order-v2-8of9-objects-remaining.json",
+        "mine",
+    );
+    let run = folder.run(&["run", "--model", "v2-8of9"]);
+    assert_eq!(run.status, 1);
+    let second = "put-order-v2-8of9-objects-remaining-2.json";
+    assert!(run.stdout.contains(&format!("counterexamples/{second}\n")));
+    folder.run(&["run", "--model", "v2-8of9"]);
+    assert_eq!(
+        folder.counterexamples(),
+        [
+            second,
+            "put-order-v2-8of9-objects-remaining.json",
+            "put-order-v2-8of9-use-after-destroy.json"
+        ]
+    );
+}
+
+#[test]
+fn counterexamples_go_where_they_are_told() {
+    let folder = Folder::new("out", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&["run", "--model", "v2-8of9", "--out", "a/b c"]);
+    assert_eq!(run.status, 1);
+    assert!(
+        run.stdout
+            .contains("nfsd-check replay 'a/b c/put-order-v2-8of9-objects-remaining.json'\n")
+    );
+    assert!(folder.0.join("a/b c").is_dir());
+
+    folder.write("file", "");
+    folder.refuses(
+        &["run", "--out", "file"],
+        "error: --out: file is not a folder",
+    );
+    // The results are there all the same.
+    let run = folder.run(&["run", "--model", "v2-8of9", "--out", "file/below"]);
+    assert_eq!(run.status, 2);
+    assert!(run.stdout.contains("violated"), "{}", run.stdout);
+    assert!(
+        run.stderr
+            .contains("error: counterexample not written: file/below: "),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn names_and_paths_are_the_same_thing() {
+    let folder = Folder::new("paths", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&[
+        "run",
+        "put-order",
+        "scenarios/put-order.json",
+        "--model",
+        "models/v4.json",
+        "--model",
+        "v4",
+    ]);
+    assert_eq!(run.status, 0);
+    assert_eq!(
+        without_counts(&run.stdout),
+        "put-order  v4  holds      N executions\n"
+    );
+
+    let other = put_order(AS_IT_IS).replace("stop B", "umount B");
+    folder.write("other/put-order.json", &other);
+    folder.refuses(
+        &["run", "put-order", "other/put-order.json"],
+        "error: put-order and other/put-order.json differ, and are both named 'put-order'",
+    );
+}
+
+#[test]
+fn without_expectations_all_models_are_checked() {
+    let text = put_order(AS_IT_IS);
+    let end = text.find(",\n  \"expect\"").unwrap();
+    let text = format!("{}\n}}\n", &text[..end]);
+    let folder = Folder::new("no-expect", &[("put-order", &text)]);
+    let run = folder.run(&["run", "--format", "json"]);
+    assert_eq!(run.json().as_array().unwrap().len(), 3);
+
+    folder.write(
+        "scenarios/put-order.json",
+        &put_order("{\"v4\": \"holds\"}"),
+    );
+    let run = folder.run(&["run", "--format", "json"]);
+    assert_eq!(run.json().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn bad_usage_exits_with_2_and_a_suggestion() {
+    let folder = Folder::new("usage", &[("put-order", &put_order(AS_IT_IS))]);
+    for (args, stderr) in [
+        (&[][..], "Usage: nfsd-check"),
+        (&["gaet"], "'gate'"),
+        (&["run", "--modle", "v4"], "'--model'"),
+        (&["run", "--engine", "dpro"], "'dpor'"),
+        (&["run", "--memory-model", "tso"], "[possible values: sc]"),
+        (&["run", "--format", "xml"], "[possible values: text, json]"),
+        (&["run", "--jobs", "0"], "--jobs"),
+        (&["run", "--budget", "soon"], "--budget"),
+        (&["run", "--budget=-1"], "--budget"),
+        (&["run", "--budget", "0"], "--budget"),
+        (&["run", "--budget", "NaN"], "--budget"),
+        (&["run", "--max-executions", "0"], "--max-executions"),
+        (&["run", "--runs", "3"], "--runs is for --engine native"),
+        (
+            &["run", "--engine", "loom", "--memory-model", "sc"],
+            "the loom engine has a memory model of its own",
+        ),
+        (&["list", "modles"], "'models'"),
+        (&["replay"], "<FILE>"),
+    ] {
+        folder.refuses(args, stderr);
+    }
+    for command in ["run", "gate"] {
+        folder.refuses(
+            &[command, "put-odrer", "--model", "v44"],
+            "error: no scenario 'put-odrer' (did you mean 'put-order'?)",
+        );
+        folder.refuses(
+            &[command, "put-odrer", "--model", "v44"],
+            "error: no model 'v44' (did you mean 'v4'?)",
+        );
+        folder.refuses(&[command, "no/such.json"], "error: no/such.json: ");
+        folder.refuses(&[command, "./scenarios"], "not a regular file");
+    }
+}
+
+#[test]
+fn a_file_that_is_wrong_is_told_with_its_place() {
+    let folder = Folder::new("wrong", &[]);
+    for (name, text, place) in [
+        ("json", "{", "1:"),
+        (
+            "kind",
+            &*put_order("{\n    \"v4\": [\"laek\"]}").replace("put-order", "kind"),
+            "9:12: unknown kind of violation 'laek' (did you mean 'leak'?)",
+        ),
+        (
+            "model",
+            &*put_order("{\n    \"v44\": \"holds\"}").replace("put-order", "model"),
+            "9:5: unknown model 'v44' (did you mean 'v4'?)",
+        ),
+        (
+            "type",
+            &*put_order("1").replace("put-order", "type"),
+            "8:13: ",
+        ),
+    ] {
+        let file = format!("scenarios/{name}.json");
+        folder.write(&file, text);
+        folder.refuses(&["run", &file], &format!("{file}:{place}"));
+        folder.refuses(&["run", name], &format!("{file}:{place}"));
+        folder.refuses(&["gate"], &format!("{file}:"));
+        folder.refuses(&["list", "scenarios"], ".json:");
+    }
+    folder.write("models/v4.json", "[]");
+    folder.refuses(&["list", "models"], "models/v4.json:1:1: ");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_what_was_found() {
+    for format in ["text", "json"] {
+        let scenarios = [("a", &*put_order(AS_IT_IS)), ("endless", ENDLESS)];
+        let name = scenarios[0].1.replace("\"put-order\"", "\"a\"");
+        let scenarios = [("a", &*name), scenarios[1]];
+        let folder = Folder::new(&format!("interrupt-{format}"), &scenarios);
+        // A counterexample of the first pairs is the sign that the explorations have begun.
+        let args = ["run", "--jobs", "1", "--format", format];
+        let mut command = folder.command(&args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = child.spawn().unwrap();
+        while folder.counterexamples().len() < 2 {
+            std::thread::yield_now();
+        }
+        interrupt(child.id());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // Something is violated; what was interrupted is undecided.
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.contains("interrupted after "), "{stdout}");
+        assert!(stdout.contains("use-after-destroy"), "{stdout}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        if format == "json" {
+            let document: Value = serde_json::from_str(&stdout).unwrap();
+            // Three pairs of the one, three of the other.
+            assert_eq!(document.as_array().unwrap().len(), 6);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_alone_is_undecided() {
+    let scenarios = [
+        ("a", &*put_order(AS_IT_IS).replace("\"put-order\"", "\"a\"")),
+        ("endless", ENDLESS),
+    ];
+    let folder = Folder::new("interrupt", &scenarios);
+    let mut command = folder.command(&["run", "--jobs", "1", "--model", "v4"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(
+        without_counts(&line),
+        "a        v4  holds      N executions\n"
+    );
+    interrupt(child.id());
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{rest}{stderr}");
+    assert!(rest.starts_with("endless  v4  undecided  "), "{rest}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+#[cfg(unix)]
+fn interrupt(process: u32) {
+    let status = Command::new("kill")
+        .args(["-INT", &process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_budget_ends_what_would_not_end() {
+    let folder = Folder::new("budget", &[("endless", ENDLESS)]);
+    let run = folder.run(&["run", "--model", "v4", "--budget", "0.05"]);
+    assert_eq!(run.status, 3);
+    assert!(run.stdout.contains("the budget of 0.05 s ran out"));
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let folder = Folder::new("pipe", &[("put-order", &put_order(AS_IT_IS))]);
+    for args in [&["run"][..], &["gate"], &["list", "choices"]] {
+        let mut command = folder.command(args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), None, "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        assert!(!stderr.contains("error"), "{stderr}");
+    }
+}
+
+#[test]
+fn engines_that_cannot_prove_never_hold() {
+    let tiny = r#"{"name": "tiny", "nets": ["B"], "actors": {"a": ["shrink"], "b": ["shrink"]}}"#;
+    let folder = Folder::new("engines", &[("tiny", tiny)]);
+    let args = ["run", "--model", "v4", "--format", "json"];
+    for (engine, memory, more) in [
+        ("loom", "c11", ["--max-executions", "10"]),
+        ("native", "hardware", ["--runs", "10"]),
+    ] {
+        let run = folder.run(&[&args[..], &["--engine", engine], &more].concat());
+        let document = run.json();
+        let expected = match run.status {
+            1 => "violated",
+            _ => "undecided",
+        };
+        assert_eq!(document[0]["verdict"], expected, "{document}");
+        assert_eq!(document[0]["complete"], false);
+        assert_eq!(document[0]["engine"], engine);
+        assert_eq!(document[0]["memory_model"], memory);
+        assert!(document[0]["reason"].is_string());
+    }
+    let run = folder.run(&[
+        "gate",
+        "--model",
+        "v4",
+        "--engine",
+        "loom",
+        "--max-executions",
+        "10",
+    ]);
+    assert_eq!(run.status, 1, "{}", run.stdout);
+}
+
+#[test]
+fn the_gate_passes_where_all_is_as_expected() {
+    let folder = Folder::new("gate", &[("put-order", &put_order(AS_IT_IS))]);
+    let run = folder.run(&["gate"]);
+    assert_eq!(run.status, 0);
+    assert_eq!(
+        without_counts(&run.stdout),
+        "\
+ok    put-order  before-series  holds      N executions
+ok    put-order  v2-8of9        violated   N executions
+ok    put-order  v4             holds      N executions
+
+scenario   before-series      v2-8of9            v4
+put-order  holds              use-after-destroy  holds
+           (N)               objects-remaining  (N)
+                              (N)
+
+all 3 pairs are as expected
+"
+    );
+}
+
+#[test]
+fn the_gate_names_each_difference() {
+    let folder = Folder::new("gate-differs", &[("put-order", &put_order("{}"))]);
+    let gate = |expect: &str, model: &str, more: &[&str], status: i32, said: &str| {
+        folder.write("scenarios/put-order.json", &put_order(expect));
+        let args = [&["gate", "--model", model], more].concat();
+        let run = folder.run(&args);
+        assert_eq!(run.status, status, "{}", run.stdout);
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+        let command = format!("      nfsd-check run put-order --model {model} --all\n");
+        assert_eq!(run.stdout.contains(&command), status == 1);
+    };
+    gate(
+        r#"{"v2-8of9": "holds"}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "the verdict changed: expected holds, found use-after-destroy, objects-remaining\n",
+    );
+    gate(
+        r#"{"v4": ["leak"]}"#,
+        "v4",
+        &[],
+        1,
+        "the verdict changed: expected leak, found holds\n",
+    );
+    gate(
+        r#"{"v2-8of9": ["objects-remaining"]}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "the kinds of violation changed: new use-after-destroy\n",
+    );
+    gate(
+        r#"{"v2-8of9": ["objects-remaining", "use-after-destroy", "leak"]}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "the kinds of violation changed: missing leak\n",
+    );
+    gate(
+        r#"{"v2-8of9": ["objects-remaining", "leak"]}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "the kinds of violation changed: new use-after-destroy; missing leak\n",
+    );
+    gate(
+        r#"{"v4": "holds"}"#,
+        "v4",
+        &["--max-executions", "5"],
+        1,
+        "undecided: stopped after 5 executions, as asked\n",
+    );
+    gate(
+        AS_IT_IS,
+        "v2-8of9",
+        &["--max-executions", "5"],
+        1,
+        "undecided: stopped after 5 executions, as asked\n",
+    );
+    gate(
+        r#"{"v4": "holds"}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "nothing expected: the scenario could say use-after-destroy, objects-remaining\n",
+    );
+    gate(r#"{"v4": "holds"}"#, "v4", &[], 0, "all 1 pairs");
+}
+
+#[test]
+fn the_document_of_the_gate_says_what_could_be_expected() {
+    let folder = Folder::new(
+        "gate-json",
+        &[("put-order", &put_order("{\"v4\": \"holds\"}"))],
+    );
+    let run = folder.run(&["gate", "--format", "json"]);
+    assert_eq!(run.status, 1);
+    let document = run.json();
+    assert_eq!(document["passed"], false);
+    let pairs = document["pairs"].as_array().unwrap();
+    assert_eq!(pairs.len(), 3);
+    let (v2, v4) = (&pairs[1], &pairs[2]);
+    assert_eq!(v2["model"], "v2-8of9");
+    assert_eq!(v2["verdict"], "violated");
+    assert_eq!(v2["expected"], Value::Null);
+    assert_eq!(
+        v2["found"],
+        serde_json::json!(["use-after-destroy", "objects-remaining"])
+    );
+    assert_eq!(v2["difference"]["kind"], "nothing-expected");
+    assert_eq!(
+        v2["difference"]["reproduce"],
+        "nfsd-check run put-order --model v2-8of9 --all"
+    );
+    assert_eq!(v4["expected"], "holds");
+    assert_eq!(v4["found"], "holds");
+    assert_eq!(v4["difference"], Value::Null);
+}
+
+#[test]
+fn lists_have_a_line_for_each() {
+    let folder = Folder::new("list", &[("put-order", &put_order(AS_IT_IS))]);
+    for (what, first, lines) in [
+        ("models", "before-series  ", 3),
+        (
+            "scenarios",
+            "put-order  a LOCALIO I/O completes while the only server stops\n",
+            1,
+        ),
+        ("operations", "start NET [threads N]  ", 13),
+        ("violations", "use-after-free     KASAN", 13),
+        ("engines", "dpor    ", 3),
+    ] {
+        let run = folder.run(&["list", what]);
+        assert_eq!((run.status, &*run.stderr), (0, ""));
+        assert!(run.stdout.starts_with(first), "{}", run.stdout);
+        assert_eq!(run.stdout.lines().count(), lines, "{}", run.stdout);
+    }
+    let run = folder.run(&["list", "choices"]);
+    assert!(run.stdout.contains("\nnet_ref  "), "{}", run.stdout);
+    assert!(run.stdout.contains("\n    at-dispose   "), "{}", run.stdout);
+}
+
+#[test]
+fn help_is_there_with_examples() {
+    let folder = Folder::new("help", &[]);
+    for command in ["run", "replay", "gate", "list"] {
+        let run = folder.run(&[command, "--help"]);
+        assert_eq!((run.status, &*run.stderr), (0, ""));
+        assert!(run.stdout.contains("Examples:\n  nfsd-check "));
+    }
+    let run = folder.run(&["--help"]);
+    assert!(!run.stdout.contains("explore-for-parent"));
+}
