@@ -4,7 +4,9 @@
 //! First the kernel's primitives under weak memory: each as it is, which must stay silent, and
 //! with a mistake that users make, which must be found. Then every scenario on every model, for a
 //! few seconds each. What loom finds there dpor must find too; what dpor proves, loom must not
-//! refute.
+//! refute. There is no pair today where they differ: a finding that only loom has, because it shows
+//! what C11 forbids (a plain store between the two halves of an update), would have to be named
+//! here with its reason.
 #![cfg(loom)]
 
 use nfsd_check::{
@@ -347,9 +349,6 @@ fn a_delayed_work_that_was_cancelled_runs_no_more() {
     finds(UseAfterDestroy, program(false));
 }
 
-/// Findings of loom that no execution of C11 has, with the reason.
-const FALSE_ALARMS: [(&str, &str, ViolationKind, &str); 0] = [];
-
 /// Kinds of one defect: which of them is seen depends on what comes first.
 fn class(kind: ViolationKind) -> &'static str {
     match kind {
@@ -368,21 +367,15 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
         ..Limits::default()
     };
     let program = program(scenario, model.choices);
-    let loom = loom::explore(&program, &limits(3, false));
+    let loom = loom::explore(&program, &limits(2, false));
     let kinds: Vec<ViolationKind> = loom.findings.iter().map(|f| f.kind).collect();
     println!(
         "{} on {}: {kinds:?} {:?}",
         scenario.name, model.name, loom.reason
     );
-    let mut missing: Vec<ViolationKind> = kinds.clone();
-    missing.retain(|kind| {
-        let alarm = FALSE_ALARMS.iter();
-        !alarm
-            .copied()
-            .any(|(s, m, k, _)| (s, m, k) == (&scenario.name, &model.name, *kind))
-    });
+    let mut missing = kinds.clone();
     // The first violation mostly does; all of them take long.
-    for (seconds, all) in [(5, false), (20, true)] {
+    for (seconds, all) in [(2, false), (10, true)] {
         if missing.is_empty() {
             return Vec::new();
         }

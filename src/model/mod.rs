@@ -9,8 +9,8 @@
 pub mod choices;
 
 pub use choices::{
-    Choice, ChoiceValue, Choices, DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef,
-    PutLocalOrder, ShutdownBarrier,
+    Choice, ChoiceValue, Choices, DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc,
+    GcLockShrinker, NetRef, PutLocalOrder, ShutdownBarrier,
 };
 
 use crate::json::{Diagnostic, Source};
