@@ -86,7 +86,7 @@ impl Counted {
 
     fn put(&self) {
         if self.count.dec_and_test() {
-            self.payload.get();
+            let _ = self.payload.get();
             self.memory.free();
         }
     }
@@ -128,7 +128,7 @@ fn a_completion_hands_its_object_over() {
                 }
             });
             done.wait(kernel);
-            payload.get();
+            let _ = payload.get();
             memory.free();
         }
     };
@@ -155,9 +155,9 @@ fn a_bit_that_is_waited_for_publishes() {
             // A context that looks and does not sleep: a wake-up would order the two.
             if unlock {
                 flags.wait_on_bit(kernel, 0);
-                payload.get();
+                let _ = payload.get();
             } else if !flags.test_bit(0) {
-                payload.get();
+                let _ = payload.get();
             }
         }
     };

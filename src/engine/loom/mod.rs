@@ -31,8 +31,8 @@
 //!   that is published must be published with release and found with acquire; a compare-exchange
 //!   that fails has read the newest value, and one of the last seven is all that a load can read;
 //! * a wake-up orders the woken thread after the write that woke it, whatever its ordering;
-//! * five threads in an execution, the first one included. Threads of the model share them: see
-//!   [`threads`] for what that leaves out.
+//! * five threads in an execution, the first one included. Threads of the model share them: see the
+//!   module `threads` for what that leaves out.
 
 mod object;
 mod quiet;
@@ -76,7 +76,8 @@ const MAX_STEPS: u32 = 10_000;
 const ALLOCATIONS: usize = 32;
 
 /// Run the program on loom until its search is finished, a limit is reached or, unless
-/// [`Limits::all`], something was found. Never complete.
+/// [`Limits::all`], something was found. Never complete. Without [`Limits::preemption_bound`], it
+/// searches with one preemption first, then with two, and then with any number.
 ///
 /// The `LOOM_*` variables of the environment have no effect, but loom panics about a number there
 /// that it cannot read.
