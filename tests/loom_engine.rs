@@ -9,10 +9,10 @@ use nfsd_check::{
         atomic::{AtomicU64, fence},
         cell::Cell,
         choose,
-        engine::{Action, Condition, Ordering, Update},
+        engine::{Action, Condition, Ordering, Phase, Update},
         rcu::Domain,
         report,
-        thread::{settle, spawn, spawn_detached},
+        thread::{set_phase, settle, spawn, spawn_daemon, spawn_detached},
         violation::{Violation, ViolationKind},
     },
 };
@@ -24,7 +24,10 @@ use std::{
 use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 fn program(f: impl Fn() + Send + Sync + 'static) -> Program {
-    Arc::new(f)
+    Arc::new(move || {
+        set_phase(Phase::Concurrent);
+        f();
+    })
 }
 
 fn run(f: impl Fn() + Send + Sync + 'static) -> Exploration {
@@ -595,19 +598,118 @@ fn every_choice_is_explored() {
 }
 
 #[test]
-fn six_threads_are_one_too_many() {
+fn six_threads_have_to_share() {
     let exploration = run(|| {
         for _ in 0..5 {
             spawn_detached("thread", || ());
         }
+        settle();
     });
     assert_eq!(kinds(&exploration), []);
-    assert_eq!(exploration.executions, 0);
-    assert!(!exploration.complete);
-    assert_eq!(
-        exploration.reason.as_deref(),
-        Some("not run: needs more than loom's 5 threads (5 had been created)")
+    assert!(exploration.executions >= 1, "{exploration:#?}");
+    let reason = exploration.reason.expect("a reason");
+    assert!(
+        reason.ends_with(
+            "; there were up to 6 threads at once, and some had to wait for one of loom's 5"
+        ),
+        "{reason}"
     );
+}
+
+#[test]
+fn threads_that_cannot_share_are_not_run() {
+    let alone: Program = Arc::new(|| {
+        let a = Arc::new(AtomicU64::new("a", 0));
+        let b = Arc::new(AtomicU64::new("b", 0));
+        let (x, y) = (Arc::clone(&a), Arc::clone(&b));
+        spawn_detached("other", move || {
+            x.store(1, Release);
+            y.wait_until(Condition::Equal(1), Acquire);
+        });
+        a.wait_until(Condition::Equal(1), Acquire);
+        b.store(1, Release);
+    });
+    let exploration = explore(&alone, &Limits::default());
+    assert_eq!(kinds(&exploration), []);
+    assert_eq!(exploration.executions, 0);
+    let reason = exploration.reason.expect("a reason");
+    assert!(
+        reason.starts_with("not run: 2 threads at once do not fit loom's 5"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn one_thread_at_a_time_leaves_nothing_to_choose_and_costs_no_threads() {
+    let alone: Program = Arc::new(|| {
+        let count = Arc::new(AtomicU64::new("count", 0));
+        for _ in 0..20 {
+            let count = Arc::clone(&count);
+            spawn_detached("thread", move || {
+                count.wait_until(Condition::NotEqual(99), Relaxed);
+                count.fetch_add(1, Relaxed);
+            });
+        }
+        if choose(2) == 1 || count.load(Relaxed) != 0 {
+            fail("a thread ran while this one could");
+        }
+        settle();
+        if count.load(Relaxed) != 20 {
+            fail("settle did not wait");
+        }
+    });
+    let exploration = explore(&alone, &Limits::default());
+    assert_silent(&exploration);
+    // One for each bound on preemptions.
+    assert_eq!(exploration.executions, 3);
+}
+
+/// A timer that fires up to `passes` times when it is armed, which is done `armed` times.
+fn timer(armed: u64, passes: u32) -> (BTreeSet<u64>, Exploration) {
+    outcomes(move || {
+        let word = Arc::new(AtomicU64::new("timer", 0));
+        let fired = Arc::new(AtomicU64::new("fired", 0));
+        let (w, f) = (Arc::clone(&word), Arc::clone(&fired));
+        spawn_daemon("timer", move || {
+            for _ in 0..passes {
+                w.wait_and_update(Condition::Equal(1), Update::Swap(0), AcqRel);
+                f.fetch_add(1, Relaxed);
+            }
+        });
+        spawn_detached("arms", move || {
+            for _ in 0..armed {
+                word.swap(1, AcqRel);
+            }
+        });
+        settle();
+        fired.load(Relaxed)
+    })
+}
+
+#[test]
+fn a_daemon_that_waits_is_ended() {
+    let (seen, exploration) = timer(0, 2);
+    assert_silent(&exploration);
+    assert_eq!(seen, BTreeSet::from([0]));
+}
+
+#[test]
+fn a_daemon_that_can_go_on_does() {
+    let (seen, exploration) = timer(2, 3);
+    assert_silent(&exploration);
+    assert_eq!(seen, BTreeSet::from([1, 2]));
+}
+
+#[test]
+fn a_daemon_that_nobody_settles_is_no_hung_task() {
+    let exploration = run(|| {
+        let never = AtomicU64::new("never", 0);
+        spawn_daemon("timer", move || {
+            never.wait_until(Condition::Equal(1), Acquire);
+            fail("it never happens");
+        });
+    });
+    assert_silent(&exploration);
 }
 
 #[test]
@@ -751,7 +853,10 @@ fn violations_of_every_sort() {
     a_use_after_free_is_found();
     a_data_race_is_found_and_does_not_end_the_execution();
     a_word_found_through_a_relaxed_pointer_is_a_race_with_its_initialisation();
-    six_threads_are_one_too_many();
+    six_threads_have_to_share();
+    threads_that_cannot_share_are_not_run();
+    a_daemon_that_waits_is_ended();
+    a_daemon_that_nobody_settles_is_no_hung_task();
     limits_stop_it();
 }
 

@@ -17,7 +17,7 @@ use nfsd_check::{
         enter,
         rcu::Domain,
         report,
-        thread::{settle, spawn, spawn_detached},
+        thread::{settle, spawn, spawn_daemon, spawn_detached},
         violation::{Violation, ViolationKind},
     },
 };
@@ -422,4 +422,39 @@ fn nothing_is_printed() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("1 passed"), "{stdout}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+#[test]
+fn a_daemon_that_waits_is_ended_and_one_that_can_go_on_does() {
+    let exploration = run(RUNS, || {
+        let timer = Arc::new(AtomicU64::new("timer", 0));
+        let fired = Arc::new(AtomicU64::new("fired", 0));
+        let (t, f) = (Arc::clone(&timer), Arc::clone(&fired));
+        spawn_daemon("timer", move || {
+            loop {
+                t.wait_and_update(Condition::Equal(1), Update::Swap(0), AcqRel);
+                f.fetch_add(1, Relaxed);
+            }
+        });
+        spawn_detached("arms", move || {
+            timer.swap(1, AcqRel);
+        });
+        settle();
+        if fired.load(Relaxed) != 1 {
+            fail("the timer did not fire once");
+        }
+    });
+    assert_silent(&exploration, RUNS);
+}
+
+#[test]
+fn a_daemon_that_nobody_settles_does_not_hang() {
+    let exploration = run(RUNS, || {
+        let never = AtomicU64::new("never", 0);
+        spawn_daemon("timer", move || {
+            never.wait_until(Condition::Equal(1), Acquire);
+            fail("it never happens");
+        });
+    });
+    assert_silent(&exploration, RUNS);
 }

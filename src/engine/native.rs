@@ -102,7 +102,7 @@ pub fn explore_patiently(
             break;
         }
         let run = Arc::new(Run::new(Arc::clone(&pool.0), number, patience));
-        let main = run.new_thread("main");
+        let main = run.new_thread("main", false);
         run.thread(main, || program());
         run.wait_for_others(0);
         if let Some(message) = run.panicked.lock().take() {
@@ -353,6 +353,8 @@ struct Run {
     objects: Table,
     /// Threads that have not finished.
     live: AtomicUsize,
+    /// Daemons that have not finished. Locked while one looks whether its wait is over.
+    daemons: Mutex<Vec<Daemon>>,
     finished: Gate,
     /// Every thread unwinds at its next action.
     over: AtomicBool,
@@ -377,6 +379,16 @@ struct Notes {
 struct NewThread {
     id: ThreadId,
     object: ObjectId,
+    daemon: bool,
+}
+
+/// A thread that may wait forever.
+struct Daemon {
+    id: ThreadId,
+    /// What it waits for.
+    waits: Option<(ObjectId, Condition)>,
+    /// It does not go on: the others have settled without it.
+    ended: bool,
 }
 
 impl Run {
@@ -387,6 +399,7 @@ impl Run {
             deadline: Instant::now() + patience,
             objects: Table::new(),
             live: AtomicUsize::new(0),
+            daemons: Mutex::new(Vec::new()),
             finished: Gate::default(),
             over: AtomicBool::new(false),
             too_long: AtomicBool::new(false),
@@ -400,7 +413,7 @@ impl Run {
         self.objects.get(id.0 as usize)
     }
 
-    fn new_thread(&self, name: &str) -> NewThread {
+    fn new_thread(&self, name: &str, daemon: bool) -> NewThread {
         self.live.fetch_add(1, Relaxed);
         let mut notes = self.notes.lock();
         let id = ThreadId(notes.threads);
@@ -408,7 +421,14 @@ impl Run {
         notes.recorder.thread(name);
         let form = Form::Thread;
         let object = self.add(&mut notes, id, ObjectKind::Thread, None, "thread", form);
-        NewThread { id, object }
+        if daemon {
+            self.daemons.lock().push(Daemon {
+                id,
+                waits: None,
+                ended: false,
+            });
+        }
+        NewThread { id, object, daemon }
     }
 
     fn add(
@@ -444,6 +464,9 @@ impl Run {
             self.over.store(true, Relaxed);
         }
         drop(engine);
+        if new.daemon {
+            self.daemons.lock().retain(|daemon| daemon.id != new.id);
+        }
         self.live.fetch_sub(1, Release);
         self.finished.wake();
     }
@@ -458,9 +481,35 @@ impl Run {
         }
     }
 
+    /// Whether only `others` threads have not finished. Where the rest are daemons that wait, they
+    /// are told to end: nothing is left that could end their waits.
+    fn have_others_finished(&self, others: usize) -> Option<()> {
+        let live = self.live.load(Acquire);
+        if live == others {
+            return Some(());
+        }
+        let mut daemons = self.daemons.lock();
+        // Read again: one that has finished meanwhile is not among them.
+        if self.live.load(Acquire) == others + daemons.len()
+            && daemons.iter().all(|daemon| self.is_waiting(daemon))
+        {
+            for daemon in &mut *daemons {
+                daemon.ended = true;
+            }
+        }
+        None
+    }
+
+    fn is_waiting(&self, daemon: &Daemon) -> bool {
+        daemon.waits.is_some_and(|(object, condition)| {
+            let value = self.object(object).word().value.load(Acquire);
+            !condition.holds(value)
+        })
+    }
+
     /// Wait until only `others` threads have not finished.
     fn wait_for_others(&self, others: usize) {
-        let done = || (self.live.load(Acquire) == others).then_some(());
+        let done = || self.have_others_finished(others);
         for _ in 0..SPINS {
             if done().is_some() {
                 return;
@@ -489,6 +538,7 @@ struct Thread {
     run: Arc<Run>,
     id: ThreadId,
     object: ObjectId,
+    daemon: bool,
     functions: RefCell<Vec<&'static str>>,
     breaks: Random,
     choices: Random,
@@ -505,12 +555,14 @@ struct Sections {
 }
 
 impl Thread {
-    fn new(run: Arc<Run>, NewThread { id, object }: NewThread) -> Self {
+    fn new(run: Arc<Run>, new: NewThread) -> Self {
+        let NewThread { id, object, daemon } = new;
         let seed = run.number << 8 | u64::from(id.0);
         Self {
             run,
             id,
             object,
+            daemon,
             functions: RefCell::new(Vec::new()),
             breaks: Random::new(seed),
             choices: Random::new(!seed),
@@ -548,6 +600,31 @@ impl Thread {
             self.run.look_at_the_clock();
             self.go_on();
         }
+    }
+
+    /// Wait until `answer` finds that the condition holds.
+    fn wait_for<R>(
+        &self,
+        id: ObjectId,
+        condition: Condition,
+        mut answer: impl FnMut(&Word) -> Option<R>,
+    ) -> R {
+        let word = self.run.object(id).word();
+        if !self.daemon {
+            return self.wait(&word.gate, || answer(word));
+        }
+        self.wait(&word.gate, || {
+            let mut daemons = self.run.daemons.lock();
+            let me = daemons.iter_mut().find(|daemon| daemon.id == self.id);
+            let me = me.expect("a daemon that runs has not finished");
+            if me.ended {
+                drop(daemons);
+                resume_unwind(Box::new(Over));
+            }
+            let answer = answer(word);
+            me.waits = answer.is_none().then_some((id, condition));
+            answer
+        })
     }
 
     fn site(&self) -> Site {
@@ -662,17 +739,15 @@ impl Thread {
                 word.gate.wake();
                 old
             }
-            Action::Await(condition, order) => {
-                let word = object.word();
-                self.wait(&word.gate, || {
-                    let value = word.value.load(load_part(order));
-                    condition.holds(value).then_some(value)
-                })
-            }
+            Action::Await(condition, order) => self.wait_for(id, condition, |word| {
+                let value = word.value.load(load_part(order));
+                condition.holds(value).then_some(value)
+            }),
             Action::AwaitUpdate(condition, update, order) => {
-                let word = object.word();
-                let old = self.wait(&word.gate, || word.update_if(condition, update, order));
-                word.gate.wake();
+                let old = self.wait_for(id, condition, |word| {
+                    word.update_if(condition, update, order)
+                });
+                object.word().gate.wake();
                 old
             }
             Action::Fence(order) => {
@@ -730,9 +805,7 @@ impl Thread {
             Action::Choose(alternatives) => u64::from(self.choices.below(alternatives)),
             Action::Settle => {
                 let run = &self.run;
-                self.wait(&run.finished, || {
-                    (run.live.load(Acquire) == 1).then_some(())
-                });
+                self.wait(&run.finished, || run.have_others_finished(1));
                 0
             }
             Action::Renew => {
@@ -849,8 +922,8 @@ impl Engine for Thread {
         self.with_sections(domain, |sections| sections.open.pop());
     }
 
-    fn spawn(&self, name: &str, _daemon: bool, body: Body) -> ThreadId {
-        let new = self.run.new_thread(name);
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+        let new = self.run.new_thread(name, daemon);
         let run = Arc::clone(&self.run);
         let job = Box::new(move || run.thread(new, body));
         self.run.workers.run(job);

@@ -11,11 +11,11 @@ use super::{
     refcount::Refcount,
     spinlock::{KernelMutex, SpinLock},
     srcu::Srcu,
+    versioned::Versioned,
     workqueue::Work,
 };
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering, enter,
-    violation::ViolationKind,
+    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
 };
 use std::sync::Arc;
 
@@ -108,27 +108,8 @@ impl<M> Group<M> {
 #[derive(Debug)]
 struct Connector<M> {
     lock: SpinLock,
-    /// Stands for the list, which events walk under SRCU without the lock.
-    word: AtomicU64,
-    marks: parking_lot::Mutex<Vec<Arc<M>>>,
-}
-
-impl<M> Connector<M> {
-    /// Walk the list.
-    fn marks(&self) -> Vec<Arc<M>> {
-        atomically(|| {
-            let _ = self.word.load(Ordering::Acquire);
-            self.marks.lock().clone()
-        })
-    }
-
-    /// Change the list, with the lock held.
-    fn change(&self, f: impl FnOnce(&mut Vec<Arc<M>>)) {
-        atomically(|| {
-            self.word.fetch_add(1, Ordering::AcqRel);
-            f(&mut self.marks.lock());
-        });
-    }
+    /// Changed with the lock held; events walk it under SRCU without.
+    marks: Versioned<M>,
 }
 
 /// The state of `fs/notify` that all groups share.
@@ -149,8 +130,7 @@ impl<M: Mark> Fsnotify<M> {
     pub fn new(kernel: &Arc<Kernel>, inodes: usize) -> Arc<Self> {
         let connector = |_| Connector {
             lock: SpinLock::new(kernel, "conn->lock", ()),
-            word: AtomicU64::new("i_fsnotify_marks", 0),
-            marks: parking_lot::Mutex::new(Vec::new()),
+            marks: Versioned::new("i_fsnotify_marks"),
         };
         Arc::new(Self {
             kernel: Arc::clone(kernel),
@@ -175,7 +155,8 @@ impl<M: Mark> Fsnotify<M> {
         let found = {
             let _lock = connector.lock.lock();
             let found = connector
-                .marks()
+                .marks
+                .read()
                 .into_iter()
                 .find(|m| m.fsn_mark().is_of(group));
             if let Some(mark) = &found {
@@ -198,10 +179,10 @@ impl<M: Mark> Fsnotify<M> {
         let connector = &self.inodes[fsn.inode];
         let exists = {
             let _lock = connector.lock.lock();
-            let mut marks = connector.marks().into_iter();
+            let mut marks = connector.marks.read().into_iter();
             let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
             if !exists {
-                connector.change(|marks| marks.push(Arc::clone(mark)));
+                connector.marks.change(|marks| marks.push(Arc::clone(mark)));
             }
             exists
         };
@@ -235,7 +216,9 @@ impl<M: Mark> Fsnotify<M> {
         let Some(lock) = fsn.refcnt.dec_and_lock(&connector.lock) else {
             return;
         };
-        connector.change(|marks| marks.retain(|other| !Arc::ptr_eq(other, mark)));
+        connector
+            .marks
+            .change(|marks| marks.retain(|other| !Arc::ptr_eq(other, mark)));
         drop(lock);
         self.destroy_list.lock().push(Arc::clone(mark));
         let fsnotify = Arc::clone(self);
@@ -267,7 +250,7 @@ impl<M: Mark> Fsnotify<M> {
     pub fn event(&self, inode: usize, mut handle_event: impl FnMut(&Arc<M>)) {
         let _in = enter("fsnotify");
         let _srcu = self.srcu.read_lock();
-        for mark in self.inodes[inode].marks() {
+        for mark in self.inodes[inode].marks.read() {
             // The iterator looks at the mark's mask before it calls its group.
             mark.memory().access();
             handle_event(&mark);

@@ -24,6 +24,7 @@ pub mod shrinker;
 pub mod slab;
 pub mod spinlock;
 pub mod srcu;
+mod versioned;
 pub mod workqueue;
 
 use crate::sync::rcu::Domain;

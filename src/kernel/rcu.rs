@@ -52,11 +52,13 @@ impl Kernel {
     /// before it, and the sections that its grace period waits for, happen before the callback.
     pub fn call_rcu(self: &Arc<Self>, callback: impl FnOnce() + Send + 'static) {
         let _in = enter("call_rcu");
+        // Before the grace period begins: who counts it finds the callback initialised.
+        let done = AtomicU64::new("rcu_head", 0);
         let (grace_period, queued) = atomically(|| {
             let grace_period = self.rcu.begin();
             let queued = Arc::new(Callback {
                 number: grace_period.number(),
-                done: AtomicU64::new("rcu_head", 0),
+                done,
             });
             self.callbacks.lock().push(Arc::clone(&queued));
             (grace_period, queued)

@@ -8,24 +8,16 @@
 //! inserted at its head. Resizing is left out: it moves entries between tables that readers walk
 //! both, and no caller depends on which table an entry is in.
 
-use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering, enter,
-    violation::ViolationKind,
-};
+use super::versioned::Versioned;
+use crate::sync::{alloc::Allocation, enter, violation::ViolationKind};
 use std::sync::Arc;
-
-/// One chain: a word that stands for it, and what is on it, newest first.
-#[derive(Debug)]
-struct Bucket<T> {
-    word: AtomicU64,
-    chain: parking_lot::Mutex<Vec<Arc<T>>>,
-}
 
 /// `struct rhltable`, keyed by inode.
 #[derive(Debug)]
 pub struct Rhltable<T> {
     table: Allocation,
-    buckets: Vec<Bucket<T>>,
+    /// Newest entry first.
+    buckets: Vec<Versioned<T>>,
 }
 
 impl<T> Rhltable<T> {
@@ -34,10 +26,7 @@ impl<T> Rhltable<T> {
     pub fn new(name: &'static str, keys: usize) -> Self {
         let table = Allocation::new(name, ViolationKind::UseAfterDestroy);
         table.free();
-        let bucket = |_| Bucket {
-            word: AtomicU64::new_in(&table, "bucket", 0),
-            chain: parking_lot::Mutex::new(Vec::new()),
-        };
+        let bucket = |_| Versioned::new_in(&table, "bucket");
         Self {
             buckets: (0..keys).map(bucket).collect(),
             table,
@@ -49,7 +38,7 @@ impl<T> Rhltable<T> {
         let _in = enter("rhltable_init");
         self.table.renew();
         for bucket in &self.buckets {
-            bucket.chain.lock().clear();
+            bucket.clear();
         }
     }
 
@@ -62,36 +51,20 @@ impl<T> Rhltable<T> {
     /// `rhltable_insert()`: publishes the entry with release.
     pub fn insert(&self, key: usize, entry: &Arc<T>) {
         let _in = enter("rhltable_insert");
-        let bucket = &self.buckets[key];
-        atomically(|| {
-            bucket.word.fetch_add(1, Ordering::AcqRel);
-            bucket.chain.lock().insert(0, Arc::clone(entry));
-        });
+        self.buckets[key].change(|chain| chain.insert(0, Arc::clone(entry)));
     }
 
     /// `rhltable_remove()`: harmless where the entry is not in the table.
     pub fn remove(&self, key: usize, entry: &Arc<T>) {
         let _in = enter("rhltable_remove");
-        let bucket = &self.buckets[key];
-        atomically(|| {
-            bucket.word.fetch_add(1, Ordering::AcqRel);
-            bucket.chain.lock().retain(|item| !Arc::ptr_eq(item, entry));
-        });
+        self.buckets[key].change(|chain| chain.retain(|item| !Arc::ptr_eq(item, entry)));
     }
 
     /// `rhltable_lookup()`, under RCU: the entries of a key.
     #[must_use]
     pub fn lookup(&self, key: usize) -> Vec<Arc<T>> {
         let _in = enter("rhltable_lookup");
-        self.read(key)
-    }
-
-    fn read(&self, key: usize) -> Vec<Arc<T>> {
-        let bucket = &self.buckets[key];
-        atomically(|| {
-            let _ = bucket.word.load(Ordering::Acquire);
-            bucket.chain.lock().clone()
-        })
+        self.buckets[key].read()
     }
 
     /// `rhashtable_walk_next()` until the end, between `rhashtable_walk_start()` and `_stop()`,
@@ -99,7 +72,7 @@ impl<T> Rhltable<T> {
     pub fn walk(&self, mut f: impl FnMut(&Arc<T>)) {
         let _in = enter("rhashtable_walk_next");
         for key in 0..self.buckets.len() {
-            for entry in self.read(key) {
+            for entry in self.buckets[key].read() {
                 f(&entry);
             }
         }

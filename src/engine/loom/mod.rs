@@ -31,8 +31,12 @@
 //!   that is published must be published with release and found with acquire; a compare-exchange
 //!   that fails has read the newest value, and one of the last seven is all that a load can read;
 //! * a wake-up orders the woken thread after the write that woke it, whatever its ordering;
-//! * [`Phase`] is ignored: setting up is interleaved like everything else where threads exist;
-//! * five threads in an execution, the first one included, finished or not.
+//! * five threads in an execution, the first one included. Threads of the model share them: see the
+//!   module `threads` for what that leaves out.
+
+mod object;
+mod quiet;
+mod threads;
 
 use super::{Exploration, Finding, Limits, Program, recording::Recorder};
 use crate::sync::{
@@ -48,15 +52,18 @@ use ::loom::{
     thread as lt,
 };
 use corosensei::stack::DefaultStack;
+use object::{Allocation, Domain, Form, Object, Tracked, Word, load_part, store_part};
+use quiet::{Quiet, message_of};
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{catch_unwind, resume_unwind},
     rc::Rc,
-    sync::Once,
     time::Instant,
 };
+use threads::{Carrier, FIRST_STACK, Parked, Thread};
 
 /// Branches of one execution that loom makes room for. No limit that counts, [`MAX_STEPS`] does.
 const MAX_BRANCHES: usize = 100_000;
@@ -65,17 +72,12 @@ const MAX_BRANCHES: usize = 100_000;
 /// where overflows are not checked, and a step counts for up to six.
 const MAX_STEPS: u32 = 10_000;
 
-/// Of the first thread, in bytes. loom gives it 32 KiB and no way to ask for more.
-const FIRST_STACK: usize = 256 * 1024;
-
-/// Of the other threads, in the words that loom counts in.
-const OTHER_STACK: usize = FIRST_STACK / size_of::<usize>();
-
 /// Allocations whose cells are made before an execution; doubled when they do not suffice.
 const ALLOCATIONS: usize = 32;
 
 /// Run the program on loom until its search is finished, a limit is reached or, unless
-/// [`Limits::all`], something was found. Never complete.
+/// [`Limits::all`], something was found. Never complete. Without [`Limits::preemption_bound`], it
+/// searches with one preemption first, then with two, and then with any number.
 ///
 /// The `LOOM_*` variables of the environment have no effect, but loom panics about a number there
 /// that it cannot read.
@@ -90,8 +92,15 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     let panicked = with_engine(Rc::clone(&state) as Rc<dyn Engine>, || {
         let quiet = Quiet::new();
         let mut panicked = None;
+        // Without a limit of its own, few preemptions first: what can go wrong mostly does with
+        // one or two, and loom's search goes depth first and would not get there for hours.
+        let mut bounds = match limits.preemption_bound {
+            Some(bound) => vec![Some(bound)],
+            None => vec![None, Some(2), Some(1)],
+        };
+        let mut bound = bounds.pop().flatten();
         while panicked.is_none() && state.session.borrow().stop.is_none() {
-            let finished = catch_unwind(|| builder(limits).check(iteration));
+            let finished = catch_unwind(|| builder(bound).check(iteration));
             panicked = match finished {
                 Err(payload) if !payload.is::<Stop>() => state.loom_panicked(&*payload),
                 _ => None,
@@ -101,7 +110,11 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             if session.grow {
                 session.allocations *= 2;
                 session.grow = false;
-            } else if session.stop.is_none() && panicked.is_none() && !session.next_choice() {
+            } else if session.stop.is_some() || panicked.is_some() || session.next_choice() {
+                // The next combination of choices, or nothing.
+            } else if let Some(next) = bounds.pop() {
+                bound = next;
+            } else {
                 session.stop = Some(format!(
                     "loom finished its search after {} executions; its reduction skips legal \
                      executions, so this is no proof",
@@ -117,6 +130,17 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         panic!("the program panicked: {message}");
     }
     let mut session = state.session.borrow_mut();
+    let most = session.most_threads;
+    if most > 0
+        && let Some(reason) = &mut session.stop
+        && !reason.starts_with("not run")
+    {
+        let _ = write!(
+            reason,
+            "; there were up to {most} threads at once, and some had to wait for one of loom's \
+             {MAX_THREADS}"
+        );
+    }
     Exploration {
         executions: session.executions,
         blocked: 0,
@@ -126,13 +150,13 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     }
 }
 
-fn builder(limits: &Limits) -> Builder {
+fn builder(preemption_bound: Option<u32>) -> Builder {
     let mut builder = Builder::new();
     builder.max_threads = MAX_THREADS;
     builder.max_branches = MAX_BRANCHES;
     builder.max_permutations = None;
     builder.max_duration = None;
-    builder.preemption_bound = limits.preemption_bound.map(|bound| bound.min(255) as usize);
+    builder.preemption_bound = preemption_bound.map(|bound| bound.min(255) as usize);
     builder.checkpoint_file = None;
     builder.checkpoint_interval = usize::MAX;
     builder.expect_explicit_explore = false;
@@ -171,20 +195,8 @@ fn iteration() {
         .take()
         .unwrap_or_else(|| DefaultStack::new(FIRST_STACK).expect("memory for a stack"));
     let program = Program::clone(&state.program);
-    corosensei::on_stack(&mut stack, || run_thread(&state, ThreadId(0), || program()));
+    corosensei::on_stack(&mut stack, || state.carry(0, ThreadId(0), || program()));
     state.stack.set(Some(stack));
-}
-
-fn run_thread(state: &State, me: ThreadId, body: impl FnOnce()) {
-    state.me.set(me);
-    if !state.over.get()
-        && let Err(payload) = catch_unwind(AssertUnwindSafe(body))
-        && !payload.is::<Over>()
-    {
-        // loom's, or the program's.
-        resume_unwind(payload);
-    }
-    state.finish_thread(me);
 }
 
 /// What outlives an execution.
@@ -196,6 +208,8 @@ struct Session {
     choices: Vec<Choice>,
     allocations: usize,
     grow: bool,
+    /// The most threads that there were at once while one of them had to wait for a carrier.
+    most_threads: usize,
 }
 
 /// The answer to one choice, for a whole search. It is known by its thread and by how many that
@@ -223,159 +237,6 @@ impl Session {
     }
 }
 
-/// An atomic word.
-#[derive(Debug)]
-struct Word {
-    value: AtomicU64,
-    /// What was written last: where a conditional update starts from. Never trusted.
-    hint: Cell<u64>,
-    key: u32,
-}
-
-impl Word {
-    /// The newest value: a read-modify-write that fails. One that succeeds and leaves the value as
-    /// it is would not do, for loom may order a store that is concurrent with it before it, between
-    /// the value it read and the one it wrote.
-    fn newest(&self, order: Ordering) -> u64 {
-        const UNLIKELY: u64 = 0x6e66_7364_5f66_696c;
-        let found = self
-            .value
-            .compare_exchange(UNLIKELY, UNLIKELY, order, order);
-        found.unwrap_or_else(|found| found)
-    }
-
-    /// A read-modify-write with a condition; the old value, as an error where `f` declines it.
-    fn update(
-        &self,
-        success: Ordering,
-        failure: Ordering,
-        f: impl Fn(u64) -> Option<u64>,
-    ) -> Result<u64, u64> {
-        let failure = load_part(failure);
-        let mut guess = self.hint.get();
-        loop {
-            let Some(new) = f(guess) else {
-                guess = self.newest(failure);
-                if f(guess).is_none() {
-                    return Err(guess);
-                }
-                continue;
-            };
-            match self.value.compare_exchange(guess, new, success, failure) {
-                Ok(old) => {
-                    self.hint.set(new);
-                    return Ok(old);
-                }
-                Err(found) => guess = found,
-            }
-        }
-    }
-}
-
-/// A loom cell that is replaced after loom has panicked about it: that leaves it unusable.
-#[derive(Debug)]
-struct Tracked(RefCell<Rc<UnsafeCell<()>>>);
-
-impl Tracked {
-    fn new(cell: UnsafeCell<()>) -> Self {
-        Self(RefCell::new(Rc::new(cell)))
-    }
-
-    /// Whether the access is ordered with those before it.
-    fn access(&self, write: bool) -> bool {
-        let cell = Rc::clone(&self.0.borrow());
-        let ordered = catch_unwind(AssertUnwindSafe(|| {
-            if write {
-                cell.with_mut(|_| ());
-            } else {
-                cell.with(|_| ());
-            }
-        }));
-        if ordered.is_err() {
-            self.0.replace(Rc::new(UnsafeCell::new(())));
-        }
-        ordered.is_ok()
-    }
-}
-
-#[derive(Debug)]
-struct Domain {
-    /// One for each thread there can be: one that does not exist yet must find the grace periods
-    /// that began before.
-    sections: Vec<Word>,
-    depth: [Cell<u32>; MAX_THREADS],
-    grace_periods: RefCell<Vec<Vec<(usize, u64)>>>,
-    /// How many grace periods have begun.
-    begun: Word,
-}
-
-#[derive(Debug)]
-enum Form {
-    Word(Word),
-    Plain(ViolationKind, Tracked),
-    Allocation(Allocation),
-    Domain(Domain),
-    Thread,
-}
-
-#[derive(Debug)]
-struct Allocation {
-    after: ViolationKind,
-    freed: Cell<bool>,
-    uses: Tracked,
-}
-
-#[derive(Debug)]
-struct Object {
-    id: ObjectId,
-    owner: Option<Rc<Object>>,
-    form: Form,
-}
-
-impl Object {
-    fn word(&self) -> &Word {
-        match &self.form {
-            Form::Word(word) => word,
-            other => panic!("an atomic operation or one of a lock on {other:?}"),
-        }
-    }
-
-    fn allocation(&self) -> &Allocation {
-        match &self.form {
-            Form::Allocation(allocation) => allocation,
-            other => panic!("a use or a free of {other:?}"),
-        }
-    }
-
-    fn domain(&self) -> &Domain {
-        match &self.form {
-            Form::Domain(domain) => domain,
-            other => panic!("an operation of RCU on {other:?}"),
-        }
-    }
-
-    fn is_freed(&self) -> bool {
-        matches!(&self.form, Form::Allocation(allocation) if allocation.freed.get())
-    }
-}
-
-#[derive(Debug)]
-struct Thread {
-    handle: lt::Thread,
-    join: Option<lt::JoinHandle<()>>,
-    object: ObjectId,
-    choices: u32,
-    settling: bool,
-    finished: bool,
-}
-
-#[derive(Debug)]
-struct Parked {
-    thread: ThreadId,
-    key: u32,
-    object: ObjectId,
-}
-
 struct State {
     program: Program,
     limits: Limits,
@@ -396,6 +257,17 @@ struct State {
     objects: RefCell<Vec<Rc<Object>>>,
     threads: RefCell<Vec<Thread>>,
     parked: RefCell<Vec<Parked>>,
+    carriers: RefCell<Vec<Carrier>>,
+    /// Threads that have not begun.
+    waiting: RefCell<VecDeque<ThreadId>>,
+    /// Orders threads that begin late after those that began them. One word for all of them: loom
+    /// wants it made by the first thread.
+    hand_over: RefCell<Option<Rc<AtomicU64>>>,
+    phase: Cell<Phase>,
+    /// The running carrier. Set again like `me`.
+    carrier: Cell<usize>,
+    /// Every thread of the model has finished.
+    closing: Cell<bool>,
     /// Cells for allocations, made by the first thread before all else. loom counts the making of a
     /// cell as a write, but that a use is ordered with the allocation is not what is checked.
     spare_cells: RefCell<Vec<UnsafeCell<()>>>,
@@ -415,6 +287,7 @@ impl State {
                 choices: Vec::new(),
                 allocations: ALLOCATIONS,
                 grow: false,
+                most_threads: 0,
             }),
             stack: Cell::new(None),
             running: Cell::new(false),
@@ -426,6 +299,12 @@ impl State {
             objects: RefCell::new(Vec::new()),
             threads: RefCell::new(Vec::new()),
             parked: RefCell::new(Vec::new()),
+            carriers: RefCell::new(Vec::new()),
+            waiting: RefCell::new(VecDeque::new()),
+            hand_over: RefCell::new(None),
+            phase: Cell::new(Phase::Alone),
+            carrier: Cell::new(0),
+            closing: Cell::new(false),
             spare_cells: RefCell::new(Vec::new()),
             recorder: RefCell::new(Recorder::new()),
         }
@@ -450,11 +329,18 @@ impl State {
         self.objects.borrow_mut().clear();
         self.threads.borrow_mut().clear();
         self.parked.borrow_mut().clear();
+        self.carriers.borrow_mut().clear();
+        self.waiting.borrow_mut().clear();
+        self.hand_over.replace(Some(Rc::new(AtomicU64::new(0))));
+        self.phase.set(Phase::Alone);
+        self.closing.set(false);
+        self.carrier.set(0);
         self.recorder.replace(Recorder::new());
         let spares = self.session.borrow().allocations;
         let cells = (0..spares).map(|_| UnsafeCell::new(())).collect();
         self.spare_cells.replace(cells);
-        self.new_thread("main", lt::current());
+        self.new_thread("main", false, None);
+        self.new_carrier(lt::current());
     }
 
     /// Take stock of the execution that has ended, if there is one.
@@ -510,36 +396,6 @@ impl State {
             return None;
         }
         Some(message)
-    }
-
-    fn new_thread(&self, name: &str, handle: lt::Thread) -> ThreadId {
-        self.recorder.borrow_mut().thread(name);
-        let object = self.add(ObjectKind::Thread, None, "thread", Form::Thread);
-        let mut threads = self.threads.borrow_mut();
-        threads.push(Thread {
-            handle,
-            join: None,
-            object,
-            choices: 0,
-            settling: false,
-            finished: false,
-        });
-        ThreadId(threads.len() as u32 - 1)
-    }
-
-    fn finish_thread(&self, thread: ThreadId) {
-        self.threads.borrow_mut()[thread.0 as usize].finished = true;
-        if self.over.get() {
-            return;
-        }
-        if thread.0 == 0 {
-            // A thread that settles joins all others, but nobody can join the first one.
-            self.wake(SETTLE);
-        }
-        if self.is_stuck() {
-            self.note_hung_tasks();
-            self.end_execution();
-        }
     }
 
     fn add(
@@ -616,12 +472,6 @@ impl State {
         self.end_execution();
     }
 
-    /// All threads unwind: those that run at their next action, the parked ones from here.
-    fn end_execution(&self) {
-        self.over.set(true);
-        self.wake_if(|_| true);
-    }
-
     fn note(&self, thread: ThreadId, violation: &Violation) {
         self.recorder.borrow_mut().violation(thread, violation);
     }
@@ -633,106 +483,6 @@ impl State {
             self.end_execution();
             self.unwind();
         }
-    }
-
-    /// Do something that may let other threads run in between.
-    fn switching<R>(&self, object: Option<ObjectId>, f: impl FnOnce() -> R) -> R {
-        let me = self.me.get();
-        let result = catch_unwind(AssertUnwindSafe(f));
-        self.me.set(me);
-        match result {
-            Ok(result) if !self.over.get() => result,
-            Ok(_) => self.unwind(),
-            Err(payload) if message_of(&*payload).starts_with("Causality violation") => {
-                // The creation of an atomic word is a plain write, the only one there is.
-                let message = "used by a thread that nothing orders after its initialisation";
-                self.note(
-                    me,
-                    &Violation {
-                        kind: ViolationKind::DataRace,
-                        object,
-                        message: message.to_owned(),
-                    },
-                );
-                // Not fatal, but loom would panic about each further use as well.
-                self.end_execution();
-                self.unwind()
-            }
-            Err(payload) => resume_unwind(payload),
-        }
-    }
-
-    fn wake(&self, key: u32) {
-        self.wake_if(|parked| parked.key == key);
-    }
-
-    fn wake_if(&self, mut condition: impl FnMut(&Parked) -> bool) {
-        let mut parked = self.parked.borrow_mut();
-        if parked.is_empty() {
-            return;
-        }
-        let threads = self.threads.borrow();
-        parked.retain(|parked| {
-            let wake = condition(parked);
-            if wake {
-                threads[parked.thread.0 as usize].handle.unpark();
-            }
-            !wake
-        });
-    }
-
-    /// Wait for [`State::wake`], or for nothing: the caller checks its condition again.
-    fn park(&self, object: ObjectId, key: u32) {
-        let thread = self.me.get();
-        self.parked.borrow_mut().push(Parked {
-            thread,
-            key,
-            object,
-        });
-        if self.is_stuck() {
-            self.note_hung_tasks();
-            self.end_execution();
-            self.unwind();
-        }
-        self.switching(Some(object), lt::park);
-        self.parked
-            .borrow_mut()
-            .retain(|parked| parked.thread != thread);
-    }
-
-    /// Whether there are threads and none of them can ever run again. Found here and not by loom,
-    /// which cannot go on after it has found it.
-    fn is_stuck(&self) -> bool {
-        let threads = self.threads.borrow();
-        let parked = self.parked.borrow();
-        let is_parked = |i: usize| parked.iter().any(|p| p.thread.0 as usize == i);
-        let unfinished = threads.iter().filter(|t| !t.finished).count();
-        let settling = threads.iter().filter(|t| t.settling).count();
-        let runs = |(i, t): (usize, &Thread)| !t.finished && !t.settling && !is_parked(i);
-        let settled = settling == 1 && unfinished == 1;
-        unfinished > 0 && !settled && !threads.iter().enumerate().any(runs)
-    }
-
-    fn note_hung_tasks(&self) {
-        let mut message = String::new();
-        {
-            let recorder = self.recorder.borrow();
-            for parked in &*self.parked.borrow() {
-                let separator = if message.is_empty() { "" } else { "; " };
-                let _ = write!(
-                    message,
-                    "{separator}{} waits for {}",
-                    recorder.thread_name(parked.thread),
-                    recorder.object_name(parked.object)
-                );
-            }
-        }
-        let first = self.parked.borrow().first().map(|p| (p.thread, p.object));
-        let (thread, object) = first.unzip();
-        self.note(
-            thread.unwrap_or(self.me.get()),
-            &hung_task(object, &message),
-        );
     }
 
     /// A use of an allocation by the running thread; says what is wrong with it.
@@ -925,7 +675,7 @@ impl State {
 
     /// Begin or end a section: the word becomes odd or even.
     fn toggle_section(&self, object: &Object, order: Ordering) {
-        let word = &object.domain().sections[self.me.get().0 as usize];
+        let word = &object.domain().sections[self.carrier.get()];
         self.switching(Some(object.id), || {
             let old = word.value.fetch_add(1, order);
             word.hint.set(old + 1);
@@ -934,6 +684,9 @@ impl State {
     }
 
     fn choose(&self, alternatives: u32) -> u32 {
+        if self.phase.get() == Phase::Alone {
+            return 0;
+        }
         let thread = self.me.get();
         let nth = {
             let mut threads = self.threads.borrow_mut();
@@ -955,36 +708,7 @@ impl State {
         });
         0
     }
-
-    fn settle(&self, object: ObjectId) {
-        let me = self.me.get().0 as usize;
-        self.threads.borrow_mut()[me].settling = true;
-        if self.is_stuck() {
-            self.note_hung_tasks();
-            self.end_execution();
-            self.unwind();
-        }
-        loop {
-            let join = {
-                let mut threads = self.threads.borrow_mut();
-                let mut others = threads.iter_mut().enumerate().filter(|(i, _)| *i != me);
-                others.find_map(|(_, thread)| thread.join.take())
-            };
-            match join {
-                Some(join) => {
-                    let joined = self.switching(None, || join.join());
-                    joined.expect("loom's threads end the model where they panic");
-                }
-                None if self.threads.borrow()[0].finished || me == 0 => break,
-                None => self.park(object, SETTLE),
-            }
-        }
-        self.threads.borrow_mut()[me].settling = false;
-    }
 }
-
-/// What a thread that settles is parked for after it has joined all it can.
-const SETTLE: u32 = u32::MAX;
 
 impl Engine for State {
     fn create(&self, kind: ObjectKind, owner: Option<ObjectId>, name: &'static str) -> ObjectId {
@@ -1067,7 +791,7 @@ impl Engine for State {
             return;
         }
         let object = self.object(domain);
-        let depth = &object.domain().depth[self.me.get().0 as usize];
+        let depth = &object.domain().depth[self.carrier.get()];
         depth.set(depth.get() + 1);
         if depth.get() == 1 {
             self.toggle_section(&object, Ordering::Acquire);
@@ -1079,7 +803,7 @@ impl Engine for State {
             return;
         }
         let object = self.object(domain);
-        let depth = &object.domain().depth[self.me.get().0 as usize];
+        let depth = &object.domain().depth[self.carrier.get()];
         let outer = depth.get().checked_sub(1);
         depth.set(outer.expect("a section ends that was begun"));
         if depth.get() == 0 {
@@ -1087,23 +811,12 @@ impl Engine for State {
         }
     }
 
-    fn spawn(&self, name: &str, _daemon: bool, body: Body) -> ThreadId {
-        assert!(!self.is_unwinding(), "a destructor spawns a thread");
-        let created = self.threads.borrow().len();
-        if created == MAX_THREADS {
-            self.give_up(format!(
-                "not run: needs more than loom's {MAX_THREADS} threads ({created} had been created)"
-            ));
-            self.unwind();
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+        assert!(!std::thread::panicking(), "a destructor spawns a thread");
+        if self.is_unwinding() {
+            unreachable!("checked above");
         }
-        let id = ThreadId(created as u32);
-        let builder = lt::Builder::new().stack_size(OTHER_STACK);
-        let join = builder
-            .spawn(move || run_thread(&current_state(), id, body))
-            .expect("loom's spawn does not fail");
-        self.new_thread(name, join.thread().clone());
-        self.threads.borrow_mut()[created].join = Some(join);
-        id
+        self.begin_thread(name, daemon, body)
     }
 
     fn current(&self) -> ThreadId {
@@ -1115,6 +828,7 @@ impl Engine for State {
     }
 
     fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
         let concurrent = phase == Phase::Concurrent;
         self.recorder.borrow_mut().set_concurrent(concurrent);
     }
@@ -1147,80 +861,5 @@ fn hung_task(object: Option<ObjectId>, message: &str) -> Violation {
         kind: ViolationKind::HungTask,
         object,
         message: message.to_owned(),
-    }
-}
-
-/// What of an ordering applies to a load.
-fn load_part(order: Ordering) -> Ordering {
-    match order {
-        Ordering::Release => Ordering::Relaxed,
-        Ordering::AcqRel => Ordering::Acquire,
-        other => other,
-    }
-}
-
-/// What of an ordering applies to a store.
-fn store_part(order: Ordering) -> Ordering {
-    match order {
-        Ordering::Acquire => Ordering::Relaxed,
-        Ordering::AcqRel => Ordering::Release,
-        other => other,
-    }
-}
-
-fn message_of(payload: &(dyn Any + Send)) -> &str {
-    if let Some(message) = payload.downcast_ref::<String>() {
-        message
-    } else if let Some(message) = payload.downcast_ref::<&str>() {
-        message
-    } else {
-        ""
-    }
-}
-
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic was, while quiet.
-    static LAST_PANIC: RefCell<(String, u32)> = const { RefCell::new((String::new(), 0)) };
-}
-
-/// Keeps the panics of this OS thread off stderr until dropped: loom's are an ordinary way for it to
-/// say something.
-struct Quiet(());
-
-impl Quiet {
-    fn new() -> Self {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let previous = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |info| {
-                if !QUIET.get() {
-                    previous(info);
-                } else if let Some(location) = info.location() {
-                    let is_message = !message_of_hook(info).is_empty();
-                    if is_message {
-                        LAST_PANIC.set((location.file().to_owned(), location.line()));
-                    }
-                }
-            }));
-        });
-        QUIET.set(true);
-        Self(())
-    }
-
-    /// The message of a panic and the file it was in.
-    fn last(payload: &(dyn Any + Send)) -> (String, String) {
-        let (file, line) = LAST_PANIC.take();
-        (format!("{} ({file}:{line})", message_of(payload)), file)
-    }
-}
-
-fn message_of_hook<'a>(info: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
-    info.payload_as_str().unwrap_or("")
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        QUIET.set(false);
     }
 }
