@@ -33,11 +33,13 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v1-8of8.json",
     "models/v2-8of9.json",
     "models/v2-review.json",
+    "models/v4-free-unhash.json",
     "models/v4.json",
 ];
 
 const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/drain-vs-queue.json",
+    "scenarios/flush-vs-lookup.json",
     "scenarios/gc-vs-netns-exit.json",
     "scenarios/gc-vs-stop.json",
     "scenarios/lease-vs-netns-exit.json",

@@ -306,7 +306,7 @@ mod tests {
             Choices::default().to_string(),
             "put_local_order: file-then-net, net_ref: none, gc_lock_gc: walk-and-queue, \
              gc_lock_shrinker: walk-and-queue, gc_lock_close_inode: walk-and-queue, \
-             shutdown_barrier: after-purge, dispose_list: inline"
+             shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed"
         );
     }
 
