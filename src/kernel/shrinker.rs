@@ -83,7 +83,7 @@ impl ShrinkerList {
         let _in = enter("shrink_slab");
         let shrinker = {
             let _rcu = kernel.rcu_read_lock();
-            if self.head.load(Ordering::Acquire) % 2 == 0 {
+            if self.head.load(Ordering::Acquire).is_multiple_of(2) {
                 return;
             }
             let shrinker = self.registered.lock().clone();

@@ -3,8 +3,8 @@
 //!
 //! Threads are coroutines on stacks that are used again. A scheduling point stands before each
 //! step; the step runs atomically when its thread is resumed. Which interleavings are left to run
-//! is [`search`]'s business; what a step does to the objects is [`execution`]'s; which steps
-//! commute, [`access`]'s; and [`order`] keeps the happens-before of the declared orderings, which
+//! is `search`'s business; what a step does to the objects is `execution`'s; which steps
+//! commute, `access`'s; and `order` keeps the happens-before of the declared orderings, which
 //! data races are judged by.
 //!
 //! # Limits

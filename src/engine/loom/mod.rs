@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The program on [loom](::loom): a search under a C11-like memory model.
+//! The program on [loom]: a search under a C11-like memory model.
 //!
 //! Every primitive of [`crate::sync`] becomes loom's own where that can be trusted. Where it cannot,
 //! it is built from loom's atomics and its `park`:
