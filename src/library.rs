@@ -38,7 +38,10 @@ const MODELS: &[(&str, &str)] = builtin![
 ];
 
 const SCENARIOS: &[(&str, &str)] = builtin![
+    "scenarios/close-sync-vs-netns-exit.json",
+    "scenarios/close-sync-vs-stop.json",
     "scenarios/drain-vs-queue.json",
+    "scenarios/flush-during-open.json",
     "scenarios/flush-vs-lookup.json",
     "scenarios/gc-vs-netns-exit.json",
     "scenarios/gc-vs-stop.json",

@@ -180,29 +180,45 @@ impl Machine {
     }
 
     fn end(&self, scenario: &Scenario) {
-        if scenario.epilogue == Epilogue::Stop {
-            for file in 0..self.files.len() {
-                // An I/O that no actor completes is completed now. A file that no actor puts is
-                // put when the server stops.
-                if let Some(Held::Local(pnf)) = self.take(file) {
-                    nfsd_file_put_local(&self.nfsd, &pnf);
-                }
+        // A pass ages what is on the LRU, the next one frees it.
+        for _ in 0..2 {
+            laundrette_fires(&self.nfsd);
+            self.settle();
+        }
+        let left = match scenario.epilogue {
+            Epilogue::Stop => {
+                self.stop_all();
+                self.nfsd.still_allocated()
+            }
+            Epilogue::None => {
+                let held = self.files.iter().filter_map(|file| match &*file.lock() {
+                    Some(Held::File(nf)) => Some(Arc::clone(nf)),
+                    Some(Held::Local(pnf)) => pnf.load(),
+                    None => None,
+                });
+                let held: Vec<_> = held.collect();
+                self.nfsd.unreachable(&held)
+            }
+        };
+        for (object, message) in left {
+            report(Violation::on(ViolationKind::Leak, object, message));
+        }
+    }
+
+    /// Complete what is in flight, stop what is up, release what is owned.
+    fn stop_all(&self) {
+        for file in 0..self.files.len() {
+            // A file that no actor puts is put when the server stops.
+            if let Some(Held::Local(pnf)) = self.take(file) {
+                nfsd_file_put_local(&self.nfsd, &pnf);
+            }
+            self.settle();
+        }
+        for net in 0..self.released.len() {
+            let released = *self.released[net].lock();
+            if !released {
+                nfsd_umount(&self.nfsd, &self.nfsd.nets[net]);
                 self.settle();
-            }
-            // A pass ages what is on the LRU, the next one frees it.
-            for _ in 0..2 {
-                laundrette_fires(&self.nfsd);
-                self.settle();
-            }
-            for net in 0..self.released.len() {
-                let released = *self.released[net].lock();
-                if !released {
-                    nfsd_umount(&self.nfsd, &self.nfsd.nets[net]);
-                    self.settle();
-                }
-            }
-            for (object, message) in self.nfsd.still_allocated() {
-                report(Violation::on(ViolationKind::Leak, object, message));
             }
         }
     }

@@ -101,7 +101,7 @@ impl Kernel {
 
     /// An allocation is made: whether it succeeds.
     pub(crate) fn allocation_succeeds(&self) -> bool {
-        self.might_sleep("an allocation");
+        self.sleeping("an allocation", || ());
         !self.options.alloc_may_fail || sync::choose(2) == 0
     }
 }

@@ -202,7 +202,7 @@ impl<M: Mark> Fsnotify<M> {
             fsn.attached.swap(0, Ordering::Relaxed) != 0
         };
         if detached {
-            // fsnotify_free_mark()
+            // fsnotify_detach_mark(): the group's reference
             self.put_mark(mark);
         }
     }
@@ -229,7 +229,7 @@ impl<M: Mark> Fsnotify<M> {
     /// `fsnotify_mark_destroy_workfn()`: frees the marks that no event can find any more.
     fn mark_destroy_workfn(&self) {
         let _in = enter("fsnotify_mark_destroy_workfn");
-        self.reaper_work.begin();
+        self.reaper_work.begin(&self.kernel);
         let marks = std::mem::take(&mut *self.destroy_list.lock());
         self.srcu.synchronize(&self.kernel);
         for mark in marks {

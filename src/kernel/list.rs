@@ -41,6 +41,12 @@ impl<T: Linked> ListHead<T> {
         self.entries.with_marked(Vec::is_empty)
     }
 
+    /// What is on it, without a step: for the end of an execution, when nothing runs.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Arc<T>> {
+        self.entries.peek(Vec::clone)
+    }
+
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
     pub fn add_tail(&self, entry: &Arc<T>) {
         self.entries.with_mut(|entries| {

@@ -101,6 +101,12 @@ impl<T: OnLru> ListLru<T> {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// What is on it, without a step: for the end of an execution, when nothing runs.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Arc<T>> {
+        self.lock.peek(Vec::clone)
+    }
+
     /// `list_lru_add_obj()`: whether it was on no list before.
     #[must_use]
     pub fn add(&self, entry: &Arc<T>) -> bool {

@@ -60,6 +60,12 @@ impl<T> Rhltable<T> {
         self.buckets[key].change(|chain| chain.retain(|item| !Arc::ptr_eq(item, entry)));
     }
 
+    /// What is in it, without a step: for the end of an execution, when nothing runs.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Arc<T>> {
+        self.buckets.iter().flat_map(Versioned::peek).collect()
+    }
+
     /// `rhltable_lookup()`, under RCU: the entries of a key.
     #[must_use]
     pub fn lookup(&self, key: usize) -> Vec<Arc<T>> {

@@ -55,6 +55,11 @@ impl<T> SpinLock<T> {
         }
     }
 
+    /// Look at what it protects without a step: for the end of an execution, when nothing runs.
+    pub fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        self.lock.peek(f)
+    }
+
     /// `spin_trylock()`.
     #[must_use]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {

@@ -68,6 +68,11 @@ impl<T> Versioned<T> {
         });
     }
 
+    /// The newest version, without a step: for the end of an execution, when nothing runs.
+    pub(crate) fn peek(&self) -> Chain<T> {
+        self.versions.lock().newest.clone()
+    }
+
     /// Empty it without a step: nobody reads it any more, or yet.
     pub(crate) fn clear(&self) {
         let versions = &mut *self.versions.lock();

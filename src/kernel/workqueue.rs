@@ -68,12 +68,15 @@ impl Work {
     }
 
     /// The worker takes the work up: it is queued no more, and waits for an instance that runs.
-    pub fn begin(&self) {
+    pub fn begin(&self, kernel: &Kernel) {
+        kernel.end_running();
         self.state.wait_and_update(
             Condition::Clear(RUNNING),
             Update::Swap(RUNNING),
             Ordering::AcqRel,
         );
+        fence(Ordering::SeqCst);
+        kernel.begin_running();
     }
 
     /// The work function has returned.
@@ -150,6 +153,7 @@ impl DelayedWork {
                     Update::Swap(RUNNING),
                     Ordering::AcqRel,
                 );
+                fence(Ordering::SeqCst);
                 waiting.begin_running();
                 work.run();
             }
@@ -157,7 +161,8 @@ impl DelayedWork {
     }
 
     /// The timer fires now, if it is armed, and the work runs in the calling context.
-    pub fn fire(&self) {
+    pub fn fire(&self, kernel: &Kernel) {
+        kernel.end_running();
         let found = self.state.wait_and_update(
             Condition::Clear(RUNNING),
             Update::CompareExchange {
@@ -166,6 +171,8 @@ impl DelayedWork {
             },
             Ordering::AcqRel,
         );
+        fence(Ordering::SeqCst);
+        kernel.begin_running();
         if found == PENDING {
             self.run();
         }

@@ -29,7 +29,7 @@ use crate::{
         self,
         alloc::Allocation,
         cell::Cell,
-        engine::Step,
+        engine::{ObjectId, Ordering, Step},
         enter,
         violation::{Violation, ViolationKind},
     },
@@ -542,7 +542,7 @@ pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
 
 /// The laundrette's timer fires now, if it is armed, and the pass runs in the calling context.
 pub fn laundrette_fires(nfsd: &Nfsd) {
-    nfsd.nfsd_filecache_laundrette.fire();
+    nfsd.nfsd_filecache_laundrette.fire(&nfsd.kernel);
 }
 
 /// The actors begin to run: the laundrette's timer may fire by itself.
@@ -623,7 +623,7 @@ pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
 /// The last link of an inode goes away, and `fsnotify()` tells nfsd's mark, if it has one:
 /// `nfsd_file_fsnotify_handle_event()`.
 pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
-    nfsd.i_nlinks[inode].set(0);
+    nfsd.i_nlinks[inode].store(0, Ordering::Relaxed);
     nfsd.fsnotify.event(inode, |_mark| {
         let _in = enter("nfsd_file_fsnotify_handle_event");
         nfsd_file_close_inode(nfsd, inode);
@@ -823,7 +823,7 @@ fn construct(
         }
     }
     // If construction failed, or we raced with a call to unlink() then unhash.
-    if status.is_err() || nfsd.i_nlinks[inode].with_marked(|nlink| *nlink == 0) {
+    if status.is_err() || nfsd.i_nlinks[inode].load(Ordering::Relaxed) == 0 {
         let _ = nfsd_file_unhash(nfsd, nf);
     } else if acquire.want_gc {
         nfsd_file_lru_add(nfsd, nf);
@@ -945,10 +945,50 @@ pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
 }
 
 impl Nfsd {
+    /// The files that somebody can still reach: through the table or the LRU of a cache that is up,
+    /// through the state of a server or a list that its threads look at.
+    fn reachable(&self) -> Vec<Arc<NfsdFile>> {
+        let mut files = Vec::new();
+        if self.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
+            files.extend(self.nfsd_file_rhltable.entries());
+            files.extend(self.nfsd_file_lru.entries());
+        }
+        for net in &self.nets {
+            let nn = net.generic_unchecked();
+            if nn.memory().is_freed() || nn.nfsd_serv.load().is_none() {
+                continue;
+            }
+            files.extend(nn.state_files.lock().iter().cloned());
+            files.extend(nn.fcache_dispose.freeme.entries());
+            if let Some(disposal) = nn.fcache_disposal.load() {
+                files.extend(disposal.freeme.entries());
+            }
+        }
+        files
+    }
+
+    /// The files that are still allocated and that nothing can reach any more, but for those in
+    /// `held`. For the end of an execution that stops no server.
+    #[must_use]
+    pub fn unreachable(&self, held: &[Arc<NfsdFile>]) -> Vec<(ObjectId, String)> {
+        let reachable = self.reachable();
+        let known: Vec<ObjectId> = reachable
+            .iter()
+            .chain(held)
+            .map(|file| file.memory().object())
+            .collect();
+        let files = self.nfsd_file_slab.remaining().into_iter();
+        files
+            .map(|file| file.object())
+            .filter(|file| !known.contains(file))
+            .map(|file| (file, "an nfsd_file that nothing can reach any more".into()))
+            .collect()
+    }
+
     /// What is still allocated, by name and with a word on who holds it. For the end of an
     /// execution, when nothing runs any more.
     #[must_use]
-    pub fn still_allocated(&self) -> Vec<(crate::sync::engine::ObjectId, String)> {
+    pub fn still_allocated(&self) -> Vec<(ObjectId, String)> {
         let mut left = Vec::new();
         let mut add = |memory: &Allocation, holder: String| {
             if !memory.is_freed() {

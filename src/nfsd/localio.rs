@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     kernel::{percpu_ref::completes, pointer::Pointer},
-    sync::enter,
+    sync::{engine::Ordering, enter},
 };
 use std::sync::Arc;
 
@@ -46,7 +46,9 @@ pub fn nfsd_open_local_fh(
     let _in = enter("nfsd_open_local_fh");
     let got = {
         let _rcu = nfsd.kernel.rcu_read_lock();
-        nfsd_net_try_get(nfsd, net)
+        // nfs_open_local_fh(): rcu_dereference(nfs_uuid->net)
+        let known = net.generic_unchecked().uuid_net.load(Ordering::Acquire);
+        known != 0 && nfsd_net_try_get(nfsd, net)
     };
     if !got {
         return Ok(None);

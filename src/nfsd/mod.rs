@@ -25,7 +25,7 @@ use crate::{
         workqueue::DelayedWork,
     },
     model::Choices,
-    sync::cell::Cell,
+    sync::{atomic::AtomicU64, cell::Cell},
 };
 use filecache::{NfsdFile, NfsdFileMark};
 use netns::{Net, NfsdNet};
@@ -57,7 +57,8 @@ pub struct Nfsd {
     /// The inodes, in the scenario's order.
     pub inodes: Vec<Inode>,
     i_locks: Vec<SpinLock>,
-    i_nlinks: Vec<Cell<u32>>,
+    /// Written under the inode's lock, read without it.
+    i_nlinks: Vec<AtomicU64>,
 
     nfsd_mutex: KernelMutex,
     /// Under `nfsd_mutex`.
@@ -99,7 +100,10 @@ impl Nfsd {
                 .iter()
                 .map(|_| SpinLock::new(kernel, "i_lock", ()))
                 .collect(),
-            i_nlinks: inodes.iter().map(|_| Cell::new("i_nlink", 1)).collect(),
+            i_nlinks: inodes
+                .iter()
+                .map(|_| AtomicU64::new("i_nlink", 1))
+                .collect(),
             nfsd_mutex: KernelMutex::new(kernel, "nfsd_mutex", ()),
             nfsd_users: Cell::new("nfsd_users", 0),
             nfsd_file_flags: Flags::new("nfsd_file_flags"),

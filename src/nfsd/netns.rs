@@ -14,7 +14,7 @@ use crate::{
         pointer::Pointer,
         spinlock::SpinLock,
     },
-    sync::{alloc::Allocation, enter, violation::ViolationKind},
+    sync::{alloc::Allocation, atomic::AtomicU64, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
 
@@ -63,6 +63,9 @@ pub struct NfsdNet {
     /// `nfsd_serv`: written under `nfsd_notifier_lock`, read without a lock. A benign race: the
     /// readers load it once and test it (b9382e29ca53).
     pub(super) nfsd_serv: Pointer<SvcServ>,
+    /// `nfs_uuid->net` of the clients, in their memory: whether they may look for a local server.
+    /// It is set by a running server's answer to a probe, and taken back when the server stops.
+    pub(super) uuid_net: AtomicU64,
     /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
     /// takes a file out of here puts it.
     pub(super) state_files: parking_lot::Mutex<Vec<Arc<NfsdFile>>>,
@@ -93,6 +96,7 @@ impl NfsdNet {
         let memory = Allocation::new("nfsd_net", ViolationKind::UseAfterFree);
         Self {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
+            uuid_net: AtomicU64::new("nfs_uuid->net", 0),
             state_files: parking_lot::Mutex::new(Vec::new()),
             listening: parking_lot::Mutex::new(None),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes},
-    sync::{self, Mutex, alloc::Allocation, enter, violation::ViolationKind},
+    sync::{self, Mutex, alloc::Allocation, engine::Ordering, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
 
@@ -191,13 +191,16 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
             .kill_and_confirm(&nfsd.kernel, confirm, release);
         nn.nfsd_net_confirm_done.wait(&nfsd.kernel);
         nfs4_state_shutdown_net(nfsd, net);
+        // nfs_localio_invalidate_clients(), the first step of the purge: no new I/O begins. What
+        // the clients hold is not modelled.
+        nn.uuid_net.store(0, Ordering::Relaxed);
         nfsd_file_cache_shutdown_net(nfsd, net);
         nn.nfsd_net_free_done.wait(&nfsd.kernel);
     }
     nn.nfsd_net_ref.exit();
     if up {
-        nn.flags.clear_bit(NFSD_NET_UP);
         nfsd_shutdown_generic(nfsd);
+        nn.flags.clear_bit(NFSD_NET_UP);
     }
 }
 
@@ -279,7 +282,8 @@ pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     }
     let serv = nfsd_create_serv(nfsd, net, threads);
     nfsd_startup_net(nfsd, net);
-    // svc_set_num_threads(): from here on requests are taken.
+    // svc_set_num_threads(): from here on requests are taken, and probes answered.
+    net.generic().uuid_net.store(1, Ordering::Release);
     *net.generic_unchecked().listening.lock() = Some(serv);
 }
 
