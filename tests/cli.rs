@@ -687,6 +687,27 @@ fn the_gate_names_each_difference() {
         "nothing expected: the scenario could say use-after-destroy, objects-remaining\n",
     );
     gate(r#"{"v4": "holds"}"#, "v4", &[], 0, "all 1 pairs");
+    gate(
+        r#"{"v4": "undecided"}"#,
+        "v4",
+        &[],
+        1,
+        "the verdict changed: expected undecided, found holds\n",
+    );
+    gate(
+        r#"{"v2-8of9": "undecided"}"#,
+        "v2-8of9",
+        &[],
+        1,
+        "the verdict changed: expected undecided, found use-after-destroy, objects-remaining\n",
+    );
+    gate(
+        r#"{"v4": "undecided"}"#,
+        "v4",
+        &["--max-executions", "5"],
+        0,
+        "all 1 pairs",
+    );
 }
 
 #[test]
