@@ -3,8 +3,9 @@
 //!
 //! A model is a set of [`Choices`] with a name, and holds no logic: what a choice means is written
 //! where the kernel would have the patch. So the choices combine freely, also in ways that no mail
-//! ever proposed. A model's file gives each choice exactly once; a choice left out would quietly
-//! be today's kernel, and a counterexample would be blamed on the wrong patch.
+//! ever proposed. A model's file gives each choice at most once; a choice left out is as in the
+//! kernel today, so that a model means the same when a choice is added. A counterexample has all of
+//! them written out.
 
 pub mod choices;
 
