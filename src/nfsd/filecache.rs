@@ -7,7 +7,7 @@
 
 use super::{
     Nfsd,
-    netns::{Net, NfsdFcacheDisposal},
+    netns::{Net, NfsdFcacheDisposal, NfsdNet},
     nfssvc::svc_wake_up,
 };
 use crate::{
@@ -240,7 +240,7 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
         nfsd_file_check_write_error(nfsd, nf);
         nfsd_filp_close(nfsd);
     }
-    // If this item is still linked via nf_lru, that's a bug.
+    // Step 6: whoever frees a file owns it alone, so no list may know it.
     if !nf.nf_lru.is_empty() {
         sync::report(Violation::on(
             ViolationKind::Warning,
@@ -366,6 +366,17 @@ fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal
     }
 }
 
+/// The list of a namespace's files that wait to be freed.
+fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
+    match nfsd.choices.dispose_list {
+        DisposeList::Separate => nn
+            .fcache_disposal
+            .load()
+            .expect("set when the server started"),
+        DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
+    }
+}
+
 /// `nfsd_file_dispose_list_delayed()`: hands each file to its namespace's service threads.
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list_delayed");
@@ -375,18 +386,12 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
             nf.nf_flags.set_bit(NFSD_FILE_NET_HELD);
         }
         let nn = nf.nf_net().generic();
-        let l = match nfsd.choices.dispose_list {
-            DisposeList::Separate => nn
-                .fcache_disposal
-                .load()
-                .expect("set when the server started"),
-            DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
-        };
+        let l = fcache_disposal(nfsd, nn);
         {
             let _lock = l.lock.lock();
             l.freeme.add_tail(&nf);
         }
-        // The filecache may be used by several namespaces, and this one's server may be gone.
+        // The cache outlives each server: this one may have stopped.
         if let Some(serv) = nn.nfsd_serv.load() {
             svc_wake_up(nfsd, nf.net(), &serv);
         }
@@ -397,13 +402,7 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
 pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_net_dispose");
     let nn = net.generic_unchecked();
-    let l = match nfsd.choices.dispose_list {
-        DisposeList::Separate => nn
-            .fcache_disposal
-            .load()
-            .expect("set when the server started"),
-        DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
-    };
+    let l = fcache_disposal(nfsd, nn);
     if l.freeme.is_empty() {
         return;
     }
@@ -414,7 +413,7 @@ pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     if !l.freeme.is_empty()
         && let Some(serv) = nn.nfsd_serv.load()
     {
-        // Wake up another thread to share the work.
+        // More than one turn's worth is left.
         svc_wake_up(nfsd, net, &serv);
     }
     nfsd_file_dispose_list(nfsd, dispose);
@@ -436,20 +435,20 @@ fn nfsd_file_lru_cb(
     dispose: &mut Vec<Arc<NfsdFile>>,
 ) -> LruStatus {
     let _in = enter("nfsd_file_lru_cb");
-    // We should only be dealing with GC entries here: the flag never changes, and only the
+    // The warning of a file without GC is left out: the flag never changes, and only the
     // constructor of a GC file adds to the LRU.
     if nfsd_file_check_writeback(nfsd, nf) {
         return LruStatus::Skip;
     }
-    // If it was recently added to the list, skip it.
+    // Used since the last look: it gets another round.
     if nf.nf_flags.test_and_clear_bit(NFSD_FILE_REFERENCED) {
         return LruStatus::Rotate;
     }
-    // Put the reference held on behalf of the LRU, if it is the last one.
+    // The LRU's own reference goes, if nobody has another one.
     if !nf.nf_ref.dec_if_one() {
         return LruStatus::Rotate;
     }
-    // Refcount went to zero. Unhash it and queue it to the dispose list.
+    // From here on this walker owns it. Somebody else may have begun to unhash it.
     let _ = nfsd_file_unhash(nfsd, nf);
     isolate();
     dispose.push(Arc::clone(nf));
@@ -465,8 +464,7 @@ fn nfsd_file_gc_cb(
 ) -> LruStatus {
     let _in = enter("nfsd_file_gc_cb");
     if nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
-        // "REFERENCED" really means "should be at the end of the LRU. As we are putting it there
-        // we can clear the flag.
+        // It goes to the tail now, which is all that REFERENCED asks for.
         nf.nf_flags.clear_bit(NFSD_FILE_REFERENCED);
         return LruStatus::Rotate;
     }
@@ -485,7 +483,7 @@ fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
             nfsd_file_gc_cb(nfsd, nf, isolate, &mut dispose)
         });
         if walked < batch {
-            // The walk was aborted early: the list is shorter than it was.
+            // The list is shorter than it was when it was counted.
             break;
         }
         remaining -= batch;
@@ -558,19 +556,19 @@ pub fn laundrette_may_fire(nfsd: &Nfsd) {
 fn nfsd_file_cond_queue(nfsd: &Nfsd, nf: &Arc<NfsdFile>, dispose: &mut Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_cond_queue");
     let mut decrement = 1;
-    // If we raced with someone else unhashing, ignore it.
+    // Whoever has unhashed it takes care of it.
     if !nfsd_file_unhash(nfsd, nf) {
         return;
     }
-    // If we can't get a reference, ignore it.
+    // At 0 it is being freed by somebody else.
     if !nfsd_file_get(nf) {
         return;
     }
-    // Extra decrement if we remove from the LRU.
+    // The LRU's reference comes with it.
     if nfsd_file_lru_remove(nfsd, nf) {
         decrement += 1;
     }
-    // If the references are gone, then queue it to the private list.
+    // Otherwise whoever holds the last one frees it.
     if nf.nf_ref.sub_and_test(decrement) {
         dispose.push(Arc::clone(nf));
     }
@@ -696,7 +694,8 @@ fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<N
                 nfsd.fsnotify.put_mark(&mark);
                 return Some(mark);
             }
-            // Avoid soft lockup race with nfsd_file_mark_put().
+            // The one that drops the last nfm_ref may wait for the group's mutex: help it along,
+            // or this loop finds the same dying mark for as long.
             nfsd.fsnotify.destroy_mark(&mark);
             nfsd.fsnotify.put_mark(&mark);
         }
@@ -782,7 +781,7 @@ pub fn nfsd_file_do_acquire(
         };
         // wait_for_construction:
         nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING);
-        // Did construction of this file fail?
+        // Its constructor has failed, or it was unhashed meanwhile.
         if nf.is_hashed() {
             // A reader may look at the open file now.
             if !nf.nf_file.get() {
@@ -822,7 +821,7 @@ fn construct(
             nf.nf_file.set(true);
         }
     }
-    // If construction failed, or we raced with a call to unlink() then unhash.
+    // Nobody is to find a file that failed, or one whose last link is gone.
     if status.is_err() || nfsd.i_nlinks[inode].load(Ordering::Relaxed) == 0 {
         let _ = nfsd_file_unhash(nfsd, nf);
     } else if acquire.want_gc {
@@ -885,17 +884,11 @@ pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         drop(nfsd.nfsd_gc_lock.lock());
     }
     let nn = net.generic();
-    match nfsd.choices.dispose_list {
-        DisposeList::Separate => {
-            let l = nn.fcache_disposal.load();
-            let l = l.expect("set when the server started");
-            nfsd_file_dispose_shared_list(nfsd, &l);
-            // The pointer to it is left as it is.
-            if let Some(memory) = &l.memory {
-                memory.free();
-            }
-        }
-        DisposeList::Inline => nfsd_file_dispose_shared_list(nfsd, &nn.fcache_dispose),
+    let l = fcache_disposal(nfsd, nn);
+    nfsd_file_dispose_shared_list(nfsd, &l);
+    // The pointer to a separate one is left as it is.
+    if let Some(memory) = &l.memory {
+        memory.free();
     }
 }
 
@@ -929,7 +922,6 @@ pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
     }
     nfsd.lease_notifier_chain.unregister(&nfsd.kernel);
     nfsd.shrinker_list.free(&nfsd.kernel);
-    // Make sure the laundrette isn't running.
     nfsd.nfsd_filecache_laundrette.cancel_sync(&nfsd.kernel);
     __nfsd_file_cache_purge(nfsd, None);
     nfsd.nfsd_file_lru.destroy();
