@@ -94,12 +94,6 @@ impl<M> Group<M> {
             self.memory.free();
         }
     }
-
-    /// Its memory.
-    #[must_use]
-    pub fn memory(&self) -> &Allocation {
-        &self.memory
-    }
 }
 
 /// The marks of one inode: `struct fsnotify_mark_connector`. A mark is on the list until its last

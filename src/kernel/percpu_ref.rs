@@ -157,13 +157,6 @@ impl PercpuRef {
         }
         data.memory.free();
     }
-
-    /// Whether its memory is still allocated.
-    #[must_use]
-    pub fn is_allocated(&self) -> bool {
-        let data = self.data.lock();
-        data.as_ref().is_some_and(|data| !data.memory.is_freed())
-    }
 }
 
 /// What a percpu_ref's release or confirmation does for nfsd: complete a completion.

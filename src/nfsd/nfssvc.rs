@@ -59,12 +59,6 @@ impl SvcServ {
         &self.memory
     }
 
-    /// How many threads it was started with.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.threads.len()
-    }
-
     /// One turn of a thread's loop, once it is idle: `work`, and then it frees what waits for it.
     /// `None` where the thread has exited.
     fn turn<R>(&self, nfsd: &Arc<Nfsd>, rqst: Rqst, work: impl FnOnce() -> R) -> Option<R> {

@@ -172,8 +172,7 @@ impl Search {
             return Decision::Stuck;
         }
         let (sleep, woken) = self.inherited_sleep();
-        let asleep = sleep.iter().fold(0, |set, s| set | 1 << s.thread);
-        let free = enabled & !asleep;
+        let free = enabled & !asleep(&sleep);
         if free == 0 {
             return Decision::Blocked;
         }
@@ -544,8 +543,7 @@ impl Search {
             firsts |= 1 << thread;
         }
         let node = &mut self.nodes[first];
-        let asleep = node.sleep.iter().fold(0, |set, s| set | 1 << s.thread);
-        if firsts & (node.backtrack | asleep) != 0 {
+        if firsts & (node.backtrack | asleep(&node.sleep)) != 0 {
             return;
         }
         let possible = firsts & node.enabled;
@@ -584,8 +582,7 @@ impl Search {
                     fatal: std::mem::take(&mut node.fatal),
                 });
             }
-            let asleep = node.sleep.iter().fold(0, |set, s| set | 1 << s.thread);
-            let left = node.backtrack & !node.done & !asleep;
+            let left = node.backtrack & !node.done & !asleep(&node.sleep);
             if left != 0 {
                 let thread = left.trailing_zeros() as usize;
                 let enabled = node.enabled;
@@ -629,6 +626,10 @@ impl Search {
     pub(super) fn is_at_new_choice(&self) -> bool {
         self.length == self.frontier && self.length + 1 == self.nodes.len()
     }
+}
+
+fn asleep(sleepers: &[Sleeper]) -> ThreadSet {
+    sleepers.iter().fold(0, |set, s| set | 1 << s.thread)
 }
 
 fn is_waiting(action: Action) -> bool {
