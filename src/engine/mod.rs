@@ -26,9 +26,23 @@ use std::{
 /// thread could see goes through [`crate::sync`], and nothing it does depends on anything else.
 pub type Program = Arc<dyn Fn() + Send + Sync>;
 
+/// What a load may answer while the `dpor` engine explores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MemoryModel {
+    /// Sequential consistency: the last store.
+    #[default]
+    Sc,
+    /// RC11, the repaired C11 memory model without cycles of program order and reads-from: any
+    /// store that coherence, happens-before and the order of sequentially consistent accesses
+    /// leave possible. (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017.)
+    Rc11,
+}
+
 /// How far an exploration goes.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// On what memory.
+    pub memory_model: MemoryModel,
     /// Stop after this much time.
     pub budget: Option<Duration>,
     /// Stop after this many executions.
@@ -46,6 +60,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            memory_model: MemoryModel::default(),
             budget: None,
             max_executions: None,
             preemption_bound: None,
@@ -104,6 +119,8 @@ pub struct Exploration {
     pub complete: bool,
     /// Why it is not complete.
     pub reason: Option<String>,
+    /// The kinds of violation that were seen, in the order found.
+    pub kinds: Vec<ViolationKind>,
     /// The first violation of each kind, in the order found.
     pub findings: Vec<Finding>,
 }

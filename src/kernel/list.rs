@@ -26,7 +26,8 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
         Self {
-            entries: Cell::with_kind(Some(owner), name, ViolationKind::ListCorruption, Vec::new()),
+            entries: Cell::with_kind(Some(owner), name, ViolationKind::ListCorruption, Vec::new())
+                .marked_by(|entries| u64::from(!entries.is_empty())),
         }
     }
 
@@ -38,7 +39,7 @@ impl<T: Linked> ListHead<T> {
     /// `list_empty()`: one relaxed read of the head, which may race with a change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.with_marked(Vec::is_empty)
+        self.entries.marked() == 0
     }
 
     /// What is on it, without a step: for the end of an execution, when nothing runs.

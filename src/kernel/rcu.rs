@@ -83,7 +83,7 @@ impl Kernel {
         let mut queued: Vec<Arc<Callback>> = atomically(|| {
             let begun = self.rcu.begun();
             let callbacks = self.callbacks.lock();
-            let queued = callbacks.iter().filter(|c| c.number < begun);
+            let queued = callbacks.iter().filter(|c| begun.includes(c.number));
             queued.cloned().collect()
         });
         queued.sort_by_key(|callback| callback.number);

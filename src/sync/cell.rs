@@ -16,6 +16,8 @@ pub struct Cell<T> {
     // Never contended: an engine runs the code between two steps of one thread at a time, and
     // on real threads this is what keeps a reported race from being one in Rust.
     value: parking_lot::Mutex<T>,
+    /// What a marked read finds.
+    mark: Option<fn(&T) -> u64>,
 }
 
 impl<T> Cell<T> {
@@ -43,6 +45,25 @@ impl<T> Cell<T> {
         Self {
             object: engine(|e| e.create(ObjectKind::Plain(race), owner, name)),
             value: parking_lot::Mutex::new(value),
+            mark: None,
+        }
+    }
+
+    /// Let marked reads of it find `mark` of its value.
+    #[must_use]
+    pub fn marked_by(mut self, mark: fn(&T) -> u64) -> Self {
+        self.mark = Some(mark);
+        self.publish_mark(&self.value.lock());
+        self
+    }
+
+    fn publish_mark(&self, value: &T) {
+        if let Some(mark) = self.mark {
+            engine(|e| {
+                if e.keeps_marks() {
+                    e.mark(self.object, mark(value));
+                }
+            });
         }
     }
 
@@ -58,17 +79,27 @@ impl<T> Cell<T> {
         f(&self.value.lock())
     }
 
-    /// Read, as one step, in a way that may race with a change: a `READ_ONCE`, or a read that is
-    /// known to be benign.
-    pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        engine(|e| e.perform(self.object, Action::ReadMarked));
-        f(&self.value.lock())
+    /// Read what it is marked by, as one step, in a way that may race with a change: a `READ_ONCE`,
+    /// or a read that is known to be benign.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not marked by anything.
+    pub fn marked(&self) -> u64 {
+        let mark = self.mark.expect("only a marked variable is read like that");
+        engine(|e| match e.perform(self.object, Action::ReadMarked) {
+            found if e.keeps_marks() => found,
+            _ => mark(&self.value.lock()),
+        })
     }
 
     /// Change, as one step.
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         engine(|e| e.perform(self.object, Action::Write));
-        f(&mut self.value.lock())
+        let mut value = self.value.lock();
+        let result = f(&mut value);
+        self.publish_mark(&value);
+        result
     }
 
     /// Look at it without a step: for the checks a model makes within a step that is ordered with

@@ -160,7 +160,8 @@ pub enum Action {
     /// Read plain memory. Answers 0; the value is the model's.
     Read,
     /// Read plain memory in a way that may race with a write: the value is marked as such
-    /// (`READ_ONCE`) or known to be benign. Answers 0.
+    /// (`READ_ONCE`) or known to be benign. Answers 0, or the mark of the value where the engine
+    /// keeps marks.
     ReadMarked,
     /// Write plain memory. Answers 0.
     Write,
@@ -262,6 +263,23 @@ pub trait Engine {
     /// beside the step belongs to the step. Only an engine of real threads has to do anything.
     fn atomically(&self, f: &mut dyn FnMut()) {
         f();
+    }
+
+    /// Whether what a marked read of plain memory finds is the engine's to say: then
+    /// [`Engine::mark`] tells it, and [`Action::ReadMarked`] answers it.
+    fn keeps_marks(&self) -> bool {
+        false
+    }
+
+    /// What marked reads find from this thread's last write of plain memory on.
+    fn mark(&self, object: ObjectId, value: u64) {
+        let _ = (object, value);
+    }
+
+    /// Whether a grace period that has begun, by its number, was begun before the calling thread's
+    /// last [`Action::GracePeriodCount`], which answered `count`.
+    fn grace_period_precedes(&self, number: u64, count: u64) -> bool {
+        number < count
     }
 
     /// What the object is called in this run, for messages.

@@ -22,6 +22,19 @@ pub struct Domain {
     object: ObjectId,
 }
 
+/// The grace periods of a domain that had begun at some point of a thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun(u64);
+
+impl Begun {
+    /// Whether the grace period with this number is one of them. To be asked before the calling
+    /// thread's next step.
+    #[must_use]
+    pub fn includes(self, number: u64) -> bool {
+        engine(|e| e.grace_period_precedes(number, self.0))
+    }
+}
+
 /// A grace period that has begun.
 #[derive(Debug)]
 #[must_use = "a grace period that nobody waits for protects nothing"]
@@ -62,10 +75,12 @@ impl Domain {
         engine(|e| e.read_unlock(self.object));
     }
 
-    /// How many grace periods have begun.
+    /// The grace periods that have begun.
     #[must_use]
-    pub fn begun(&self) -> u64 {
-        engine(|e| e.perform(self.object, Action::GracePeriodCount))
+    pub fn begun(&self) -> Begun {
+        Begun(engine(|e| {
+            e.perform(self.object, Action::GracePeriodCount)
+        }))
     }
 
     /// Begin a grace period.
@@ -78,7 +93,7 @@ impl Domain {
 }
 
 impl GracePeriod {
-    /// Its number: how many had begun before it.
+    /// Its number, which no other grace period of the domain has.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number

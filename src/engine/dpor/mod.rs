@@ -18,6 +18,7 @@ mod clock;
 mod coroutines;
 mod execution;
 mod follow;
+pub mod graphs;
 mod order;
 mod search;
 

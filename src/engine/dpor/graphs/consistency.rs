@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What follows from a graph: who knows what, and whether the memory model allows it.
+//!
+//! Three relations are kept as vector clocks, one of each for every event:
+//!
+//! * `porf`, (po ∪ rf)⁺: what the event depends on. Acyclic in both memory models.
+//! * `hb`, happens-before by the declared orderings: what RC11 and data races are judged by.
+//! * `sc`, (po ∪ rf ∪ co ∪ fr)⁺, where that is acyclic: the graph is then an interleaving, and that
+//!   is what sequential consistency asks for.
+//!
+//! RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, "Repairing sequential consistency in C/C++11", PLDI
+//! 2017) asks for coherence, which is a bound on the place of each access in the coherence order;
+//! for atomicity, which is kept by construction; for po ∪ rf without cycles, which is, too; and for
+//! an acyclic `psc`. A graph that is an interleaving has all of that. Only one that is not has to
+//! be looked at for `psc`, and only if it has sequentially consistent accesses or fences.
+
+use super::{
+    super::{
+        clock::{Clock, MAX_THREADS},
+        order::ThreadOrder,
+    },
+    graph::{EventId, Graph, INITIAL, RANK_STEP},
+};
+use crate::{
+    engine::MemoryModel,
+    sync::engine::{Action, ObjectId},
+};
+
+/// The relations as far as they lead to one event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventClocks {
+    pub(super) porf: Clock,
+    pub(super) hb: Clock,
+    pub(super) sc: Clock,
+    /// What an acquire that reads this write gets to know.
+    message: Clock,
+}
+
+const NO_CLOCKS: EventClocks = EventClocks {
+    porf: Clock::ZERO,
+    hb: Clock::ZERO,
+    sc: Clock::ZERO,
+    message: Clock::ZERO,
+};
+
+/// Who wrote an object, in coherence order, and who read it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Location {
+    pub(super) writes: Vec<EventId>,
+    pub(super) readers: Vec<EventId>,
+}
+
+/// A thread at its last event.
+#[derive(Clone, Debug)]
+pub(super) struct ThreadView {
+    pub(super) events: Vec<EventId>,
+    pub(super) porf: Clock,
+    pub(super) sc: Clock,
+    pub(super) order: ThreadOrder,
+}
+
+impl ThreadView {
+    fn new() -> Self {
+        Self {
+            events: Vec::new(),
+            porf: Clock::ZERO,
+            sc: Clock::ZERO,
+            order: ThreadOrder::beginning(Clock::ZERO),
+        }
+    }
+}
+
+/// What follows from a graph.
+#[derive(Debug)]
+pub(super) struct View {
+    model: MemoryModel,
+    pub(super) clocks: Vec<EventClocks>,
+    pub(super) threads: Vec<ThreadView>,
+    /// An order in which the events can be performed: of all of po and rf, and of co and fr where
+    /// the graph is an interleaving.
+    pub(super) order: Vec<EventId>,
+    /// Whether the graph is an interleaving.
+    pub(super) is_sc: bool,
+    /// By object, one more than its place in `locations`.
+    places: Vec<u32>,
+    locations: Vec<Location>,
+    used: usize,
+    objects: Vec<ObjectId>,
+    no_location: Location,
+}
+
+impl View {
+    pub(super) fn new(model: MemoryModel) -> Self {
+        Self {
+            model,
+            clocks: Vec::new(),
+            threads: Vec::new(),
+            order: Vec::new(),
+            is_sc: true,
+            places: Vec::new(),
+            locations: Vec::new(),
+            used: 0,
+            objects: Vec::new(),
+            no_location: Location::default(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.clocks.clear();
+        self.order.clear();
+        self.is_sc = true;
+        for object in self.objects.drain(..) {
+            self.places[object.0 as usize] = 0;
+        }
+        for location in &mut self.locations[..self.used] {
+            location.writes.clear();
+            location.readers.clear();
+        }
+        self.used = 0;
+        for thread in &mut self.threads {
+            thread.events.clear();
+        }
+    }
+
+    /// Who accessed an object.
+    pub(super) fn location(&self, object: ObjectId) -> &Location {
+        match self.places.get(object.0 as usize) {
+            None | Some(0) => &self.no_location,
+            Some(place) => &self.locations[*place as usize - 1],
+        }
+    }
+
+    fn location_mut(&mut self, object: ObjectId) -> &mut Location {
+        let index = object.0 as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, 0);
+        }
+        if self.places[index] == 0 {
+            if self.used == self.locations.len() {
+                self.locations.push(Location::default());
+            }
+            self.used += 1;
+            self.places[index] = self.used as u32;
+            self.objects.push(object);
+        }
+        &mut self.locations[self.places[index] as usize - 1]
+    }
+
+    /// The objects that were accessed in a way that is in the graph.
+    pub(super) fn objects(&self) -> &[ObjectId] {
+        &self.objects
+    }
+
+    /// The place of a write in the coherence order of its object, from 1; 0 for the value from
+    /// before.
+    pub(super) fn position(&self, graph: &Graph, write: EventId) -> usize {
+        if write == INITIAL {
+            return 0;
+        }
+        let event = &graph.events[write as usize];
+        let writes = &self.location(event.object).writes;
+        writes.partition_point(|&w| graph.events[w as usize].rank < event.rank) + 1
+    }
+
+    /// Whether a clock knows an event.
+    pub(super) fn knows(graph: &Graph, clock: &Clock, event: EventId) -> bool {
+        let event = &graph.events[event as usize];
+        clock.knows(event.thread as usize, event.index + 1)
+    }
+
+    /// The first write, by its place in the coherence order, that an access which knows this may
+    /// read. One that writes must come after it.
+    pub(super) fn lowest(&self, graph: &Graph, object: ObjectId, known: &Clock) -> usize {
+        let location = self.location(object);
+        let mut lowest = 0;
+        for (place, &write) in location.writes.iter().enumerate().rev() {
+            if Self::knows(graph, known, write) {
+                lowest = place + 1;
+                break;
+            }
+        }
+        for &reader in &location.readers {
+            let from = graph.events[reader as usize].from;
+            if from != INITIAL && Self::knows(graph, known, reader) {
+                lowest = lowest.max(self.position(graph, from));
+            }
+        }
+        lowest
+    }
+
+    /// What the accesses of a thread are bound by before its next event.
+    pub(super) fn bound(&self, thread: usize) -> &Clock {
+        match self.model {
+            MemoryModel::Sc => &self.threads[thread].sc,
+            MemoryModel::Rc11 => &self.threads[thread].order.known,
+        }
+    }
+
+    /// What is before an event, in the sense that uses and frees are judged by.
+    pub(super) fn before(&self, event: EventId) -> &Clock {
+        let clocks = &self.clocks[event as usize];
+        match self.model {
+            MemoryModel::Sc => &clocks.sc,
+            MemoryModel::Rc11 => &clocks.hb,
+        }
+    }
+
+    /// Let there be a thread in this place, which knows what its first step happens after.
+    fn begin_thread(&mut self, graph: &Graph, slot: usize) {
+        let parent = graph.threads[slot].map_or(INITIAL, |thread| thread.parent);
+        let clocks = match parent {
+            INITIAL => NO_CLOCKS,
+            parent => self.clocks[parent as usize],
+        };
+        let thread = &mut self.threads[slot];
+        thread.porf = clocks.porf;
+        thread.sc = clocks.sc;
+        thread.order = ThreadOrder::beginning(clocks.hb);
+    }
+
+    /// A thread was added to the graph.
+    pub(super) fn add_thread(&mut self, graph: &Graph, slot: usize) {
+        while self.threads.len() <= slot {
+            self.threads.push(ThreadView::new());
+        }
+        self.threads[slot].events.clear();
+        self.begin_thread(graph, slot);
+    }
+
+    /// Work everything out anew. `false`: the memory model does not allow the graph, as far as its
+    /// order can tell; coherence and `psc` of what is not an interleaving are
+    /// [`View::is_coherent`] and [`View::psc_is_acyclic`].
+    pub(super) fn rebuild(&mut self, graph: &mut Graph) -> bool {
+        self.clear();
+        self.clocks.resize(graph.events.len(), NO_CLOCKS);
+        while self.threads.len() < graph.threads.len() {
+            self.threads.push(ThreadView::new());
+        }
+        for (id, event) in graph.events.iter().enumerate() {
+            let id = id as EventId;
+            self.threads[event.thread as usize].events.push(id);
+            if event.writes {
+                self.location_mut(event.object).writes.push(id);
+            }
+            if event.reads {
+                self.location_mut(event.object).readers.push(id);
+            }
+        }
+        for location in &mut self.locations[..self.used] {
+            let rank = |id: &EventId| graph.events[*id as usize].rank;
+            location.writes.sort_unstable_by_key(rank);
+            for (place, &write) in location.writes.iter().enumerate() {
+                graph.events[write as usize].rank = (place as u32 + 1) * RANK_STEP;
+            }
+        }
+        if self.perform_all(graph, true) {
+            return true;
+        }
+        if self.model == MemoryModel::Sc {
+            return false;
+        }
+        self.is_sc = false;
+        self.perform_all(graph, false)
+    }
+
+    /// Find an order for the events, and their clocks along it. A thread goes on as long as it can.
+    fn perform_all(&mut self, graph: &Graph, sc: bool) -> bool {
+        self.order.clear();
+        let mut next = [0u16; MAX_THREADS];
+        loop {
+            let before = self.order.len();
+            for slot in 0..graph.threads.len() {
+                while let Some(&event) = self.threads[slot].events.get(next[slot] as usize) {
+                    if !self.is_ready(graph, event, &next, sc) {
+                        break;
+                    }
+                    if next[slot] == 0 {
+                        self.begin_thread(graph, slot);
+                    }
+                    self.work_out(graph, event, sc);
+                    self.order.push(event);
+                    next[slot] += 1;
+                }
+            }
+            if self.order.len() == graph.events.len() {
+                break;
+            }
+            if self.order.len() == before {
+                return false;
+            }
+        }
+        for slot in 0..graph.threads.len() {
+            if next[slot] == 0 && graph.threads[slot].is_some() {
+                self.begin_thread(graph, slot);
+            }
+        }
+        true
+    }
+
+    fn is_ready(&self, graph: &Graph, id: EventId, next: &[u16; MAX_THREADS], sc: bool) -> bool {
+        let done = |other: EventId| {
+            let other = &graph.events[other as usize];
+            next[other.thread as usize] > other.index
+        };
+        let event = &graph.events[id as usize];
+        if event.index == 0
+            && let Some(thread) = graph.threads[event.thread as usize]
+            && thread.parent != INITIAL
+            && !done(thread.parent)
+        {
+            return false;
+        }
+        if event.reads && event.from != INITIAL && !done(event.from) {
+            return false;
+        }
+        let has_waits = matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle);
+        if has_waits && graph.waits.iter().any(|&(e, on)| e == id && !done(on)) {
+            return false;
+        }
+        if sc && event.writes {
+            let location = self.location(event.object);
+            let place = self.position(graph, id);
+            let previous = match place {
+                1 => INITIAL,
+                place => location.writes[place - 2],
+            };
+            if previous != INITIAL && !done(previous) {
+                return false;
+            }
+            let mut readers = location.readers.iter();
+            if !readers.all(|&r| r == id || graph.events[r as usize].from != previous || done(r)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The clocks of the next event of its thread.
+    fn work_out(&mut self, graph: &Graph, id: EventId, sc: bool) {
+        let event = &graph.events[id as usize];
+        let slot = event.thread as usize;
+        let number = event.index + 1;
+        let from = match event.reads && event.from != INITIAL {
+            true => Some(self.clocks[event.from as usize]),
+            false => None,
+        };
+        let mut sc_before = Clock::ZERO;
+        if sc && event.writes {
+            let location = self.location(event.object);
+            let previous = match self.position(graph, id) {
+                1 => INITIAL,
+                place => location.writes[place - 2],
+            };
+            if previous != INITIAL {
+                sc_before.join(&self.clocks[previous as usize].sc);
+            }
+            for &reader in &location.readers {
+                if reader != id && graph.events[reader as usize].from == previous {
+                    sc_before.join(&self.clocks[reader as usize].sc);
+                }
+            }
+        }
+        let thread = &mut self.threads[slot];
+        thread.porf.set(slot, number);
+        thread.sc.set(slot, number);
+        thread.sc.join(&sc_before);
+        thread.order.known.set(slot, number);
+        let (read_order, write_order) = event.orders();
+        if let Some(from) = &from {
+            thread.porf.join(&from.porf);
+            thread.sc.join(&from.sc);
+            thread.order.read(&from.message, read_order);
+        }
+        if let Action::Fence(order) = event.action {
+            thread.order.fence(order);
+        }
+        if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
+            for &(_, on) in graph.waits.iter().filter(|(e, _)| *e == id) {
+                let on = &self.clocks[on as usize];
+                thread.porf.join(&on.porf);
+                thread.sc.join(&on.sc);
+                thread.order.known.join(&on.hb);
+            }
+        }
+        let mut message = Clock::ZERO;
+        if event.writes {
+            message = thread.order.written(write_order);
+            if let Some(from) = &from {
+                // A read-modify-write goes on with the release sequence that it reads from.
+                message.join(&from.message);
+            }
+        }
+        self.clocks[id as usize] = EventClocks {
+            porf: thread.porf,
+            hb: thread.order.known,
+            sc: thread.sc,
+            message,
+        };
+    }
+
+    /// The last event of the graph was added: its thread's last, which reads the last write and
+    /// whose own write is the last, if it has any.
+    pub(super) fn append(&mut self, graph: &Graph) {
+        let id = (graph.events.len() - 1) as EventId;
+        let event = &graph.events[id as usize];
+        self.threads[event.thread as usize].events.push(id);
+        if event.writes {
+            self.location_mut(event.object).writes.push(id);
+        }
+        if event.reads {
+            self.location_mut(event.object).readers.push(id);
+        }
+        self.clocks.push(NO_CLOCKS);
+        self.work_out(graph, id, self.is_sc);
+    }
+
+    /// Whether RC11's coherence and atomicity allow an event its place.
+    pub(super) fn is_coherent(&self, graph: &Graph, id: EventId) -> bool {
+        let event = &graph.events[id as usize];
+        let known = &self.clocks[id as usize].hb;
+        let location = self.location(event.object);
+        let from = self.position(graph, event.from);
+        let own = self.position(graph, id);
+        let writes = location.writes.iter().enumerate();
+        let mut known_places = writes
+            .filter(|&(_, &w)| w != id && Self::knows(graph, known, w))
+            .map(|(place, _)| place + 1)
+            .chain(
+                location
+                    .readers
+                    .iter()
+                    .filter(|&&r| r != id && Self::knows(graph, known, r))
+                    .map(|&r| self.position(graph, graph.events[r as usize].from)),
+            );
+        match (event.reads, event.writes) {
+            (true, true) => own == from + 1 && known_places.all(|place| place <= from),
+            (true, false) => known_places.all(|place| place <= from),
+            (false, true) => known_places.all(|place| place < own),
+            (false, false) => true,
+        }
+    }
+
+    /// Whether the partial order of sequentially consistent accesses and fences, `psc` of RC11, has
+    /// no cycle.
+    pub(super) fn psc_is_acyclic(&self, graph: &Graph) -> bool {
+        let nodes: Vec<EventId> = (0..graph.events.len() as EventId)
+            .filter(|&id| graph.events[id as usize].is_sc())
+            .collect();
+        if nodes.len() < 2 {
+            return true;
+        }
+        let n = nodes.len();
+        let mut edges = vec![false; n * n];
+        for (i, &a) in nodes.iter().enumerate() {
+            for (j, &b) in nodes.iter().enumerate() {
+                edges[i * n + j] = i != j && self.psc(graph, a, b);
+            }
+        }
+        // Take away what nothing leads to, until nothing is left or there is a cycle.
+        let mut left: Vec<usize> = (0..n).collect();
+        loop {
+            let before = left.len();
+            let all = left.clone();
+            left.retain(|&j| all.iter().any(|&i| edges[i * n + j]));
+            if left.is_empty() {
+                return true;
+            }
+            if left.len() == before {
+                return false;
+            }
+        }
+    }
+
+    fn hb(&self, graph: &Graph, a: EventId, b: EventId) -> bool {
+        a != b && Self::knows(graph, &self.clocks[b as usize].hb, a)
+    }
+
+    /// The relation `psc` between two sequentially consistent events:
+    /// `psc_base = ([E] ∪ [F];hb?) ; scb ; ([E] ∪ hb?;[F])` and
+    /// `psc_F = [F] ; (hb ∪ hb;eco;hb) ; [F]`.
+    fn psc(&self, graph: &Graph, a: EventId, b: EventId) -> bool {
+        let (a_fence, b_fence) = (
+            graph.events[a as usize].is_sc_fence(),
+            graph.events[b as usize].is_sc_fence(),
+        );
+        if a_fence && b_fence && (self.hb(graph, a, b) || self.hb_eco_hb(graph, a, b)) {
+            return true;
+        }
+        let all = 0..graph.events.len() as EventId;
+        let reaches = |from: EventId, to: EventId| from == to || self.hb(graph, from, to);
+        let firsts: Vec<EventId> = match a_fence {
+            true => all.clone().filter(|&c| reaches(a, c)).collect(),
+            false => vec![a],
+        };
+        let lasts: Vec<EventId> = match b_fence {
+            true => all.filter(|&d| reaches(d, b)).collect(),
+            false => vec![b],
+        };
+        let mut pairs = firsts
+            .iter()
+            .flat_map(|&c| lasts.iter().map(move |&d| (c, d)));
+        pairs.any(|(c, d)| c != d && self.scb(graph, c, d))
+    }
+
+    /// `scb = sb ∪ sb|≠loc;hb;sb|≠loc ∪ hb|loc ∪ co ∪ fr`.
+    fn scb(&self, graph: &Graph, c: EventId, d: EventId) -> bool {
+        let (first, second) = (&graph.events[c as usize], &graph.events[d as usize]);
+        let sb = |x: EventId, y: EventId| {
+            let (x, y) = (&graph.events[x as usize], &graph.events[y as usize]);
+            x.thread == y.thread && x.index < y.index
+        };
+        if sb(c, d) || self.is_begun_by(graph, c, d) {
+            return true;
+        }
+        let accesses = |e: EventId| {
+            let event = &graph.events[e as usize];
+            event.reads || event.writes
+        };
+        let both_access = accesses(c) && accesses(d);
+        let same = both_access && first.object == second.object;
+        if same && self.hb(graph, c, d) {
+            return true;
+        }
+        if same {
+            let place = |e: EventId| self.position(graph, e);
+            let co = first.writes && second.writes && place(c) < place(d);
+            let fr = first.reads && second.writes && place(first.from) < place(d);
+            if co || fr {
+                return true;
+            }
+        }
+        // An event and the next one of its thread that is about something else.
+        let differs = |x: EventId, y: EventId| {
+            let (x, y) = (&graph.events[x as usize], &graph.events[y as usize]);
+            !((x.reads || x.writes) && (y.reads || y.writes) && x.object == y.object)
+        };
+        let after = self.threads[first.thread as usize].events[first.index as usize + 1..].iter();
+        after.filter(|&&x| differs(c, x)).any(|&x| {
+            let before = self.threads[second.thread as usize].events[..second.index as usize].iter();
+            before
+                .filter(|&&y| differs(y, d))
+                .any(|&y| self.hb(graph, x, y))
+        })
+    }
+
+    /// Whether the thread of `d` was begun after `c` by the thread of `c`, which is part of sb.
+    fn is_begun_by(&self, graph: &Graph, c: EventId, d: EventId) -> bool {
+        let mut thread = graph.events[d as usize].thread;
+        let first = &graph.events[c as usize];
+        while let Some(begun) = graph.threads[thread as usize] {
+            if begun.parent == INITIAL {
+                return false;
+            }
+            let parent = &graph.events[begun.parent as usize];
+            if parent.thread == first.thread {
+                return parent.index >= first.index;
+            }
+            thread = parent.thread;
+        }
+        false
+    }
+
+    /// `hb;eco;hb` from one fence to another.
+    fn hb_eco_hb(&self, graph: &Graph, a: EventId, b: EventId) -> bool {
+        self.objects.iter().any(|&object| {
+            let location = self.location(object);
+            // Twice the place in the coherence order, and one more for a read that comes after it.
+            let write = |w: EventId| 2 * self.position(graph, w);
+            let read = |r: EventId| 2 * self.position(graph, graph.events[r as usize].from) + 1;
+            let writes = location.writes.iter();
+            let readers = location.readers.iter();
+            let after = writes
+                .clone()
+                .filter(|&&w| self.hb(graph, a, w))
+                .map(|&w| write(w));
+            let after = after.chain(
+                readers
+                    .clone()
+                    .filter(|&&r| self.hb(graph, a, r))
+                    .map(|&r| read(r)),
+            );
+            let before = writes
+                .filter(|&&w| self.hb(graph, w, b))
+                .map(|&w| write(w));
+            let before =
+                before.chain(readers.filter(|&&r| self.hb(graph, r, b)).map(|&r| read(r)));
+            match (after.min(), before.max()) {
+                (Some(after), Some(before)) => after < before,
+                _ => false,
+            }
+        })
+    }
+}

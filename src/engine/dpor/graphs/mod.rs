@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Every execution that a memory model allows, each once.
+//!
+//! An execution is a `graph`: the steps of each thread, which write each read reads from, and the
+//! order of the writes of each object. `execution` runs the program along a graph and extends it;
+//! whatever a step could have done otherwise becomes a branch. `revisit` finds the branches in
+//! which an earlier read reads a later write, so that each graph is reached once and nothing has to
+//! be remembered of those that were seen. `consistency` says what the memory model allows.
+//!
+//! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
+//! order reduction", POPL 2022, which calls this TruSt.)
+
+mod consistency;
+mod execution;
+mod graph;
+mod revisit;
+
+use super::coroutines::{Coroutines, Resumed, suspend};
+use crate::{
+    engine::{Exploration, Limits, MemoryModel, Program},
+    sync::{
+        self,
+        engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
+        violation::{Violation, ViolationKind},
+    },
+};
+use execution::{Branch, End, Execution};
+use graph::INITIAL;
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+/// A complete execution, in a form that does not depend on how it was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionGraph {
+    /// The threads of the part where every interleaving counts, in the order of their beginning.
+    pub threads: Vec<Vec<GraphEvent>>,
+    /// The order of the writes of each object that was written: by thread and place.
+    pub writes: Vec<Vec<(usize, usize)>>,
+    /// The kinds of violation that it shows.
+    pub violations: Vec<ViolationKind>,
+}
+
+/// An event of an [`ExecutionGraph`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GraphEvent {
+    /// What it does.
+    pub action: String,
+    /// To which object.
+    pub object: u32,
+    /// What it was answered.
+    pub saw: u64,
+    /// What it wrote, if it did.
+    pub wrote: Option<u64>,
+    /// The event that it reads from, by thread and place, where it reads. `None` in that: the value
+    /// from before.
+    pub reads_from: Option<Option<(usize, usize)>>,
+}
+
+#[derive(Debug)]
+struct Explorer {
+    itself: Weak<Self>,
+    execution: RefCell<Execution>,
+    coroutines: Coroutines,
+}
+
+impl Explorer {
+    fn new(model: MemoryModel) -> Rc<Self> {
+        Rc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
+            execution: RefCell::new(Execution::new(model)),
+            coroutines: Coroutines::default(),
+        })
+    }
+
+    /// Run one branch to its end.
+    fn run(&self, program: &Program) {
+        let main = Arc::clone(program);
+        self.begin(0, Box::new(move || main()));
+        let mut next = self.execution.borrow_mut().schedule();
+        while let Some(thread) = next {
+            let resumed = self.coroutines.resume(thread);
+            let mut execution = self.execution.borrow_mut();
+            next = match resumed {
+                Resumed::Suspended if execution.is_halted() => execution.schedule(),
+                Resumed::Suspended => Some(execution.current()),
+                Resumed::Returned => {
+                    execution.finish();
+                    execution.schedule()
+                }
+                Resumed::Panicked(payload) => {
+                    let message = super::panic_message(payload.as_ref());
+                    execution.end = Some(End::Cut(format!("the model panicked: {message}")));
+                    None
+                }
+            };
+        }
+        self.coroutines.unwind_all();
+    }
+
+    fn begin(&self, thread: usize, body: Body) {
+        let explorer = self.itself.upgrade().expect("it is running");
+        self.coroutines.begin(thread, move || {
+            explorer.step();
+            body();
+            explorer.catch_up();
+        });
+    }
+
+    /// The uses that were to become part of the thread's next step become a step of their own.
+    fn catch_up(&self) {
+        let pending = self.execution.borrow().pending_use();
+        if let Some(object) = pending {
+            self.perform(object, Action::Touch);
+        }
+    }
+
+    fn step(&self) -> u64 {
+        let saw = self.execution.borrow_mut().step();
+        self.stop_if_halted();
+        saw
+    }
+
+    fn stop_if_halted(&self) {
+        if self.execution.borrow().is_halted() {
+            suspend();
+        }
+    }
+}
+
+impl Engine for Explorer {
+    fn create(&self, kind: ObjectKind, owner: Option<ObjectId>, _name: &'static str) -> ObjectId {
+        self.execution.borrow_mut().create(kind, owner)
+    }
+
+    fn perform(&self, object: ObjectId, action: Action) -> u64 {
+        if self.is_over() {
+            return 0;
+        }
+        self.stop_if_halted();
+        if super::may_wait(action) {
+            self.catch_up();
+        }
+        let mut execution = self.execution.borrow_mut();
+        let me = execution.current();
+        execution.ask(object, action);
+        let goes_on = execution.schedule() == Some(me);
+        drop(execution);
+        if !goes_on {
+            suspend();
+        }
+        self.step()
+    }
+
+    fn touch(&self, allocation: ObjectId, step: Step) {
+        // Does not stop the thread, which may have borrowed what others will need: its next step
+        // does.
+        self.execution.borrow_mut().touch(allocation, step);
+    }
+
+    fn is_freed(&self, allocation: ObjectId) -> bool {
+        self.execution.borrow().is_freed(allocation)
+    }
+
+    fn read_lock(&self, domain: ObjectId) {
+        let begins = {
+            let mut execution = self.execution.borrow_mut();
+            execution.end.is_none() && execution.read_lock(domain)
+        };
+        if begins {
+            self.perform(domain, Action::Touch);
+        }
+    }
+
+    fn read_unlock(&self, domain: ObjectId) {
+        if self.is_over() {
+            return;
+        }
+        // The section ends with the last step, and what is used in it is used before.
+        self.catch_up();
+        self.execution.borrow_mut().read_unlock(domain);
+    }
+
+    fn spawn(&self, _name: &str, daemon: bool, body: Body) -> ThreadId {
+        // The thread begins with the last step, which must not be before these.
+        self.catch_up();
+        let beginning = self.execution.borrow().beginning();
+        if let Some(domain) = beginning {
+            self.perform(domain, Action::Touch);
+        }
+        let thread = self.execution.borrow_mut().spawn(daemon);
+        match thread {
+            Some(thread) => {
+                self.begin(thread, body);
+                ThreadId(thread as u32)
+            }
+            None => {
+                suspend();
+                unreachable!("a run that is over is not resumed")
+            }
+        }
+    }
+
+    fn current(&self) -> ThreadId {
+        ThreadId(self.execution.borrow().current() as u32)
+    }
+
+    fn current_object(&self) -> ObjectId {
+        self.execution.borrow().current_object()
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.execution.borrow_mut().set_phase(phase);
+        self.stop_if_halted();
+    }
+
+    fn report(&self, violation: Violation) {
+        self.execution.borrow_mut().report(&violation);
+        self.stop_if_halted();
+    }
+
+    fn enter(&self, _function: &'static str) {}
+
+    fn leave(&self) {}
+
+    fn keeps_marks(&self) -> bool {
+        true
+    }
+
+    fn mark(&self, object: ObjectId, value: u64) {
+        self.execution.borrow_mut().mark(object, value);
+    }
+
+    fn grace_period_precedes(&self, number: u64, _count: u64) -> bool {
+        self.execution.borrow().precedes(number)
+    }
+
+    fn object_name(&self, _object: ObjectId) -> String {
+        String::new()
+    }
+
+    fn is_over(&self) -> bool {
+        self.execution.borrow().end.is_some()
+    }
+}
+
+/// Explore a program, and show each complete execution to `observe`.
+pub fn explore_with(
+    program: &Program,
+    limits: &Limits,
+    observe: &mut dyn FnMut(&ExecutionGraph),
+) -> Exploration {
+    let explorer = Explorer::new(limits.memory_model);
+    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
+    sync::with_engine(engine, || explore_on(&explorer, program, limits, observe))
+}
+
+fn explore_on(
+    explorer: &Explorer,
+    program: &Program,
+    limits: &Limits,
+    observe: &mut dyn FnMut(&ExecutionGraph),
+) -> Exploration {
+    let start = Instant::now();
+    let mut exploration = Exploration::default();
+    let mut left = vec![Branch::default()];
+    let mut kinds: Vec<ViolationKind> = Vec::new();
+    while let Some(branch) = left.pop() {
+        if let Some(reason) = limits.reached(start, exploration.executions) {
+            exploration.reason = Some(reason);
+            return exploration;
+        }
+        let allowed = explorer.execution.borrow_mut().take_up(branch);
+        if !allowed {
+            continue;
+        }
+        explorer.run(program);
+        let mut execution = explorer.execution.borrow_mut();
+        match execution.end.clone() {
+            Some(End::Cut(reason)) => {
+                exploration.reason = Some(reason);
+                return exploration;
+            }
+            Some(End::Blocked) => exploration.blocked += 1,
+            Some(End::Finished | End::Fatal) | None => {
+                exploration.executions += 1;
+                observe(&told(&execution));
+            }
+        }
+        left.append(&mut execution.branches);
+        for found in &execution.found {
+            if !kinds.contains(&found.kind) {
+                kinds.push(found.kind);
+            }
+        }
+        limits
+            .progress
+            .store(exploration.executions, Ordering::Relaxed);
+    }
+    exploration.complete = true;
+    exploration.kinds = kinds;
+    exploration
+}
+
+/// The graph of a run without the numbers of its events, which tell how it was found.
+fn told(execution: &Execution) -> ExecutionGraph {
+    let (graph, view) = (&execution.graph, &execution.view);
+    let mut order: Vec<usize> = (0..graph.threads.len())
+        .filter(|&slot| graph.threads[slot].is_some())
+        .collect();
+    order.sort_unstable_by_key(|&slot| graph.threads[slot].map(|t| t.key));
+    let place = |slot: u8| {
+        let mut places = order.iter();
+        places.position(|&s| s == slot as usize).unwrap_or(0)
+    };
+    let name = |id: u16| {
+        let event = &graph.events[id as usize];
+        (place(event.thread), event.index as usize)
+    };
+    let threads = order.iter().map(|&slot| {
+        let events = view.threads[slot].events.iter();
+        let events = events.map(|&id| &graph.events[id as usize]);
+        let events = events.filter(|event| !event.blocked);
+        let events = events.map(|event| GraphEvent {
+            action: sync::operation::name(event.action),
+            object: event.object.0,
+            saw: event.saw,
+            wrote: event.writes.then_some(event.wrote),
+            reads_from: event
+                .reads
+                .then(|| (event.from != INITIAL).then(|| name(event.from))),
+        });
+        events.collect()
+    });
+    let threads = threads.collect();
+    let mut objects: Vec<ObjectId> = view.objects().to_vec();
+    objects.sort_unstable();
+    let writes = objects.iter().map(|&object| {
+        let writes = view.location(object).writes.iter();
+        writes.map(|&w| name(w)).collect()
+    });
+    let writes = writes.collect();
+    let mut violations: Vec<ViolationKind> = execution.found.iter().map(|f| f.kind).collect();
+    violations.sort_unstable();
+    ExecutionGraph {
+        threads,
+        writes,
+        violations,
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Backward revisits: a read that was added before the write that it could read.
+//!
+//! A read picks from the writes that are there when it is added. When a write is added later, each
+//! read of the object that the write does not depend on could have read it. The graph in which it
+//! does is another branch of the search: without what was added after the read, but for what the
+//! write depends on.
+//!
+//! Many graphs lead to that one, which differ in what is taken away. The branch is taken from one
+//! of them only: the one in which everything that is taken away, and the read, was added
+//! *maximally*: each read reads the last write that was there, each write was the last, and nothing
+//! added earlier reads from it. So each graph is reached once, and nothing has to be remembered of
+//! the graphs that were seen.
+//!
+//! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, POPL 2022.)
+
+use super::{
+    super::clock::Clock,
+    consistency::View,
+    graph::{EventId, Graph, INITIAL},
+};
+use crate::sync::engine::Action;
+
+/// Whether `graph` may go back to `target` for a `write` that depends on `porf`, and whose number
+/// is that of the next event where it is not in the graph. Fills `kept` with what is left, the
+/// target with it and the write without.
+pub(super) fn may_go_back(
+    graph: &Graph,
+    view: &View,
+    target: EventId,
+    write: EventId,
+    porf: &Clock,
+    kept: &mut Vec<EventId>,
+) -> bool {
+    kept.clear();
+    if View::knows(graph, porf, target) {
+        return false;
+    }
+    let was_before = |event: EventId| event != write && View::knows(graph, porf, event);
+    kept.extend(0..=target);
+    if !is_maximal(graph, view, target, was_before) {
+        return false;
+    }
+    for event in target + 1..graph.events.len() as EventId {
+        if was_before(event) {
+            kept.push(event);
+        } else if event != write && !is_maximal(graph, view, event, was_before) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether an event was added maximally, as far as is seen from a write that others were `before`.
+fn is_maximal(
+    graph: &Graph,
+    view: &View,
+    id: EventId,
+    was_before: impl Fn(EventId) -> bool,
+) -> bool {
+    let event = &graph.events[id as usize];
+    if let Action::Choose(_) = event.action {
+        return event.saw == 0;
+    }
+    if !event.reads && !event.writes {
+        return true;
+    }
+    let was_there = |other: EventId| other <= id || was_before(other);
+    let location = view.location(event.object);
+    let is_last = |rank: u32| {
+        let mut writes = location.writes.iter().rev();
+        // From the last one backwards, down to the one that it is about.
+        writes
+            .by_ref()
+            .take_while(|&&w| graph.events[w as usize].rank > rank)
+            .all(|&w| w == id || !was_there(w))
+    };
+    if event.writes {
+        let read_before = location
+            .readers
+            .iter()
+            .any(|&r| graph.events[r as usize].from == id && r < id);
+        if read_before || !is_last(event.rank) {
+            return false;
+        }
+    }
+    if event.reads {
+        if event.from == INITIAL {
+            return is_last(0);
+        }
+        return was_there(event.from) && is_last(graph.events[event.from as usize].rank);
+    }
+    true
+}
