@@ -21,6 +21,11 @@ impl Clock {
         self.0[thread] >= step
     }
 
+    /// How many steps of a thread are known.
+    pub(super) fn count(&self, thread: usize) -> u16 {
+        self.0[thread]
+    }
+
     /// Know what `other` knows, too.
     pub(super) fn join(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {

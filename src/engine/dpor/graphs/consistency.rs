@@ -19,7 +19,8 @@ use super::{
         clock::{Clock, MAX_THREADS},
         order::ThreadOrder,
     },
-    graph::{EventId, Graph, INITIAL, RANK_STEP},
+    graph::{Event, EventId, Graph, INITIAL, RANK_STEP},
+    psc::FenceOrder,
 };
 use crate::{
     engine::MemoryModel,
@@ -442,7 +443,16 @@ impl View {
 
     /// Whether the partial order of sequentially consistent accesses and fences, `psc` of RC11, has
     /// no cycle.
-    pub(super) fn psc_is_acyclic(&self, graph: &Graph) -> bool {
+    pub(super) fn psc_is_acyclic(&self, graph: &Graph, fences: &mut FenceOrder) -> bool {
+        let accesses = |event: &Event| event.is_sc() && !event.is_sc_fence();
+        match graph.events.iter().any(accesses) {
+            true => self.psc_of_accesses_is_acyclic(graph),
+            false => fences.is_acyclic(graph, self),
+        }
+    }
+
+    /// The same, as the paper has it, where there are sequentially consistent accesses.
+    fn psc_of_accesses_is_acyclic(&self, graph: &Graph) -> bool {
         let nodes: Vec<EventId> = (0..graph.events.len() as EventId)
             .filter(|&id| graph.events[id as usize].is_sc())
             .collect();

@@ -24,16 +24,20 @@ use super::{
         search::Request,
     },
     consistency::View,
+    grace::{Alone, grace_period_number},
     graph::{Event, EventId, Graph, GraphThread, INITIAL, may_end, update, waits},
+    psc::FenceOrder,
     revisit::may_go_back,
 };
 use crate::{
     engine::MemoryModel,
+    engine::recording::{Recorder, Recording},
     sync::{
-        engine::{Action, ObjectId, ObjectKind, Phase, Step},
+        engine::{Action, ObjectId, ObjectKind, Phase, Step, ThreadId},
         violation::{Violation, ViolationKind},
     },
 };
+use std::collections::BTreeMap;
 
 /// What is left to run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,48 +74,35 @@ pub(super) struct Found {
 }
 
 #[derive(Debug)]
-struct Thread {
-    key: ThreadKey,
-    slot: usize,
-    children: u32,
-    object: ObjectId,
+pub(super) struct Thread {
+    pub(super) key: ThreadKey,
+    pub(super) slot: usize,
+    pub(super) children: u32,
+    pub(super) object: ObjectId,
     request: Option<Request>,
-    daemon: bool,
-    finished: bool,
+    pub(super) daemon: bool,
+    pub(super) finished: bool,
     /// A violation ended the execution in it.
     halted: bool,
     /// It stands at a wait that is in the graph and reads what does not end it.
     blocked: bool,
     /// How many of its events were performed.
-    events: u16,
-    created: u32,
-    nesting: Vec<Nesting>,
-    beginning: Vec<ObjectId>,
+    pub(super) events: u16,
+    pub(super) created: u32,
+    pub(super) nesting: Vec<Nesting>,
+    pub(super) beginning: Vec<ObjectId>,
     touching: Vec<ObjectId>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Nesting {
-    domain: ObjectId,
-    depth: u32,
-}
-
-/// A read-side critical section.
-#[derive(Clone, Copy, Debug)]
-struct Section {
-    thread: usize,
-    slot: u8,
-    /// The place of its first event in its thread, and that after its last.
-    begun: u16,
-    ended: Option<u16>,
-    open: bool,
-    /// It began before the part where every interleaving counts.
-    early: bool,
+pub(super) struct Nesting {
+    pub(super) domain: ObjectId,
+    pub(super) depth: u32,
 }
 
 #[derive(Debug)]
-struct Object {
-    kind: ObjectKind,
+pub(super) struct Object {
+    pub(super) kind: ObjectKind,
     owner: Option<ObjectId>,
     /// From before the part where every interleaving counts, and after it.
     value: u64,
@@ -121,9 +112,6 @@ struct Object {
     renewed_by: EventId,
     /// The last use by each thread since it lives.
     uses: Clock,
-    sections: Vec<Section>,
-    /// Of a domain, while one thread runs at a time: the sections that each grace period waits for.
-    grace_periods: Vec<Vec<usize>>,
 }
 
 /// The first number of the objects that threads create while every interleaving counts.
@@ -132,35 +120,42 @@ const CONCURRENT: u32 = 1 << 16;
 const OBJECTS: u32 = 256;
 /// The first number of those that are created after that part.
 const LATE: u32 = CONCURRENT + MAX_THREADS as u32 * OBJECTS;
-/// The first number of grace periods that begin while one thread runs at a time.
-const ALONE: u64 = 1 << 40;
 
 /// The state of one run.
 #[derive(Debug)]
 pub(super) struct Execution {
-    model: MemoryModel,
+    pub(super) model: MemoryModel,
     pub(super) graph: Graph,
     pub(super) view: View,
-    threads: Vec<Thread>,
+    pub(super) threads: Vec<Thread>,
     /// By the place in the graph, one more than the thread's index.
     running: [u8; MAX_THREADS],
     early: Vec<Object>,
     concurrent: Vec<Vec<Object>>,
     late: Vec<Object>,
-    phase: Phase,
+    pub(super) phase: Phase,
     was_concurrent: bool,
-    current: usize,
+    pub(super) current: usize,
     /// How many events of the graph were performed again.
     performed: usize,
     /// A write whose readers are still to be found.
     pending: Option<EventId>,
+    pub(super) alone: Alone,
     pub(super) end: Option<End>,
     pub(super) found: Vec<Found>,
     pub(super) branches: Vec<Branch>,
-    kept: Vec<EventId>,
+    pub(super) kept: Vec<EventId>,
     map: Vec<EventId>,
-    /// The steps of the schedule that is made of the graph: see [`Execution::names`].
-    pub(super) steps: usize,
+    fences: FenceOrder,
+    /// Tells the run, if it is to be told.
+    recorder: Option<Telling>,
+}
+
+/// A recorder, and the numbers that it knows objects by.
+#[derive(Debug, Default)]
+struct Telling {
+    recorder: Recorder,
+    objects: BTreeMap<ObjectId, ObjectId>,
 }
 
 const STEP_LIMIT: usize = 20_000;
@@ -181,13 +176,25 @@ impl Execution {
             current: 0,
             performed: 0,
             pending: None,
+            alone: Alone::default(),
             end: None,
             found: Vec::new(),
             branches: Vec::new(),
             kept: Vec::new(),
             map: Vec::new(),
-            steps: 0,
+            fences: FenceOrder::default(),
+            recorder: None,
         }
+    }
+
+    /// Tell the next run.
+    pub(super) fn record(&mut self) {
+        self.recorder = Some(Telling::default());
+    }
+
+    pub(super) fn take_recording(&mut self) -> Recording {
+        let telling = self.recorder.take();
+        telling.map_or_else(Recording::default, |mut telling| telling.recorder.take())
     }
 
     /// Take up a branch. `false`: the memory model does not allow it.
@@ -200,8 +207,13 @@ impl Execution {
         if !self.view.is_sc {
             let mut changed = branch.changed.iter();
             if !changed.all(|&event| self.view.is_coherent(&self.graph, event))
-                || !self.view.psc_is_acyclic(&self.graph)
+                || !self.view.psc_is_acyclic(&self.graph, &mut self.fences)
             {
+                return false;
+            }
+        }
+        for event in branch.changed {
+            if !self.agrees_with_grace_periods(event, branch.fresh) {
                 return false;
             }
         }
@@ -218,15 +230,22 @@ impl Execution {
         self.current = 0;
         self.performed = 0;
         self.pending = None;
+        self.alone = Alone::default();
         self.end = None;
         self.found.clear();
-        self.add_thread(1, false);
+        self.add_thread("main", 1, false);
         true
     }
 
-    fn add_thread(&mut self, key: ThreadKey, daemon: bool) -> usize {
+    fn add_thread(&mut self, name: &str, key: ThreadKey, daemon: bool) -> usize {
         let thread = self.threads.len();
-        let object = self.create(ObjectKind::Thread, None);
+        if let Some(telling) = &mut self.recorder {
+            telling.recorder.thread(name);
+            if thread > 0 {
+                telling.recorder.begun_by(ThreadId(self.current as u32));
+            }
+        }
+        let object = self.create(ObjectKind::Thread, None, "thread");
         self.threads.push(Thread {
             key,
             slot: usize::MAX,
@@ -281,7 +300,24 @@ impl Execution {
         self.running[slot] = thread as u8 + 1;
     }
 
-    pub(super) fn create(&mut self, kind: ObjectKind, owner: Option<ObjectId>) -> ObjectId {
+    pub(super) fn create(
+        &mut self,
+        kind: ObjectKind,
+        owner: Option<ObjectId>,
+        name: &'static str,
+    ) -> ObjectId {
+        let object = self.place_object(kind, owner);
+        if let Some(telling) = &mut self.recorder {
+            let number = ObjectId(telling.objects.len() as u32);
+            let owner = owner.map(|owner| telling.objects[&owner]);
+            telling.objects.insert(object, number);
+            let thread = ThreadId(self.current as u32);
+            telling.recorder.object(thread, kind, owner, name);
+        }
+        object
+    }
+
+    fn place_object(&mut self, kind: ObjectKind, owner: Option<ObjectId>) -> ObjectId {
         let object = Object {
             kind,
             owner,
@@ -294,8 +330,6 @@ impl Execution {
             freed_by: INITIAL,
             renewed_by: INITIAL,
             uses: Clock::ZERO,
-            sections: Vec::new(),
-            grace_periods: Vec::new(),
         };
         if self.phase == Phase::Concurrent {
             let thread = &mut self.threads[self.current];
@@ -319,7 +353,7 @@ impl Execution {
         ObjectId(LATE + self.late.len() as u32 - 1)
     }
 
-    fn object(&self, object: ObjectId) -> &Object {
+    pub(super) fn object(&self, object: ObjectId) -> &Object {
         match object.0 {
             id if id < CONCURRENT => &self.early[id as usize],
             id if id < LATE => {
@@ -349,7 +383,7 @@ impl Execution {
         self.threads[self.current].object
     }
 
-    pub(super) fn spawn(&mut self, daemon: bool) -> Option<usize> {
+    pub(super) fn spawn(&mut self, name: &str, daemon: bool) -> Option<usize> {
         let parent = &mut self.threads[self.current];
         parent.children += 1;
         let key = parent
@@ -362,7 +396,7 @@ impl Execution {
             ));
             return None;
         };
-        let thread = self.add_thread(key, daemon);
+        let thread = self.add_thread(name, key, daemon);
         self.end.is_none().then_some(thread)
     }
 
@@ -428,13 +462,7 @@ impl Execution {
         };
         match action {
             _ if state.halted => false,
-            Action::GracePeriodEnd(number) => {
-                let domain = self.object(object);
-                let Some(waits) = domain.grace_periods.get((number - ALONE) as usize) else {
-                    return true;
-                };
-                waits.iter().all(|&section| !domain.sections[section].open)
-            }
+            Action::GracePeriodEnd(number) => self.alone.has_ended(number),
             Action::Settle => self.may_settle(thread, |other| !self.is_enabled_alone(other)),
             _ => !waits(action) || may_end(action, self.object(object).value),
         }
@@ -622,6 +650,9 @@ impl Execution {
         if phase == self.phase {
             return;
         }
+        if let Some(telling) = &mut self.recorder {
+            telling.recorder.set_concurrent(phase == Phase::Concurrent);
+        }
         if phase == Phase::Concurrent {
             self.phase = phase;
             self.was_concurrent = true;
@@ -630,16 +661,7 @@ impl Execution {
                     self.enter_graph(thread, INITIAL);
                 }
             }
-            let objects = self.early.iter_mut();
-            for object in objects.filter(|o| !o.sections.is_empty()) {
-                object.sections.retain(|section| section.open);
-                for section in &mut object.sections {
-                    let thread = &self.threads[section.thread];
-                    section.slot = thread.slot as u8;
-                    section.begun = 0;
-                    section.early = true;
-                }
-            }
+            self.enter_open_sections();
             return;
         }
         if let Some(write) = self.pending.take() {
@@ -666,6 +688,7 @@ impl Execution {
         }
         if self.phase == Phase::Alone {
             let saw = self.perform_alone(object, action);
+            self.tell_step(object, action, saw);
             self.check_after(object, action, INITIAL);
             return saw;
         }
@@ -693,8 +716,43 @@ impl Execution {
         for domain in std::mem::take(&mut self.threads[me].beginning) {
             self.begin_section(domain, event.index);
         }
+        self.tell_step(object, action, event.saw);
         self.check_after(object, action, id);
         event.saw
+    }
+
+    fn tell_step(&mut self, object: ObjectId, action: Action, saw: u64) {
+        if self.recorder.is_none() {
+            return;
+        }
+        let is_thread = self.object(object).kind == ObjectKind::Thread;
+        let thread = ThreadId(self.current as u32);
+        if let Some(telling) = &mut self.recorder {
+            let number = telling.objects[&object];
+            let object = (!is_thread).then_some(number);
+            telling.recorder.step(thread, object, action, saw);
+        }
+    }
+
+    pub(super) fn enter(&mut self, function: &'static str) {
+        if let Some(telling) = &mut self.recorder {
+            telling.recorder.enter(ThreadId(self.current as u32), function);
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        if self.end.is_none()
+            && let Some(telling) = &mut self.recorder
+        {
+            telling.recorder.leave(ThreadId(self.current as u32));
+        }
+    }
+
+    pub(super) fn object_name(&self, object: ObjectId) -> String {
+        match &self.recorder {
+            Some(telling) => telling.recorder.object_name(telling.objects[&object]).to_owned(),
+            None => String::new(),
+        }
     }
 
     fn end_daemons(&mut self) {
@@ -723,7 +781,7 @@ impl Execution {
         }
     }
 
-    fn sections_wait(&self, domain: ObjectId) -> bool {
+    pub(super) fn sections_wait(&self, domain: ObjectId) -> bool {
         self.object(domain).kind
             == ObjectKind::Domain {
                 sections_wait: true,
@@ -867,6 +925,9 @@ impl Execution {
     fn branch_with(&mut self, event: Event, fresh: Option<EventId>) {
         let mut graph = self.graph.clone();
         graph.events.push(event);
+        for &domain in &self.threads[self.current].beginning {
+            graph.begin_section(domain, event.thread, event.index);
+        }
         self.branches.push(Branch {
             graph,
             fresh,
@@ -985,149 +1046,11 @@ impl Execution {
         }
     }
 
-    // Grace periods.
-
-    fn begin_section(&mut self, domain: ObjectId, index: u16) {
-        let me = self.current;
-        let slot = self.threads[me].slot as u8;
-        self.object_mut(domain).sections.push(Section {
-            thread: me,
-            slot,
-            begun: index,
-            ended: None,
-            open: true,
-            early: false,
-        });
-    }
-
-    /// The current thread begins a section. Whether with a step of its own.
-    pub(super) fn read_lock(&mut self, domain: ObjectId) -> bool {
-        let nesting = &mut self.threads[self.current].nesting;
-        match nesting.iter_mut().find(|s| s.domain == domain) {
-            Some(nesting) => {
-                nesting.depth += 1;
-                if nesting.depth > 1 {
-                    return false;
-                }
-            }
-            None => nesting.push(Nesting { domain, depth: 1 }),
-        }
-        if self.phase == Phase::Alone {
-            self.begin_section(domain, 0);
-            return false;
-        }
-        let waits = self.sections_wait(domain);
-        self.threads[self.current].beginning.push(domain);
-        waits
-    }
-
-    pub(super) fn read_unlock(&mut self, domain: ObjectId) {
-        let me = self.current;
-        let thread = &mut self.threads[me];
-        let nesting = thread.nesting.iter_mut().find(|s| s.domain == domain);
-        let nesting = nesting.expect("a section that ends has begun");
-        nesting.depth -= 1;
-        if nesting.depth > 0 {
-            return;
-        }
-        if let Some(at) = thread.beginning.iter().position(|&d| d == domain) {
-            // Nothing happened in it.
-            thread.beginning.remove(at);
-            return;
-        }
-        let events = thread.events;
-        let mut sections = self.object_mut(domain).sections.iter_mut();
-        let section = sections.rfind(|section| section.thread == me && section.open);
-        let section = section.expect("a section that ends has begun");
-        section.open = false;
-        section.ended = Some(events);
-    }
-
-    fn grace_period(&self, number: u64) -> EventId {
-        let (slot, index) = ((number >> 16) as usize, number as usize & 0xffff);
-        self.view.threads[slot].events[index]
-    }
-
-    /// Whether a section must have begun before the grace period that begins with `begun`.
-    fn is_before(&self, domain: ObjectId, section: &Section, begun: EventId) -> bool {
-        if section.early {
-            return true;
-        }
-        let events = &self.view.threads[section.slot as usize].events;
-        let end = section.ended.unwrap_or(events.len() as u16);
-        let first = events[section.begun as usize];
-        if self.graph.events[begun as usize].reads {
-            let event = &self.graph.events[first as usize];
-            debug_assert_eq!(event.object, domain);
-            return event.rank < self.graph.events[begun as usize].rank;
-        }
-        let known = self.view.before(begun);
-        if View::knows(&self.graph, known, first) {
-            return true;
-        }
-        if self.model == MemoryModel::Sc {
-            return false;
-        }
-        events[section.begun as usize..end as usize]
-            .iter()
-            .any(|&id| {
-                let event = &self.graph.events[id as usize];
-                if !event.reads && !event.writes {
-                    return false;
-                }
-                let newest = self.view.lowest(&self.graph, event.object, known);
-                event.reads && self.view.position(&self.graph, event.from) < newest
-                    || event.writes && self.view.position(&self.graph, id) <= newest
-            })
-    }
-
-    fn sections_have_ended(&self, domain: ObjectId, number: u64) -> bool {
-        if number >= ALONE {
-            return true;
-        }
-        let begun = self.grace_period(number);
-        let mut sections = self.object(domain).sections.iter();
-        sections.all(|section| !section.open || !self.is_before(domain, section, begun))
-    }
-
-    fn wait_for_sections(&mut self, id: EventId, domain: ObjectId, number: u64) {
-        if number >= ALONE {
-            return;
-        }
-        let begun = self.grace_period(number);
-        let sections = &self.object(domain).sections;
-        let ended = sections.iter().filter_map(|section| {
-            let end = section.ended?;
-            let last = (end as usize).checked_sub(1)?;
-            self.is_before(domain, section, begun)
-                .then(|| self.view.threads[section.slot as usize].events[last])
-        });
-        let waits: Vec<(EventId, EventId)> = ended.map(|last| (id, last)).collect();
-        self.graph.waits.extend(waits);
-    }
-
-    /// Whether a grace period has begun, as far as the current thread can know.
-    pub(super) fn precedes(&self, number: u64) -> bool {
-        if number >= ALONE || self.phase == Phase::Alone {
-            return true;
-        }
-        let slot = self.threads[self.current].slot;
-        let known = self.view.bound(slot);
-        known.knows((number >> 16) as usize, (number as u16 & 0xffff) + 1)
-    }
-
     // One thread at a time.
 
     fn perform_alone(&mut self, object: ObjectId, action: Action) -> u64 {
         match action {
-            Action::GracePeriodBegin => {
-                let domain = self.object_mut(object);
-                let sections = domain.sections.iter().enumerate();
-                let open = sections.filter(|(_, s)| s.open).map(|(index, _)| index);
-                let open: Vec<usize> = open.collect();
-                domain.grace_periods.push(open);
-                ALONE + domain.grace_periods.len() as u64 - 1
-            }
+            Action::GracePeriodBegin => self.alone.begin(object),
             Action::Load(_)
             | Action::Await(..)
             | Action::Update(..)
@@ -1330,8 +1253,4 @@ impl Execution {
             }
         }
     }
-}
-
-fn grace_period_number(slot: usize, index: u16) -> u64 {
-    (slot as u64) << 16 | u64::from(index)
 }

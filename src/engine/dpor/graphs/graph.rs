@@ -10,7 +10,7 @@
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
 //! order reduction", POPL 2022.)
 
-use super::super::execution::ThreadKey;
+use super::super::{clock::MAX_THREADS, execution::ThreadKey};
 use crate::sync::engine::{Action, Condition, ObjectId, Ordering, Update};
 
 /// An event of a graph, by its number in the order of addition.
@@ -141,6 +141,22 @@ pub(super) struct GraphThread {
     pub(super) parent: EventId,
 }
 
+/// A read-side critical section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) domain: ObjectId,
+    pub(super) thread: u8,
+    /// The place of its first event in its thread.
+    pub(super) begun: u16,
+    /// The place after its last one; [`OPEN`] where it has not ended.
+    pub(super) ended: u16,
+    /// It began before the part where every interleaving counts.
+    pub(super) early: bool,
+}
+
+/// A section that has not ended.
+pub(super) const OPEN: u16 = u16::MAX;
+
 /// An execution, or the beginning of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Graph {
@@ -151,6 +167,7 @@ pub(super) struct Graph {
     /// Steps that waited for others beyond what they read: the end of a grace period for the last
     /// step of each section that it waited for, a settling thread for the last of each other.
     pub(super) waits: Vec<(EventId, EventId)>,
+    pub(super) sections: Vec<Section>,
 }
 
 impl Graph {
@@ -190,6 +207,30 @@ impl Graph {
         self.waits.clear();
         let waits = graph.waits.iter().map(|&(a, b)| (moved(a), moved(b)));
         self.waits.extend(waits.filter(|&(a, _)| a != INITIAL));
+        let mut lengths = [0u16; MAX_THREADS];
+        for event in &self.events {
+            let length = &mut lengths[event.thread as usize];
+            *length = (*length).max(event.index + 1);
+        }
+        self.sections.clear();
+        for &section in &graph.sections {
+            let length = lengths[section.thread as usize];
+            if section.early || section.begun < length {
+                let ended = if section.ended <= length { section.ended } else { OPEN };
+                self.sections.push(Section { ended, ..section });
+            }
+        }
+    }
+
+    /// A section begins with this event.
+    pub(super) fn begin_section(&mut self, domain: ObjectId, thread: u8, begun: u16) {
+        self.sections.push(Section {
+            domain,
+            thread,
+            begun,
+            ended: OPEN,
+            early: false,
+        });
     }
 
     /// The first free place for a thread, or a new one.

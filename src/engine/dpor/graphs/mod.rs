@@ -12,7 +12,9 @@
 
 mod consistency;
 mod execution;
+mod grace;
 mod graph;
+mod psc;
 mod revisit;
 
 use super::coroutines::{Coroutines, Resumed, suspend};
@@ -132,8 +134,8 @@ impl Explorer {
 }
 
 impl Engine for Explorer {
-    fn create(&self, kind: ObjectKind, owner: Option<ObjectId>, _name: &'static str) -> ObjectId {
-        self.execution.borrow_mut().create(kind, owner)
+    fn create(&self, kind: ObjectKind, owner: Option<ObjectId>, name: &'static str) -> ObjectId {
+        self.execution.borrow_mut().create(kind, owner, name)
     }
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
@@ -184,14 +186,14 @@ impl Engine for Explorer {
         self.execution.borrow_mut().read_unlock(domain);
     }
 
-    fn spawn(&self, _name: &str, daemon: bool, body: Body) -> ThreadId {
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
         // The thread begins with the last step, which must not be before these.
         self.catch_up();
         let beginning = self.execution.borrow().beginning();
         if let Some(domain) = beginning {
             self.perform(domain, Action::Touch);
         }
-        let thread = self.execution.borrow_mut().spawn(daemon);
+        let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
                 self.begin(thread, body);
@@ -222,9 +224,13 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
-    fn enter(&self, _function: &'static str) {}
+    fn enter(&self, function: &'static str) {
+        self.execution.borrow_mut().enter(function);
+    }
 
-    fn leave(&self) {}
+    fn leave(&self) {
+        self.execution.borrow_mut().leave();
+    }
 
     fn keeps_marks(&self) -> bool {
         true
@@ -238,8 +244,8 @@ impl Engine for Explorer {
         self.execution.borrow().precedes(number)
     }
 
-    fn object_name(&self, _object: ObjectId) -> String {
-        String::new()
+    fn object_name(&self, object: ObjectId) -> String {
+        self.execution.borrow().object_name(object)
     }
 
     fn is_over(&self) -> bool {
@@ -273,7 +279,12 @@ fn explore_on(
             exploration.reason = Some(reason);
             return exploration;
         }
-        let allowed = explorer.execution.borrow_mut().take_up(branch);
+        let allowed = {
+            let mut execution = explorer.execution.borrow_mut();
+            let allowed = execution.take_up(branch);
+            left.append(&mut execution.branches);
+            allowed
+        };
         if !allowed {
             continue;
         }
@@ -291,6 +302,28 @@ fn explore_on(
             }
         }
         left.append(&mut execution.branches);
+        if std::env::var("DUMP").is_ok() && !execution.found.is_empty() {
+            let found = execution.found.clone();
+            let graph = execution.graph.clone();
+            drop(execution);
+            let mut e = explorer.execution.borrow_mut();
+            e.record();
+            e.take_up(Branch { graph: graph.clone(), ..Branch::default() });
+            let is_sc = e.view.is_sc;
+            drop(e);
+            explorer.run(program);
+            let mut e = explorer.execution.borrow_mut();
+            println!("{found:?} sc {is_sc}");
+            let r = e.take_recording();
+            let order = e.view.order.clone();
+            let mut n = 0;
+            for step in r.steps.iter().filter(|s| s.concurrent) {
+                let id = order[n]; n += 1;
+                let ev = &graph.events.get(id as usize);
+                println!("{id:4} {:16} {:40} {:?} {} saw {} from {:?}", step.context, step.functions.last().unwrap_or(&""), step.action, step.object, step.saw, ev.filter(|e| e.reads).map(|e| e.from as i16));
+            }
+            return exploration;
+        }
         for found in &execution.found {
             if !kinds.contains(&found.kind) {
                 kinds.push(found.kind);

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Read-side critical sections and grace periods in a graph.
+//!
+//! A section and a grace period do not overlap: either the section ends before the grace period
+//! does, and happens before what follows it, or it begins after the grace period began, and sees
+//! what was done before that. Which of the two is no choice of its own. The first is the case where
+//! the other is impossible: where a step of the section comes before the beginning of the grace
+//! period, or reads or overwrites something older than what the grace period knows. Elsewhere the
+//! grace period waits for nothing, since an execution in which it did is one in which it ends
+//! later.
+//!
+//! That is what the Linux kernel's memory model demands of one grace period and one section. Longer
+//! cycles, of several of each, are forbidden here only as far as happens-before carries them: some
+//! executions that the kernel's model forbids are left in.
+//!
+//! What a section does after the end of a grace period was added may show that it had to begin
+//! before. The end of the grace period then comes too early: the branch goes back on it, as it
+//! goes back on a read, and where the section depends on that end there is no such execution.
+//!
+//! Where sections wait, the order of their beginnings and of grace periods is that of updates of
+//! one word. Whether a thread may be in a section for good depends on it, so all orders count.
+
+use super::{
+    consistency::View,
+    execution::{Branch, Execution, Nesting},
+    graph::{EventId, OPEN, Section},
+    revisit::may_go_back,
+};
+use crate::{
+    engine::MemoryModel,
+    sync::engine::{Action, ObjectId, Phase},
+};
+
+/// The first number of grace periods that begin while one thread runs at a time.
+const ALONE: u64 = 1 << 40;
+
+/// The number of a grace period that a thread's event begins.
+pub(super) fn grace_period_number(thread: usize, index: u16) -> u64 {
+    (thread as u64) << 16 | u64::from(index)
+}
+
+/// Sections and grace periods while one thread runs at a time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alone {
+    /// The open sections, each with its number, and how many there were.
+    open: Vec<(u32, ObjectId, usize)>,
+    begun: u32,
+    /// The sections that each grace period waits for.
+    grace_periods: Vec<Vec<u32>>,
+}
+
+impl Alone {
+    /// A grace period begins; its number.
+    pub(super) fn begin(&mut self, domain: ObjectId) -> u64 {
+        let open = self.open.iter().filter(|(_, of, _)| *of == domain);
+        self.grace_periods.push(open.map(|open| open.0).collect());
+        ALONE + self.grace_periods.len() as u64 - 1
+    }
+
+    /// Whether the sections that a grace period waits for have ended.
+    pub(super) fn has_ended(&self, number: u64) -> bool {
+        let waits = number.checked_sub(ALONE);
+        let waits = waits.and_then(|number| self.grace_periods.get(number as usize));
+        waits.is_none_or(|waits| {
+            let mut open = self.open.iter();
+            !open.any(|(section, ..)| waits.contains(section))
+        })
+    }
+}
+
+impl Execution {
+    /// The sections that are open where the part begins in which every interleaving counts.
+    pub(super) fn enter_open_sections(&mut self) {
+        for (_, domain, thread) in std::mem::take(&mut self.alone.open) {
+            let slot = self.threads[thread].slot as u8;
+            let mut known = self.graph.sections.iter();
+            if !known.any(|s| s.early && s.domain == domain && s.thread == slot) {
+                self.graph.begin_section(domain, slot, 0);
+                if let Some(section) = self.graph.sections.last_mut() {
+                    section.early = true;
+                }
+            }
+        }
+    }
+
+    /// A section begins with this event of the current thread.
+    pub(super) fn begin_section(&mut self, domain: ObjectId, index: u16) {
+        let slot = self.threads[self.current].slot as u8;
+        let mut known = self.graph.sections.iter();
+        if !known.any(|s| {
+            !s.early && s.domain == domain && s.thread == slot && s.begun == index
+        }) {
+            self.graph.begin_section(domain, slot, index);
+        }
+    }
+
+    /// The current thread begins a section. Whether with a step of its own.
+    pub(super) fn read_lock(&mut self, domain: ObjectId) -> bool {
+        let me = self.current;
+        let nesting = &mut self.threads[me].nesting;
+        match nesting.iter_mut().find(|s| s.domain == domain) {
+            Some(nesting) => {
+                nesting.depth += 1;
+                if nesting.depth > 1 {
+                    return false;
+                }
+            }
+            None => nesting.push(Nesting { domain, depth: 1 }),
+        }
+        if self.phase == Phase::Alone {
+            self.alone.begun += 1;
+            self.alone.open.push((self.alone.begun, domain, me));
+            return false;
+        }
+        let waits = self.sections_wait(domain);
+        self.threads[me].beginning.push(domain);
+        waits
+    }
+
+    /// The current thread ends a section, with its last step.
+    pub(super) fn read_unlock(&mut self, domain: ObjectId) {
+        let me = self.current;
+        let thread = &mut self.threads[me];
+        let nesting = thread.nesting.iter_mut().find(|s| s.domain == domain);
+        let nesting = nesting.expect("a section that ends has begun");
+        nesting.depth -= 1;
+        if nesting.depth > 0 {
+            return;
+        }
+        if let Some(at) = thread.beginning.iter().position(|&d| d == domain) {
+            // Nothing happened in it.
+            thread.beginning.remove(at);
+            return;
+        }
+        let (slot, events) = (thread.slot as u8, thread.events);
+        let mut open = self.alone.open.iter();
+        if let Some(at) = open.rposition(|&(_, of, thread)| of == domain && thread == me) {
+            self.alone.open.remove(at);
+            return;
+        }
+        let mut sections = self.graph.sections.iter_mut();
+        let section = sections.rfind(|s| {
+            s.domain == domain && s.thread == slot && (s.early || s.begun < events)
+        });
+        if let Some(section) = section {
+            section.ended = events;
+        }
+    }
+
+    /// The event with which a grace period began.
+    fn beginning_of(&self, number: u64) -> Option<EventId> {
+        if number >= ALONE {
+            return None;
+        }
+        let (slot, index) = ((number >> 16) as usize, number as usize & 0xffff);
+        let thread = self.view.threads.get(slot)?;
+        thread.events.get(index).copied()
+    }
+
+    /// Whether a section must have begun before the grace period that begins with `begun`.
+    fn is_before(&self, section: &Section, begun: EventId) -> bool {
+        if section.early {
+            return true;
+        }
+        let events = &self.view.threads[section.thread as usize].events;
+        let end = (section.ended as usize).min(events.len());
+        let events = &events[section.begun as usize..end];
+        let Some(&first) = events.first() else {
+            return false;
+        };
+        let beginning = &self.graph.events[begun as usize];
+        if beginning.reads {
+            return self.graph.events[first as usize].rank < beginning.rank;
+        }
+        let known = self.view.before(begun);
+        if View::knows(&self.graph, known, first) {
+            return true;
+        }
+        if self.model == MemoryModel::Sc && self.view.is_sc {
+            return false;
+        }
+        events.iter().any(|&id| {
+            let event = &self.graph.events[id as usize];
+            if !event.reads && !event.writes {
+                return false;
+            }
+            let newest = self.view.lowest(&self.graph, event.object, known);
+            event.reads && self.view.position(&self.graph, event.from) < newest
+                || event.writes && self.view.position(&self.graph, id) <= newest
+        })
+    }
+
+    /// Whether every section that a grace period waits for has ended.
+    pub(super) fn sections_have_ended(&self, domain: ObjectId, number: u64) -> bool {
+        let Some(begun) = self.beginning_of(number) else {
+            return true;
+        };
+        let mut sections = self.graph.sections.iter();
+        !sections.any(|s| s.domain == domain && s.ended == OPEN && self.is_before(s, begun))
+    }
+
+    /// A new event of the graph is the end of a grace period.
+    pub(super) fn wait_for_sections(&mut self, id: EventId, domain: ObjectId, number: u64) {
+        let Some(begun) = self.beginning_of(number) else {
+            return;
+        };
+        for index in 0..self.graph.sections.len() {
+            let section = self.graph.sections[index];
+            if section.domain == domain
+                && section.ended != OPEN
+                && section.ended > 0
+                && self.is_before(&section, begun)
+            {
+                let thread = &self.view.threads[section.thread as usize];
+                let last = thread.events[section.ended as usize - 1];
+                self.graph.waits.push((id, last));
+            }
+        }
+    }
+
+    /// Whether a grace period has begun, as far as the current thread can know.
+    pub(super) fn precedes(&self, number: u64) -> bool {
+        if number >= ALONE || self.phase == Phase::Alone {
+            return true;
+        }
+        let known = self.view.bound(self.threads[self.current].slot);
+        known.knows((number >> 16) as usize, (number & 0xffff) as u16 + 1)
+    }
+
+    /// Whether the grace periods that have ended leave an event the place that it was given. Where
+    /// one ended too early for it, the branch in which it does not is taken up instead.
+    pub(super) fn agrees_with_grace_periods(
+        &mut self,
+        id: EventId,
+        fresh: Option<EventId>,
+    ) -> bool {
+        let event = self.graph.events[id as usize];
+        let around = |s: &&Section| {
+            s.thread == event.thread && s.begun <= event.index && event.index < s.ended
+        };
+        let sections: Vec<Section> = self.graph.sections.iter().filter(around).copied().collect();
+        if sections.is_empty() {
+            return true;
+        }
+        for end in 0..self.graph.events.len() as EventId {
+            let Action::GracePeriodEnd(number) = self.graph.events[end as usize].action else {
+                continue;
+            };
+            let domain = self.graph.events[end as usize].object;
+            let Some(begun) = self.beginning_of(number) else {
+                continue;
+            };
+            for section in sections.iter().filter(|s| s.domain == domain) {
+                let thread = &self.view.threads[section.thread as usize];
+                let length = (section.ended as usize).min(thread.events.len());
+                let last = thread.events[length - 1];
+                let mut waits = self.graph.waits.iter();
+                let waited = waits.any(|&(e, on)| {
+                    let on = &self.graph.events[on as usize];
+                    e == end && on.thread == section.thread && on.index >= event.index
+                });
+                if waited || !self.is_before(section, begun) {
+                    continue;
+                }
+                let porf = self.view.clocks[last as usize].porf;
+                if !View::knows(&self.graph, &porf, end) {
+                    self.go_back_on_end(end, id, fresh);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The branch in which a grace period has not ended, for an event of a section that it has to
+    /// wait for.
+    fn go_back_on_end(&mut self, end: EventId, id: EventId, fresh: Option<EventId>) {
+        let porf = self.view.clocks[id as usize].porf;
+        let mut kept = std::mem::take(&mut self.kept);
+        if may_go_back(&self.graph, &self.view, end, id, &porf, &mut kept) {
+            kept.retain(|&event| event != end);
+            if kept.last() != Some(&id) {
+                kept.push(id);
+                kept.sort_unstable();
+            }
+            let mut graph = super::graph::Graph::default();
+            let mut map = Vec::new();
+            graph.restrict_from(&self.graph, &kept, &mut map);
+            self.branches.push(Branch {
+                graph,
+                fresh: fresh.map(|fresh| map[fresh as usize]),
+                changed: vec![map[id as usize]],
+            });
+        }
+        self.kept = kept;
+    }
+}
