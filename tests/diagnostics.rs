@@ -538,14 +538,40 @@ fn models() {
 }
 
 #[test]
+fn the_bug_of_a_model() {
+    let with = |bug: &str| {
+        let model = "{\"name\":\"m\",\"about\":\"\",\"source\":\"\",\"choices\":{},\n";
+        format!("{model}\"bug\":{bug}}}")
+    };
+    let all = "\"entry\":\"A1\",\"symptom\":\"s\",\"scenario\":\"x\",\"fixed\":\"v4\"";
+    let model = Model::parse(
+        "m.json",
+        with(&format!("{{{all},\"year\":2026}}")).as_bytes(),
+    );
+    assert_eq!(model.unwrap().bug.unwrap().year, 2026);
+    model_error(with("1"), "2:7: 'bug' must be an object, not a number");
+    model_error(with(&format!("{{{all}}}")), "2:7: 'bug' without 'year'");
+    model_error(
+        with("{\"entri\":\"A1\"}"),
+        "2:8: unknown field 'entri' (did you mean 'entry'?)",
+    );
+    model_error(with("{\"year\":1999}"), "2:7: 'bug' without 'entry'");
+    model_error(
+        with(&format!("{{{all},\"year\":1999}}")),
+        "2:70: 'year' must be a whole number from 2019 to 2099, not '1999'",
+    );
+}
+
+#[test]
 fn every_choice_at_most_once() {
     model_error(
         model(|choices| choices[1] = "\"netref\":\"none\"".to_owned()),
         "4:1: unknown field 'netref' (did you mean 'net_ref'?)",
     );
+    let after_the_last = 3 + nfsd_check::model::Choices::default().iter().count();
     model_error(
         model(|choices| choices.push(choices[0].clone())),
-        "11:1: 'put_local_order' is given twice",
+        &format!("{after_the_last}:1: 'put_local_order' is given twice"),
     );
     model_error(
         model(|choices| choices[1] = "\"net_ref\":\"at-aloc\"".to_owned()),

@@ -15,8 +15,9 @@ use crate::{
         Inode, Nfsd,
         filecache::{
             Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_may_fire,
-            nfsd_file_close_inode_sync, nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event,
-            nfsd_file_lease_notifier_call, nfsd_file_lru_scan, nfsd_file_put_local,
+            nfsd_file_acquire_opened, nfsd_file_close_inode_sync, nfsd_file_do_acquire,
+            nfsd_file_fsnotify_handle_event, nfsd_file_lease_notifier_call, nfsd_file_lru_scan,
+            nfsd_file_put_local,
         },
         localio::nfsd_open_local_fh,
         nfssvc::{
@@ -141,9 +142,18 @@ impl Machine {
                 let acquire = Acquire {
                     want_gc: gc,
                     localio: false,
+                    opened: false,
                 };
                 let nf = in_service_thread(nfsd, net, rqst, || {
                     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
+                    nf.inspect(hold_by_state)
+                });
+                *self.files[file].lock() = nf.flatten().map(Held::File);
+            }
+            Operation::AcquireOpened { file, net, inode } => {
+                let net = &nfsd.nets[net];
+                let nf = in_service_thread(nfsd, net, rqst, || {
+                    let nf = nfsd_file_acquire_opened(nfsd, net, inode).ok();
                     nf.inspect(hold_by_state)
                 });
                 *self.files[file].lock() = nf.flatten().map(Held::File);
@@ -230,7 +240,10 @@ fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
     let sends_requests = |operation: &Operation| {
         matches!(
             operation,
-            Operation::Acquire { .. } | Operation::Put { .. } | Operation::CloseSync { .. }
+            Operation::Acquire { .. }
+                | Operation::AcquireOpened { .. }
+                | Operation::Put { .. }
+                | Operation::CloseSync { .. }
         )
     };
     let mut next = 0;

@@ -260,6 +260,177 @@ choices! {
         "The one that frees it does it, too.",
         "no mail: what would close the race of the scenario flush-vs-lookup";
     }
+
+    wake_guard: WakeGuard,
+    "How whoever queues a file looks at the net's server before it wakes a thread of it.",
+    in ["nfsd_file_dispose_list_delayed"] {
+        #[default]
+        LoadOnceTest = "load-once-test",
+        "The pointer is loaded once and tested.",
+        "b9382e29ca53; Message-Id 20250125-kdevops-v1-1-a76cf79127b8@kernel.org";
+        None = "none",
+        "It is not tested: the server may be gone.",
+        "before b9382e29ca53, since ffb402596147; Debian bug 1093734";
+        TestThenReload = "test-then-reload",
+        "It is tested and loaded again, as a compiler may do where nothing says READ_ONCE.",
+        "the concern of the thread that led to b9382e29ca53; READ_ONCE() was not added";
+    }
+
+    net_dispose_guard: NetDisposeGuard,
+    "Whether a service thread that leaves files on the list tests for a server before it wakes the next.",
+    in ["nfsd_file_net_dispose"] {
+        #[default]
+        Tested = "tested",
+        "It does.",
+        "Message-Id 20260601-nfsd-testing-v1-4-d0f61e536df8@kernel.org, applied as a6dfbd5e7052";
+        None = "none",
+        "It does not: as long as a thread runs there is a server.",
+        "before a6dfbd5e7052";
+    }
+
+    queue_wakes: QueueWakes,
+    "Whether whoever queues a file wakes a service thread to free it.",
+    in ["nfsd_file_dispose_list_delayed"] {
+        #[default]
+        Yes = "yes",
+        "It does.",
+        "43fd953fa7e2; Message-Id 20230414213144.385947-1-jlayton@kernel.org";
+        No = "no",
+        "It does not: the file waits for the next request.",
+        "the first version of 43fd953fa7e2: Message-Id 20230118173139.71846-4-jlayton@kernel.org";
+    }
+
+    purge: Purge,
+    "What a purge does with the files that it finds in the table.",
+    in ["__nfsd_file_cache_purge"] {
+        #[default]
+        Conditional = "conditional",
+        "It unhashes them, and frees those that nobody uses.",
+        "4bdbba54e9b1; Message-Id 20230120195215.42243-1-jlayton@kernel.org";
+        Unconditional = "unconditional",
+        "It unhashes and frees them all.",
+        "before 4bdbba54e9b1, since ac3a2585f018";
+    }
+
+    purge_net: PurgeNet,
+    "Whose files the stop of one net's server purges.",
+    in ["nfsd_file_cache_purge"] {
+        #[default]
+        Own = "own",
+        "Those of the net.",
+        "5e113224c17e";
+        All = "all",
+        "Those of every net.",
+        "before 5e113224c17e";
+    }
+
+    state_shutdown: StateShutdown,
+    "When a stop puts the files that NFSv4 state holds.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        BeforeCache = "before-cache",
+        "Before the net's part of the file cache is shut down.",
+        "789e1e10f214";
+        AfterCache = "after-cache",
+        "After it.",
+        "before 789e1e10f214";
+    }
+
+    acquire_retry: AcquireRetry,
+    "What becomes of a file that was unhashed while an acquire waited for its construction.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Puts = "puts",
+        "It is put before the acquire tries again.",
+        "8a7926176378";
+        Forgets = "forgets",
+        "The acquire tries again and forgets its reference.",
+        "before 8a7926176378, since c6593366c0bf";
+    }
+
+    opened_file: OpenedFile,
+    "When an acquire with a file that is open already sets nf_file.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        UnderPending = "under-pending",
+        "During construction, while others wait.",
+        "0b3a551fa58b; Message-Id 20230105195556.1557555-1-jlayton@kernel.org";
+        AfterPending = "after-pending",
+        "When it has returned, by its caller.",
+        "before 0b3a551fa58b, since fb70bf124b05";
+    }
+
+    pending_wait: PendingWait,
+    "How the wait for the end of a construction reads the PENDING bit.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Acquire = "acquire",
+        "With acquire.",
+        "8238b4579866, for every wait_on_bit()";
+        Relaxed = "relaxed",
+        "Relaxed: what the constructor wrote need not be seen yet.",
+        "before 8238b4579866; Message-Id 34bd5595-8f3f-4c52-a1d5-d782fc99efb9@huawei.com";
+    }
+
+    pending_clear: PendingClear,
+    "How the end of a construction clears the PENDING bit.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Release = "release",
+        "With release.",
+        "every tree: clear_bit_unlock()";
+        Relaxed = "relaxed",
+        "Relaxed.",
+        "no tree: the other half of pending_wait, as a control";
+    }
+
+    flags_init: FlagsInit,
+    "When a new file's HASHED and PENDING are set.",
+    in ["nfsd_file_alloc", "nfsd_file_do_acquire"] {
+        #[default]
+        BeforeInsert = "before-insert",
+        "Before it goes into the table.",
+        "c4c649ab413b";
+        AfterInsert = "after-insert",
+        "One after the other when it is in the table.",
+        "before c4c649ab413b";
+    }
+
+    lookup_rcu: LookupRcu,
+    "Whether a look-up is one RCU read section from the table to the reference.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        On = "on",
+        "It is.",
+        "243a5263014a; Message-Id 20220930191550.172087-2-jlayton@kernel.org";
+        Off = "off",
+        "The section ends with the look at the table.",
+        "before 243a5263014a";
+    }
+
+    put_reads: PutReads,
+    "What a put reads of the file when it has dropped its reference.",
+    in ["nfsd_file_put"] {
+        #[default]
+        Nothing = "nothing",
+        "Nothing.",
+        "b6c71c66b0ad (CVE-2022-49362)";
+        File = "file",
+        "nf_file.",
+        "before b6c71c66b0ad, since 999397926ab3";
+    }
+
+    put_local_rcu: PutLocalRcu,
+    "What of the end of a LOCALIO I/O runs under RCU.",
+    in ["nfsd_file_put_local"] {
+        #[default]
+        AroundNet = "around-net",
+        "The put of the net's reference.",
+        "c840b8e1f039";
+        AroundBoth = "around-both",
+        "The put of the file too, which may sleep.",
+        "65f2a5c36635";
+    }
 }
 
 impl Choices {
@@ -306,7 +477,12 @@ mod tests {
             Choices::default().to_string(),
             "put_local_order: file-then-net, net_ref: none, gc_lock_gc: walk-and-queue, \
              gc_lock_shrinker: walk-and-queue, gc_lock_close_inode: walk-and-queue, \
-             shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed"
+             shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed, \
+             wake_guard: load-once-test, net_dispose_guard: tested, queue_wakes: yes, \
+             purge: conditional, purge_net: own, state_shutdown: before-cache, \
+             acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
+             pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
+             put_reads: nothing, put_local_rcu: around-net"
         );
     }
 

@@ -22,8 +22,10 @@ use crate::{
         slab::SlabObject,
     },
     model::{
-        DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef, PutLocalOrder,
-        ShutdownBarrier,
+        AcquireRetry, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
+        GcLockShrinker, LookupRcu, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait,
+        Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, QueueWakes, ShutdownBarrier,
+        WakeGuard,
     },
     sync::{
         self,
@@ -153,6 +155,17 @@ pub struct Acquire {
     pub want_gc: bool,
     /// For LOCALIO.
     pub localio: bool,
+    /// With a file that the caller has opened already.
+    pub opened: bool,
+}
+
+/// NULL is dereferenced: what a kernel does then is to oops. The context goes on here, as others
+/// may have more to show.
+fn null_dereference(what: &str) {
+    sync::report(Violation::of(
+        ViolationKind::Warning,
+        format!("{what}: NULL pointer dereference"),
+    ));
 }
 
 // Section B1 to B8: references.
@@ -186,10 +199,11 @@ fn nfsd_file_alloc(
         NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
     }
     let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
-    let flags: Vec<u32> = [NFSD_FILE_HASHED, NFSD_FILE_PENDING]
-        .into_iter()
-        .chain(gc)
-        .collect();
+    let state: &[u32] = match nfsd.choices.flags_init {
+        FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
+        FlagsInit::AfterInsert => &[],
+    };
+    let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
     let memory = object.memory();
     Some(Arc::new(NfsdFile {
         nf_ref: Refcount::new_in(memory, "nf_ref", 1),
@@ -318,6 +332,12 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     if nf.nf_ref.dec_and_test() {
         nfsd_file_free(nfsd, nf);
     }
+    match nfsd.choices.put_reads {
+        PutReads::Nothing => {}
+        PutReads::File => {
+            let _ = nf.nf_file.get();
+        }
+    }
 }
 
 /// `nfsd_file_put_local()`: drops a file and the reference to its server that goes with it.
@@ -332,6 +352,10 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
     let net = Arc::clone(nf.nf_net());
     match nfsd.choices.put_local_order {
         PutLocalOrder::FileThenNet => {
+            let _both = match nfsd.choices.put_local_rcu {
+                PutLocalRcu::AroundNet => None,
+                PutLocalRcu::AroundBoth => Some(nfsd.kernel.rcu_read_lock()),
+            };
             nfsd_file_put(nfsd, &nf);
             let _rcu = nfsd.kernel.rcu_read_lock();
             super::localio::nfsd_net_put(nfsd, &net);
@@ -391,9 +415,26 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
             let _lock = l.lock.lock();
             l.freeme.add_tail(&nf);
         }
+        if nfsd.choices.queue_wakes == QueueWakes::No {
+            continue;
+        }
         // The cache outlives each server: this one may have stopped.
-        if let Some(serv) = nn.nfsd_serv.load() {
-            svc_wake_up(nfsd, nf.net(), &serv);
+        let wake = |serv: Option<_>| match serv {
+            Some(serv) => svc_wake_up(nfsd, nf.net(), &serv),
+            None => null_dereference("svc_wake_up(NULL)"),
+        };
+        match nfsd.choices.wake_guard {
+            WakeGuard::LoadOnceTest => {
+                if let Some(serv) = nn.nfsd_serv.load() {
+                    wake(Some(serv));
+                }
+            }
+            WakeGuard::None => wake(nn.nfsd_serv.load()),
+            WakeGuard::TestThenReload => {
+                if nn.nfsd_serv.load().is_some() {
+                    wake(nn.nfsd_serv.load());
+                }
+            }
         }
     }
 }
@@ -410,11 +451,13 @@ pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         let _lock = l.lock.lock();
         l.freeme.take_some(8)
     };
-    if !l.freeme.is_empty()
-        && let Some(serv) = nn.nfsd_serv.load()
-    {
-        // More than one turn's worth is left.
-        svc_wake_up(nfsd, net, &serv);
+    if !l.freeme.is_empty() {
+        // More than one turn's worth is left, or more has come.
+        match (nn.nfsd_serv.load(), nfsd.choices.net_dispose_guard) {
+            (Some(serv), _) => svc_wake_up(nfsd, net, &serv),
+            (None, NetDisposeGuard::Tested) => {}
+            (None, NetDisposeGuard::None) => null_dereference("svc_wake_up(NULL)"),
+        }
     }
     nfsd_file_dispose_list(nfsd, dispose);
 }
@@ -640,7 +683,14 @@ fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
         let _rcu = nfsd.kernel.rcu_read_lock();
         nfsd.nfsd_file_rhltable.walk(|nf| {
             if net.is_none_or(|net| Arc::ptr_eq(nf.nf_net(), net)) {
-                nfsd_file_cond_queue(nfsd, nf, &mut dispose);
+                match nfsd.choices.purge {
+                    Purge::Conditional => nfsd_file_cond_queue(nfsd, nf, &mut dispose),
+                    Purge::Unconditional => {
+                        let _ = nfsd_file_unhash(nfsd, nf);
+                        let _ = nfsd_file_lru_remove(nfsd, nf);
+                        dispose.push(Arc::clone(nf));
+                    }
+                }
             }
         });
     }
@@ -651,7 +701,11 @@ fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
 pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_cache_purge");
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
-        __nfsd_file_cache_purge(nfsd, Some(net));
+        let net = match nfsd.choices.purge_net {
+            PurgeNet::Own => Some(net),
+            PurgeNet::All => None,
+        };
+        __nfsd_file_cache_purge(nfsd, net);
     }
 }
 
@@ -725,8 +779,16 @@ fn nfsd_file_lookup_locked(
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
     let _in = enter("nfsd_file_lookup_locked");
-    let mut entries = nfsd.nfsd_file_rhltable.lookup(inode).into_iter();
-    entries.find(|nf| {
+    nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire)
+}
+
+/// The first of these that fits and is not being freed, with a reference.
+fn nfsd_file_fits(
+    entries: Vec<Arc<NfsdFile>>,
+    net: &Arc<Net>,
+    acquire: Acquire,
+) -> Option<Arc<NfsdFile>> {
+    entries.into_iter().find(|nf| {
         nf.memory().touch(Step::Next);
         nf.localio == acquire.localio
             && Arc::ptr_eq(&nf.nf_net, net)
@@ -739,8 +801,7 @@ fn nfsd_file_lookup_locked(
 /// `nfsd_file_do_acquire()`.
 ///
 /// `fh_verify()` is left out: it pins the inode and may fail before the cache is touched. So are
-/// the file that the caller has opened already, `-EOPENSTALE` and breaking leases: they come with
-/// the client's and the NFSv4 side.
+/// `-EOPENSTALE` and breaking leases.
 ///
 /// # Errors
 ///
@@ -755,8 +816,15 @@ pub fn nfsd_file_do_acquire(
     let mut open_retry = true;
     loop {
         let found = {
-            let _rcu = nfsd.kernel.rcu_read_lock();
-            nfsd_file_lookup_locked(nfsd, net, inode, acquire)
+            let rcu = nfsd.kernel.rcu_read_lock();
+            match nfsd.choices.lookup_rcu {
+                LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
+                LookupRcu::Off => {
+                    let entries = nfsd.nfsd_file_rhltable.lookup(inode);
+                    drop(rcu);
+                    nfsd_file_fits(entries, net, acquire)
+                }
+            }
         };
         let nf = match found {
             Some(nf) => nf,
@@ -767,6 +835,13 @@ pub fn nfsd_file_do_acquire(
                 let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
                 if found.is_none() {
                     nfsd.nfsd_file_rhltable.insert(inode, &new);
+                    match nfsd.choices.flags_init {
+                        FlagsInit::BeforeInsert => {}
+                        FlagsInit::AfterInsert => {
+                            new.nf_flags.set_bit(NFSD_FILE_HASHED);
+                            new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                        }
+                    }
                 }
                 drop(i_lock);
                 drop(rcu);
@@ -780,11 +855,16 @@ pub fn nfsd_file_do_acquire(
             }
         };
         // wait_for_construction:
-        nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING);
+        match nfsd.choices.pending_wait {
+            PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
+            PendingWait::Relaxed => nf
+                .nf_flags
+                .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
+        }
         // Its constructor has failed, or it was unhashed meanwhile.
         if nf.is_hashed() {
-            // A reader may look at the open file now.
-            if !nf.nf_file.get() {
+            // A reader may look at the open file now; who brings one of its own does not.
+            if !acquire.opened && !nf.nf_file.get() {
                 sync::report(Violation::on(
                     ViolationKind::Warning,
                     nf.nf_file.object(),
@@ -797,9 +877,48 @@ pub fn nfsd_file_do_acquire(
             construction_err(nfsd, &nf);
             return Err(Status::Jukebox);
         }
-        nfsd_file_put(nfsd, &nf);
+        match nfsd.choices.acquire_retry {
+            AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
+            AcquireRetry::Forgets => {}
+        }
         open_retry = false;
     }
+}
+
+/// `nfsd_file_acquire_opened()`: an NFSv4 OPEN has created and opened the file already.
+///
+/// # Errors
+///
+/// Where the file could not be made.
+pub fn nfsd_file_acquire_opened(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+) -> Result<Arc<NfsdFile>, Status> {
+    let _in = enter("nfsd_file_acquire_opened");
+    let acquire = Acquire {
+        want_gc: false,
+        localio: false,
+        opened: true,
+    };
+    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire)?;
+    match nfsd.choices.opened_file {
+        OpenedFile::UnderPending => {}
+        // nfs4_get_vfs_file(): whatever is there is overwritten.
+        OpenedFile::AfterPending => {
+            let mut was_open = false;
+            nf.nf_file
+                .with_mut(|file| was_open = std::mem::replace(file, true));
+            if was_open {
+                sync::report(Violation::on(
+                    ViolationKind::Leak,
+                    nf.nf_file.object(),
+                    "an open file is overwritten, and nobody will close it",
+                ));
+            }
+        }
+    }
+    Ok(nf)
 }
 
 /// The second half of `nfsd_file_do_acquire()`, for the file that it has inserted.
@@ -816,9 +935,16 @@ fn construct(
     };
     nf.nf_mark.set(mark);
     if status.is_ok() {
-        status = nfsd_open_verified(nfsd, inode);
-        if status.is_ok() {
-            nf.nf_file.set(true);
+        if acquire.opened {
+            match nfsd.choices.opened_file {
+                OpenedFile::UnderPending => nf.nf_file.set(true),
+                OpenedFile::AfterPending => {}
+            }
+        } else {
+            status = nfsd_open_verified(nfsd, inode);
+            if status.is_ok() {
+                nf.nf_file.set(true);
+            }
         }
     }
     // Nobody is to find a file that failed, or one whose last link is gone.
@@ -828,7 +954,10 @@ fn construct(
         nfsd_file_lru_add(nfsd, nf);
     }
     // clear_and_wake_up_bit()
-    nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING);
+    match nfsd.choices.pending_clear {
+        PendingClear::Release => nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING),
+        PendingClear::Relaxed => nf.nf_flags.clear_bit(NFSD_FILE_PENDING),
+    }
     match status {
         Ok(()) => Ok(Arc::clone(nf)),
         Err(status) => {
@@ -938,7 +1067,8 @@ pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
 
 impl Nfsd {
     /// The files that somebody can still reach: through the table or the LRU of a cache that is up,
-    /// through the state of a server or a list that its threads look at.
+    /// or through the state of a server. Not those on a list that its threads look at when they are
+    /// told to: nothing runs any more, so nobody was.
     fn reachable(&self) -> Vec<Arc<NfsdFile>> {
         let mut files = Vec::new();
         if self.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
@@ -951,10 +1081,6 @@ impl Nfsd {
                 continue;
             }
             files.extend(nn.state_files.lock().iter().cloned());
-            files.extend(nn.fcache_dispose.freeme.entries());
-            if let Some(disposal) = nn.fcache_disposal.load() {
-                files.extend(disposal.freeme.entries());
-            }
         }
         files
     }
@@ -973,7 +1099,7 @@ impl Nfsd {
         files
             .map(|file| file.object())
             .filter(|file| !known.contains(file))
-            .map(|file| (file, "an nfsd_file that nothing can reach any more".into()))
+            .map(|file| (file, "an nfsd_file that nobody will free".into()))
             .collect()
     }
 

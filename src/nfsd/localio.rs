@@ -56,6 +56,7 @@ pub fn nfsd_open_local_fh(
     let acquire = Acquire {
         want_gc: false,
         localio: true,
+        opened: false,
     };
     match nfsd_file_do_acquire(nfsd, net, inode, acquire) {
         Ok(nf) => Ok(Some(Pointer::new("iocb->localio", nf))),

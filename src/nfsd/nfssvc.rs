@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes},
+    model::StateShutdown,
     sync::{self, Mutex, alloc::Allocation, engine::Ordering, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
@@ -184,11 +185,16 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         nn.nfsd_net_ref
             .kill_and_confirm(&nfsd.kernel, confirm, release);
         nn.nfsd_net_confirm_done.wait(&nfsd.kernel);
-        nfs4_state_shutdown_net(nfsd, net);
+        if nfsd.choices.state_shutdown == StateShutdown::BeforeCache {
+            nfs4_state_shutdown_net(nfsd, net);
+        }
         // nfs_localio_invalidate_clients(), the first step of the purge: no new I/O begins. What
         // the clients hold is not modelled.
         nn.uuid_net.store(0, Ordering::Relaxed);
         nfsd_file_cache_shutdown_net(nfsd, net);
+        if nfsd.choices.state_shutdown == StateShutdown::AfterCache {
+            nfs4_state_shutdown_net(nfsd, net);
+        }
         nn.nfsd_net_free_done.wait(&nfsd.kernel);
     }
     nn.nfsd_net_ref.exit();

@@ -44,7 +44,9 @@ pub(super) fn check(
         for statement in *statements {
             match statement.operation {
                 Operation::Start { net, .. } => starters[net].push(sequence),
-                Operation::Acquire { file, .. } | Operation::LocalOpen { file, .. } => {
+                Operation::Acquire { file, .. }
+                | Operation::AcquireOpened { file, .. }
+                | Operation::LocalOpen { file, .. } => {
                     if made[file].is_some() {
                         let message = format!("the file {} is made twice", quote(&files[file]));
                         return Err(source.error(statement.file_at, message));
@@ -121,7 +123,9 @@ impl Checker<'_> {
                 self.unmounted[net] = true;
                 past.unmounted[net] = true;
             }
-            Operation::Acquire { file, net, .. } | Operation::LocalOpen { file, net, .. } => {
+            Operation::Acquire { file, net, .. }
+            | Operation::AcquireOpened { file, net, .. }
+            | Operation::LocalOpen { file, net, .. } => {
                 self.net_is_started(sequence, net, statement, past)?;
                 past.made[file] = true;
             }

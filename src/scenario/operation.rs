@@ -48,6 +48,15 @@ pub enum Operation {
         /// The file is to stay in the cache until it is collected.
         gc: bool,
     },
+    /// Take a file in a service thread that has opened it itself.
+    AcquireOpened {
+        /// The variable that the reference goes to.
+        file: usize,
+        /// The net.
+        net: usize,
+        /// The inode.
+        inode: usize,
+    },
     /// Put what `acquire` took.
     Put {
         /// The variable.
@@ -146,11 +155,18 @@ pub const OPERATIONS: &[OperationInfo] = &[
         about: "find INODE's file in the cache or open it; with gc it stays there for the next one",
     },
     OperationInfo {
+        name: "acquire_opened",
+        syntax: "FILE = acquire_opened NET INODE",
+        aliases: &["nfsd_file_acquire_opened"],
+        context: "a service thread of NET; sleeps",
+        about: "find INODE's file in the cache, or put the one there that an OPEN has just opened",
+    },
+    OperationInfo {
         name: "put",
         syntax: "put FILE",
         aliases: &["nfsd_file_put"],
         context: "a service thread of the file's net; sleeps",
-        about: "drop the reference that acquire took",
+        about: "drop the reference that acquire or acquire_opened took",
     },
     OperationInfo {
         name: "local_open",
@@ -239,6 +255,7 @@ impl Operation {
             Self::Stop { .. } => "stop",
             Self::Umount { .. } => "umount",
             Self::Acquire { .. } => "acquire",
+            Self::AcquireOpened { .. } => "acquire_opened",
             Self::Put { .. } => "put",
             Self::LocalOpen { .. } => "local_open",
             Self::LocalDone { .. } => "local_done",
@@ -293,7 +310,12 @@ impl fmt::Display for DisplayOperation<'_> {
                 let gc = if gc { " gc" } else { "" };
                 write!(f, "{} = {name} {} {}{gc}", file(x), net(n), inode(i))
             }
-            Operation::LocalOpen {
+            Operation::AcquireOpened {
+                file: x,
+                net: n,
+                inode: i,
+            }
+            | Operation::LocalOpen {
                 file: x,
                 net: n,
                 inode: i,
@@ -488,7 +510,7 @@ pub(super) fn parse(
     };
 
     let (mut net_at, mut file_at) = (verb.at, verb.at);
-    let makes_file = matches!(info.name, "acquire" | "local_open");
+    let makes_file = matches!(info.name, "acquire" | "acquire_opened" | "local_open");
     let made = match assigned {
         Some(word) if makes_file => {
             file_at = word.at;
@@ -526,6 +548,11 @@ pub(super) fn parse(
                 "acquire" => reader.option("gc"),
                 alias => alias == "nfsd_file_acquire_gc",
             },
+        },
+        "acquire_opened" => Operation::AcquireOpened {
+            file: made,
+            net: net(&mut reader, names)?,
+            inode: reader.inode(names)?,
         },
         "put" => Operation::Put {
             file: used(&mut reader, names)?,
