@@ -455,6 +455,46 @@ fn files_that_are_put_the_wrong_way() {
 }
 
 #[test]
+fn clients_and_what_no_client_does() {
+    let with = |clients: &str, actors: &str| {
+        fields(&format!(
+            "\"clients\":[{clients}],\n\"setup\":[\"x = local_io c i0\"],\n\"actors\":{{{actors}}}"
+        ))
+    };
+    let c = "{\"name\":\"c\",\"net\":\"B\"}";
+    scenario_error(
+        with("{\"name\":\"c\",\"net\":\"D\"}", "\"a\":[\"gc\"]"),
+        "2:30: unknown net 'D'",
+    );
+    scenario_error(
+        with(&format!("{c},{c}"), "\"a\":[\"gc\"]"),
+        "2:35: 'c' is given twice",
+    );
+    scenario_error(
+        with(c, "\"a\":[\"local_probe e\"]"),
+        "4:29: unknown client 'e' (did you mean 'c'?)",
+    );
+    scenario_error(
+        with(c, "\"a\":[\"local_close c i0\"]"),
+        "4:29: the I/O 'x' of the client 'c' is not done",
+    );
+    scenario_error(
+        with(
+            c,
+            "\"a\":[\"local_done x\",\"local_umount c\"],\"b\":[\"local_disable c\"]",
+        ),
+        "4:45: the client 'c' is used by another actor, 'b'",
+    );
+    scenario_error(
+        with(
+            c,
+            "\"a\":[\"local_done x\",\"local_umount c\",\"local_probe c\"]",
+        ),
+        "4:61: the client 'c' was unmounted before",
+    );
+}
+
+#[test]
 fn nets_that_are_not_there() {
     let operations = ["x = acquire A i0", "x = local_open A i0", "close_sync A i0"];
     for (operation, column) in operations.iter().zip([29, 32, 28]) {

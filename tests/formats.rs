@@ -243,6 +243,21 @@ const WRITTEN: &[(&str, &str)] = &[
     ("l = local_open B i0", "l = local_open B i0"),
     ("m = nfsd_open_local_fh A i0", "m = local_open A i0"),
     ("n = nfsd_file_acquire_local A i0", "n = local_open A i0"),
+    ("i = local_io c i0", "i = local_io c i0"),
+    ("j = nfs_local_open_fh c i1", "j = local_io c i1"),
+    ("k = nfs_open_local_fh c i1", "k = local_io c i1"),
+    ("local_probe c", "local_probe c"),
+    ("nfs_local_probe c", "local_probe c"),
+    ("local_done i", "local_done i"),
+    ("local_done j", "local_done j"),
+    ("nfs_to_nfsd_file_put_local k", "local_done k"),
+    ("local_close c i0", "local_close c i0"),
+    ("nfs_close_local_fh c i1", "local_close c i1"),
+    ("local_disable c", "local_disable c"),
+    ("nfs_uuid_put c", "local_disable c"),
+    ("nfs_localio_disable_client c", "local_disable c"),
+    ("local_umount c", "local_umount c"),
+    ("nfs_free_client d", "local_umount d"),
     ("local_done l", "local_done l"),
     ("nfsd_file_put_local m", "local_done m"),
     ("gc", "gc"),
@@ -268,6 +283,7 @@ fn with_operations<'o>(operations: impl IntoIterator<Item = &'o str>) -> Scenari
     let operations: Vec<_> = operations.into_iter().collect();
     let text = serde_json::json!({
         "name": "x", "nets": ["A", "B"], "inodes": ["i0", "i1"],
+        "clients": [{"name": "c", "net": "A"}, {"name": "d", "net": "B"}],
         "setup": operations, "actors": { "a": ["gc"] },
     });
     scenario(&text.to_string())
@@ -290,7 +306,7 @@ fn operations_survive_being_printed_and_read_again() {
     for info in OPERATIONS {
         assert!(first.setup.iter().any(|operation| operation.info() == info));
     }
-    let files = ["x", "y", "z", "w", "o", "p", "l", "m", "n"];
+    let files = ["x", "y", "z", "w", "o", "p", "l", "m", "n", "i", "j", "k"];
     assert_eq!(first.files, files);
 }
 

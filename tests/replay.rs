@@ -68,11 +68,14 @@ fn a_scenario_reads_as_it_was_written() {
     let all = r#"{ "name": "x", "nets": ["A", {"name": "B", "user": true}],
         "inodes": ["i", {"name": "j", "writeback_error": true, "open": "fails"},
                    {"name": "k", "flush_on_close": true}],
+        "clients": [{"name": "c", "net": "B"}],
         "alloc": "may-fail", "gc_passes": 0, "preempt_rcu": false, "epilogue": "none",
         "setup": ["start A threads 3", "start B"],
         "actors": {"z": ["f = acquire A i gc", "put f"], "a": ["g = local_open B k",
                    "local_done g"], "m": ["gc", "shrink", "setlease j", "unlink i",
-                   "close_sync A i", "flush A", "umount B"]},
+                   "close_sync A i", "flush A", "umount B"],
+                   "c": ["local_probe c", "h = local_io c i", "local_done h", "local_close c i",
+                   "local_disable c", "local_umount c"]},
         "expect": {"v4": "holds", "v2-8of9": ["use-after-free", "leak"]} }"#;
     let scenario = Scenario::parse("x.json", all.as_bytes(), &models).unwrap();
     let again = Scenario::parse("x.json", scenario.to_json().as_bytes(), &models);

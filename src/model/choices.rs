@@ -431,6 +431,90 @@ choices! {
         "The put of the file too, which may sleep.",
         "65f2a5c36635";
     }
+
+    local_io_net_ref: LocalIoNetRef,
+    "Whether a LOCALIO I/O through a cached file holds a reference to the server of its own.",
+    in ["nfs_local_open_fh", "nfs_local_iocb_release"] {
+        #[default]
+        Held = "held",
+        "It does: each file reference of a client comes with one.",
+        "77e82fb2c6c2; Message-Id 20250509004852.3272120-3-neil@brown.name";
+        None = "none",
+        "It has a file reference only.",
+        "before 77e82fb2c6c2, since 86e00412254a";
+    }
+
+    localio_install_rcu: LocalioInstallRcu,
+    "Whether an open that finds the client's slot taken looks at what is there under RCU.",
+    in ["nfsd_open_local_fh"] {
+        #[default]
+        On = "on",
+        "It does, from before the compare-exchange on.",
+        "Message-Id 20260601-nfsd-testing-v1-2-d0f61e536df8@kernel.org, applied as 313293317204";
+        Off = "off",
+        "It does not.",
+        "before 313293317204, since e6f7e1487ab5";
+    }
+
+    lost_install: LostInstall,
+    "What an open drops that finds the client's slot taken.",
+    in ["nfsd_open_local_fh"] {
+        #[default]
+        PutsNet = "puts-net",
+        "Both of the pair that was to go there.",
+        "e5a73150776f; Message-Id 20250718012831.2187613-2-neil@brown.name";
+        KeepsNet = "keeps-net",
+        "The file, but not the reference to the server.",
+        "before e5a73150776f, since e6f7e1487ab5";
+    }
+
+    add_file_failure: AddFileFailure,
+    "What becomes of the pair that an open has for its caller where the client has forgotten the server meanwhile.",
+    in ["nfs_open_local_fh"] {
+        #[default]
+        Puts = "puts",
+        "It is put, and the open fails.",
+        "Message-Id 20260601-nfsd-testing-v1-3-d0f61e536df8@kernel.org, applied as b5dba76747c8";
+        HandsOut = "hands-out",
+        "The caller gets and uses it.",
+        "before b5dba76747c8, since fdd015de7679";
+    }
+
+    drain_wait: DrainWait,
+    "When a stop waits for the last reference of a client to the server.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        AfterPurge = "after-purge",
+        "When the clients have been made to put what they have cached.",
+        "39972494e318; Message-Id 20241116014106.25456-7-snitzer@kernel.org";
+        BeforePurge = "before-purge",
+        "Before that.",
+        "before 39972494e318";
+    }
+
+    uuid_begin: UuidBegin,
+    "Whether a probe goes on where another one of the same client is under way.",
+    in ["nfs_uuid_begin"] {
+        #[default]
+        ChecksLinked = "checks-linked",
+        "It does not: the client is on a list already.",
+        "bc2940869508";
+        Adds = "adds",
+        "It does, and adds the client a second time.",
+        "before bc2940869508";
+    }
+
+    invalidate: Invalidate,
+    "How the clients of a net are made to forget it, and what that is ordered with.",
+    in ["nfs_localio_invalidate_clients", "nfs_uuid_put", "nfs_uuid_is_local"] {
+        #[default]
+        Walk = "walk",
+        "They are moved to a list on the stack that is walked without a lock; a client that is busy forgetting is left to itself.",
+        "every tree so far";
+        OneByOne = "one-by-one",
+        "The first one is taken again and again until there is none; whoever finds somebody else at it waits.",
+        "no mail: what would close the races of the scenarios client-disable-vs-stop and client-umount-vs-stop";
+    }
 }
 
 impl Choices {
@@ -482,7 +566,9 @@ mod tests {
              purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
-             put_reads: nothing, put_local_rcu: around-net"
+             put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             localio_install_rcu: on, lost_install: puts-net, add_file_failure: puts, \
+             drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk"
         );
     }
 

@@ -10,10 +10,11 @@
 pub mod choices;
 
 pub use choices::{
-    AcquireRetry, Choice, ChoiceValue, Choices, DisposeList, FlagsInit, FreeUnhash,
-    GcLockCloseInode, GcLockGc, GcLockShrinker, LookupRcu, NetDisposeGuard, NetRef, OpenedFile,
-    PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, QueueWakes,
-    ShutdownBarrier, StateShutdown, WakeGuard,
+    AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeList, DrainWait, FlagsInit,
+    FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate, LocalIoNetRef,
+    LocalioInstallRcu, LookupRcu, LostInstall, NetDisposeGuard, NetRef, OpenedFile, PendingClear,
+    PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, QueueWakes,
+    ShutdownBarrier, StateShutdown, UuidBegin, WakeGuard,
 };
 
 use crate::json::{Diagnostic, Source};

@@ -8,6 +8,7 @@
 use super::{
     Nfsd,
     netns::{Net, NfsdFcacheDisposal, NfsdNet},
+    nfslocalio::nfs_localio_invalidate_clients,
     nfssvc::svc_wake_up,
 };
 use crate::{
@@ -672,11 +673,11 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 }
 
 /// `__nfsd_file_cache_purge()` of one namespace, or of all.
-///
-/// Its first step, `nfs_localio_invalidate_clients()`, is left out as long as the client's side
-/// is: no client holds a file but for I/O in flight, which it does not touch.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
     let _in = enter("__nfsd_file_cache_purge");
+    if let Some(net) = net {
+        nfs_localio_invalidate_clients(nfsd, net.generic_unchecked());
+    }
     let mut dispose = Vec::new();
     {
         // rhashtable_walk_start() .. rhashtable_walk_stop()
@@ -1122,6 +1123,9 @@ impl Nfsd {
         let mut referenced = Vec::new();
         for serv in self.servs.lock().iter() {
             add(serv.memory(), "a server that was not destroyed".into());
+        }
+        for client in &self.clients {
+            add(client.memory(), "an NFS client that was not freed".into());
         }
         for net in &self.nets {
             let nn = net.generic_unchecked();

@@ -9,6 +9,7 @@
 pub mod filecache;
 pub mod localio;
 pub mod netns;
+pub mod nfslocalio;
 pub mod nfssvc;
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
 };
 use filecache::{NfsdFile, NfsdFileMark};
 use netns::{Net, NfsdNet};
+use nfslocalio::{ClientList, NfsClient};
 use nfssvc::SvcServ;
 use std::sync::Arc;
 
@@ -73,6 +75,11 @@ pub struct Nfsd {
     nfsd_file_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
     nfsd_filecache_laundrette: Arc<DelayedWork>,
 
+    /// The NFS clients, in the scenario's order.
+    pub clients: Vec<Arc<NfsClient>>,
+    nfs_uuids_lock: SpinLock,
+    nfs_uuids: Arc<ClientList>,
+
     /// Every server that was ever created.
     servs: parking_lot::Mutex<Vec<Arc<SvcServ>>>,
 
@@ -82,20 +89,30 @@ pub struct Nfsd {
 }
 
 impl Nfsd {
-    /// nfsd as a module that was just loaded: no server runs.
+    /// nfsd as a module that was just loaded: no server runs. `clients` are the NFS clients, each by
+    /// the place of the net whose server it has mounted.
     #[must_use]
     pub fn new(
         kernel: &Arc<Kernel>,
         choices: Choices,
         nets: &[(String, bool)],
         inodes: Vec<Inode>,
+        clients: &[usize],
     ) -> Arc<Self> {
         let nets = nets
             .iter()
             .map(|(name, is_user)| Net::new(kernel, name, *is_user, || NfsdNet::init(kernel)));
-        Arc::new(Self {
+        let nets: Vec<Arc<Net>> = nets.collect();
+        let clients = clients
+            .iter()
+            .enumerate()
+            .map(|(index, server)| NfsClient::new(kernel, index, &nets[*server]));
+        let nfsd = Arc::new(Self {
             choices,
-            nets: nets.collect(),
+            clients: clients.collect(),
+            nfs_uuids_lock: SpinLock::new(kernel, "nfs_uuids_lock", ()),
+            nfs_uuids: ClientList::global(),
+            nets,
             i_locks: inodes
                 .iter()
                 .map(|_| SpinLock::new(kernel, "i_lock", ()))
@@ -120,6 +137,10 @@ impl Nfsd {
             shrinker_list: ShrinkerList::default(),
             kernel: Arc::clone(kernel),
             inodes,
-        })
+        });
+        for net in &nfsd.nets {
+            net.generic_unchecked().belongs_to(&nfsd);
+        }
+        nfsd
     }
 }

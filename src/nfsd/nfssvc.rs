@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes},
-    model::StateShutdown,
+    model::{DrainWait, StateShutdown},
     sync::{self, Mutex, alloc::Allocation, engine::Ordering, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
@@ -188,14 +188,18 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         if nfsd.choices.state_shutdown == StateShutdown::BeforeCache {
             nfs4_state_shutdown_net(nfsd, net);
         }
-        // nfs_localio_invalidate_clients(), the first step of the purge: no new I/O begins. What
-        // the clients hold is not modelled.
+        // The first step of the purge, for the client that has no handshake: no new I/O begins.
         nn.uuid_net.store(0, Ordering::Relaxed);
+        if nfsd.choices.drain_wait == DrainWait::BeforePurge {
+            nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        }
         nfsd_file_cache_shutdown_net(nfsd, net);
         if nfsd.choices.state_shutdown == StateShutdown::AfterCache {
             nfs4_state_shutdown_net(nfsd, net);
         }
-        nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        if nfsd.choices.drain_wait == DrainWait::AfterPurge {
+            nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        }
     }
     nn.nfsd_net_ref.exit();
     if up {
