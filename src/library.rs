@@ -59,6 +59,9 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v4-wake-reloads.json",
     "models/v4-wake-untested.json",
     "models/v4.json",
+    "models/v6.12-put-no-recheck.json",
+    "models/v6.12-shared-lru.json",
+    "models/v6.12.json",
 ];
 
 const SCENARIOS: &[(&str, &str)] = builtin![
@@ -95,6 +98,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/put-order-second-net.json",
     "scenarios/put-order.json",
     "scenarios/put-vs-put.json",
+    "scenarios/put-vs-reclaim.json",
     "scenarios/shrinker-vs-netns-exit.json",
     "scenarios/shrinker-vs-stop.json",
     "scenarios/stop-with-state.json",

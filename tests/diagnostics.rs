@@ -472,7 +472,7 @@ fn clients_and_what_no_client_does() {
     );
     scenario_error(
         with(c, "\"a\":[\"local_probe e\"]"),
-        "4:29: unknown client 'e' (did you mean 'c'?)",
+        "4:29: unknown client 'e'",
     );
     scenario_error(
         with(c, "\"a\":[\"local_close c i0\"]"),

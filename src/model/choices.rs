@@ -515,6 +515,91 @@ choices! {
         "The first one is taken again and again until there is none; whoever finds somebody else at it waits.",
         "no mail: what would close the races of the scenarios client-disable-vs-stop and client-umount-vs-stop";
     }
+
+    lru: Lru,
+    "When a garbage-collected file is on the LRU, and whose reference the LRU has.",
+    in [
+        "nfsd_file_put",
+        "nfsd_file_lru_cb",
+        "nfsd_file_gc_cb",
+        "nfsd_file_gc_worker",
+        "nfsd_file_do_acquire"
+    ] {
+        #[default]
+        AtConstruction = "at-construction",
+        "From its construction on, with a reference of its own.",
+        "56221b42d717 and the rest of Message-Id 20250207051701.3467505-1-neilb@suse.de";
+        ByPut = "by-put",
+        "While nobody uses it: the last put hands its reference over, and the next look-up takes it back.",
+        "v6.12 and its stable trees";
+    }
+
+    put_recheck: PutRecheck,
+    "Whether a put that has handed its reference to the LRU looks at the file once more. Only where lru is by-put.",
+    in ["nfsd_file_put"] {
+        No = "no",
+        "It does not.",
+        "Message-Id 20250207051701.3467505-1-neilb@suse.de, the patch that removes the race handling";
+        #[default]
+        Yes = "yes",
+        "It does, and takes a file that was unhashed meanwhile off the LRU again.",
+        "v6.12 and its stable trees";
+    }
+
+    dispose_link: DisposeLink,
+    "Which list node of a file links it on a dispose list.",
+    in [
+        "nfsd_file_lru_cb",
+        "nfsd_file_cond_queue",
+        "nfsd_file_lru_remove",
+        "nfsd_file_dispose_list",
+        "nfsd_file_dispose_list_delayed",
+        "nfsd_file_net_dispose"
+    ] {
+        #[default]
+        Separate = "separate",
+        "One of its own, nf_gc.",
+        "8e6e2ffa6569; Message-Id 20240710144122.61685-1-youzhong@gmail.com";
+        SharedWithLru = "shared-with-lru",
+        "nf_lru, so that a file on a dispose list looks as if it were on the LRU.",
+        "before 8e6e2ffa6569";
+    }
+
+    localio_gc: LocalioGc,
+    "Whether files of LOCALIO are garbage-collected.",
+    in ["nfsd_file_acquire_local"] {
+        #[default]
+        No = "no",
+        "They are not: the last put frees them.",
+        "since v6.13";
+        Yes = "yes",
+        "They are.",
+        "v6.12 and its stable trees";
+    }
+
+    localio_invalidate: LocalioInvalidate,
+    "When the clients of a net are made to forget it.",
+    in ["__nfsd_file_cache_purge", "nfsd_net_pre_exit"] {
+        #[default]
+        Purge = "purge",
+        "At each purge of the net, and before the net ends.",
+        "since v6.14";
+        PreExit = "pre-exit",
+        "Before the net ends.",
+        "v6.12 and its stable trees";
+    }
+
+    mark_group: MarkGroup,
+    "Which group a mark is destroyed in.",
+    in ["nfsd_file_mark_put"] {
+        #[default]
+        Own = "own",
+        "The mark's own.",
+        "linux-nfs/nfsd at 18c4be5b4a1c";
+        Global = "global",
+        "The one that the global points to, which is NULL when the cache is gone.",
+        "v6.12 and its stable trees";
+    }
 }
 
 impl Choices {
@@ -568,7 +653,9 @@ mod tests {
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
              put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
              localio_install_rcu: on, lost_install: puts-net, add_file_failure: puts, \
-             drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk"
+             drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk, \
+             lru: at-construction, put_recheck: yes, dispose_link: separate, localio_gc: no, \
+             localio_invalidate: purge, mark_group: own"
         );
     }
 

@@ -10,11 +10,12 @@
 pub mod choices;
 
 pub use choices::{
-    AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeList, DrainWait, FlagsInit,
-    FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate, LocalIoNetRef,
-    LocalioInstallRcu, LookupRcu, LostInstall, NetDisposeGuard, NetRef, OpenedFile, PendingClear,
-    PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, QueueWakes,
-    ShutdownBarrier, StateShutdown, UuidBegin, WakeGuard,
+    AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeLink, DisposeList,
+    DrainWait, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate,
+    LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru,
+    MarkGroup, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,
+    PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier, StateShutdown,
+    UuidBegin, WakeGuard,
 };
 
 use crate::json::{Diagnostic, Source};

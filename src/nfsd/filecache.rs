@@ -23,14 +23,15 @@ use crate::{
         slab::SlabObject,
     },
     model::{
-        AcquireRetry, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
-        GcLockShrinker, LookupRcu, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait,
-        Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, QueueWakes, ShutdownBarrier,
-        WakeGuard,
+        AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
+        GcLockShrinker, LocalioInvalidate, LookupRcu, Lru, MarkGroup, NetDisposeGuard, NetRef,
+        OpenedFile, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
+        PutReads, PutRecheck, QueueWakes, ShutdownBarrier, WakeGuard,
     },
     sync::{
         self,
         alloc::Allocation,
+        atomic::AtomicU64,
         cell::Cell,
         engine::{ObjectId, Ordering, Step},
         enter,
@@ -65,6 +66,9 @@ pub struct NfsdFile {
     pub(super) nf_ref: Refcount,
     pub(super) nf_flags: Flags,
     nf_lru: LruNode,
+    /// Where one list node serves for the LRU and for a dispose list: 1 while it is on one of the
+    /// latter.
+    nf_lru_disposed: AtomicU64,
     /// Whether there is an open file behind it. Set once, by the constructor, while PENDING.
     nf_file: Cell<bool>,
     /// Set once, by the constructor, while PENDING.
@@ -210,6 +214,7 @@ fn nfsd_file_alloc(
         nf_ref: Refcount::new_in(memory, "nf_ref", 1),
         nf_flags: Flags::new_in(memory, "nf_flags", &flags),
         nf_lru: LruNode::new_in(memory, "nf_lru"),
+        nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
         nf_file: Cell::new_in(memory, "nf_file", false),
         nf_mark: Cell::new_in(memory, "nf_mark", None),
         nf_net: Arc::clone(net),
@@ -317,7 +322,31 @@ fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
 fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
     let _in = enter("nfsd_file_lru_remove");
-    nfsd.nfsd_file_lru.del(nf)
+    // list_lru_del_obj() only looks whether the node is linked.
+    nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+}
+
+/// A file has been put on a dispose list.
+fn put_on_dispose_list(nfsd: &Nfsd, nf: &NfsdFile) {
+    match nfsd.choices.dispose_link {
+        DisposeLink::Separate => {}
+        DisposeLink::SharedWithLru => nf.nf_lru_disposed.store(1, Ordering::Relaxed),
+    }
+}
+
+/// Where the node is the LRU's too: whether the file was still on the dispose list.
+fn take_off_dispose_list(nfsd: &Nfsd, nf: &NfsdFile) -> Option<bool> {
+    match nfsd.choices.dispose_link {
+        DisposeLink::Separate => None,
+        DisposeLink::SharedWithLru => Some(nf.nf_lru_disposed.swap(0, Ordering::Relaxed) != 0),
+    }
+}
+
+/// `nfsd_file_lru_add()` of v6.12, by a put that hands its reference over: whether it could.
+fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
+    let _in = enter("nfsd_file_lru_add");
+    nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+    nfsd.nfsd_file_lru.add(nf)
 }
 
 // Section B9, B10: putting.
@@ -327,8 +356,28 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_put");
     nfsd.kernel.might_sleep("nfsd_file_put()");
     if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
-        nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
-        nf.nf_flags.set_bit(NFSD_FILE_RECENT);
+        match nfsd.choices.lru {
+            Lru::AtConstruction => {
+                nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+                nf.nf_flags.set_bit(NFSD_FILE_RECENT);
+            }
+            Lru::ByPut => {
+                if nf.nf_ref.dec_not_one() {
+                    return;
+                }
+                // The last reference becomes the LRU's.
+                if nfsd_file_lru_add_by_put(nfsd, nf) {
+                    if nfsd.choices.put_recheck == PutRecheck::No || nf.is_hashed() {
+                        nfsd_file_schedule_laundrette(nfsd);
+                        return;
+                    }
+                    // Unhashed meanwhile. Who has taken it off the LRU has the reference.
+                    if !nfsd_file_lru_remove(nfsd, nf) {
+                        return;
+                    }
+                }
+            }
+        }
     }
     if nf.nf_ref.dec_and_test() {
         nfsd_file_free(nfsd, nf);
@@ -377,7 +426,9 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
 fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list");
     for nf in dispose {
-        nfsd_file_free(nfsd, &nf);
+        if take_off_dispose_list(nfsd, &nf) != Some(false) {
+            nfsd_file_free(nfsd, &nf);
+        }
     }
 }
 
@@ -385,7 +436,9 @@ fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
 fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal) {
     let _in = enter("nfsd_file_dispose_list");
     while !disposal.freeme.is_empty() {
-        if let Some(nf) = disposal.freeme.take_first() {
+        if let Some(nf) = disposal.freeme.take_first()
+            && take_off_dispose_list(nfsd, &nf) != Some(false)
+        {
             nfsd_file_free(nfsd, &nf);
         }
     }
@@ -406,6 +459,9 @@ fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list_delayed");
     for nf in dispose {
+        if take_off_dispose_list(nfsd, &nf) == Some(false) {
+            continue;
+        }
         if nfsd.choices.net_ref == NetRef::AtDispose {
             nf.nf_net().get();
             nf.nf_flags.set_bit(NFSD_FILE_NET_HELD);
@@ -415,6 +471,7 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
         {
             let _lock = l.lock.lock();
             l.freeme.add_tail(&nf);
+            put_on_dispose_list(nfsd, &nf);
         }
         if nfsd.choices.queue_wakes == QueueWakes::No {
             continue;
@@ -488,13 +545,25 @@ fn nfsd_file_lru_cb(
     if nf.nf_flags.test_and_clear_bit(NFSD_FILE_REFERENCED) {
         return LruStatus::Rotate;
     }
-    // The LRU's own reference goes, if nobody has another one.
-    if !nf.nf_ref.dec_if_one() {
-        return LruStatus::Rotate;
+    match nfsd.choices.lru {
+        // The LRU's own reference goes, if nobody has another one.
+        Lru::AtConstruction => {
+            if !nf.nf_ref.dec_if_one() {
+                return LruStatus::Rotate;
+            }
+        }
+        // It goes in any case; with another one the file only leaves the LRU.
+        Lru::ByPut => {
+            if !nf.nf_ref.dec_and_test() {
+                isolate();
+                return LruStatus::Removed;
+            }
+        }
     }
     // From here on this walker owns it. Somebody else may have begun to unhash it.
     let _ = nfsd_file_unhash(nfsd, nf);
     isolate();
+    put_on_dispose_list(nfsd, nf);
     dispose.push(Arc::clone(nf));
     LruStatus::Removed
 }
@@ -507,7 +576,7 @@ fn nfsd_file_gc_cb(
     dispose: &mut Vec<Arc<NfsdFile>>,
 ) -> LruStatus {
     let _in = enter("nfsd_file_gc_cb");
-    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
+    if nfsd.choices.lru == Lru::AtConstruction && nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
         // It goes to the tail now, which is all that REFERENCED asks for.
         nf.nf_flags.clear_bit(NFSD_FILE_REFERENCED);
         return LruStatus::Rotate;
@@ -547,10 +616,20 @@ fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
 /// `nfsd_file_gc_worker()`: the laundrette.
 fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_gc_worker");
-    if nfsd.nfsd_file_lru.count() > 0 {
-        nfsd_file_gc(nfsd);
+    match nfsd.choices.lru {
+        Lru::AtConstruction => {
+            if nfsd.nfsd_file_lru.count() > 0 {
+                nfsd_file_gc(nfsd);
+            }
+            nfsd_file_schedule_laundrette(nfsd);
+        }
+        Lru::ByPut => {
+            nfsd_file_gc(nfsd);
+            if nfsd.nfsd_file_lru.count() > 0 {
+                nfsd_file_schedule_laundrette(nfsd);
+            }
+        }
     }
-    nfsd_file_schedule_laundrette(nfsd);
 }
 
 /// `nfsd_file_lru_scan()`, as the shrinker calls it: one scan, between references to the shrinker.
@@ -614,6 +693,7 @@ fn nfsd_file_cond_queue(nfsd: &Nfsd, nf: &Arc<NfsdFile>, dispose: &mut Vec<Arc<N
     }
     // Otherwise whoever holds the last one frees it.
     if nf.nf_ref.sub_and_test(decrement) {
+        put_on_dispose_list(nfsd, nf);
         dispose.push(Arc::clone(nf));
     }
 }
@@ -675,7 +755,9 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 /// `__nfsd_file_cache_purge()` of one namespace, or of all.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
     let _in = enter("__nfsd_file_cache_purge");
-    if let Some(net) = net {
+    if let Some(net) = net
+        && nfsd.choices.localio_invalidate == LocalioInvalidate::Purge
+    {
         nfs_localio_invalidate_clients(nfsd, net.generic_unchecked());
     }
     let mut dispose = Vec::new();
@@ -725,10 +807,16 @@ fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
     mark.nfm_ref.inc_not_zero()
 }
 
-/// `nfsd_file_mark_put()`: the group is the mark's own.
+/// `nfsd_file_mark_put()`.
 fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
     let _in = enter("nfsd_file_mark_put");
     if mark.nfm_ref.dec_and_test() {
+        if nfsd.choices.mark_group == MarkGroup::Global
+            && nfsd.nfsd_file_fsnotify_group.get().is_none()
+        {
+            null_dereference("fsnotify_destroy_mark(mark, NULL)");
+            return;
+        }
         nfsd.fsnotify.destroy_mark(mark);
         nfsd.fsnotify.put_mark(mark);
     }
@@ -828,7 +916,22 @@ pub fn nfsd_file_do_acquire(
             }
         };
         let nf = match found {
-            Some(nf) => nf,
+            Some(nf) => {
+                match nfsd.choices.lru {
+                    Lru::AtConstruction => {}
+                    // What the LRU had is not needed any more; this caller has one of its own.
+                    Lru::ByPut => {
+                        if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
+                            sync::report(Violation::on(
+                                ViolationKind::Warning,
+                                nf.memory().object(),
+                                "WARN_ON_ONCE: the LRU had the last reference of a file in use",
+                            ));
+                        }
+                    }
+                }
+                nf
+            }
             None => {
                 let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
                 let rcu = nfsd.kernel.rcu_read_lock();
@@ -951,7 +1054,7 @@ fn construct(
     // Nobody is to find a file that failed, or one whose last link is gone.
     if status.is_err() || nfsd.i_nlinks[inode].load(Ordering::Relaxed) == 0 {
         let _ = nfsd_file_unhash(nfsd, nf);
-    } else if acquire.want_gc {
+    } else if acquire.want_gc && nfsd.choices.lru == Lru::AtConstruction {
         nfsd_file_lru_add(nfsd, nf);
     }
     // clear_and_wake_up_bit()

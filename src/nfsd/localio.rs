@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kernel::{percpu_ref::completes, pointer::Pointer},
-    model::{LocalioInstallRcu, LostInstall},
+    model::{LocalioGc, LocalioInstallRcu, LostInstall},
     sync::{engine::Ordering, enter},
 };
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn nfsd_file_acquire_local(
     inode: usize,
 ) -> Result<Arc<NfsdFile>, Status> {
     let acquire = Acquire {
-        want_gc: false,
+        want_gc: nfsd.choices.localio_gc == LocalioGc::Yes,
         localio: true,
         opened: false,
     };

@@ -19,7 +19,10 @@ use crate::{
         pointer::Pointer,
         spinlock::SpinLock,
     },
-    sync::{alloc::Allocation, atomic::AtomicU64, enter, violation::ViolationKind},
+    model::LocalioInvalidate,
+    sync::{
+        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+    },
 };
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -146,6 +149,9 @@ impl Pernet for NfsdNet {
         let _in = enter("nfsd_net_pre_exit");
         if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
             nfs_localio_invalidate_clients(&nfsd, self);
+            if nfsd.choices.localio_invalidate == LocalioInvalidate::PreExit {
+                self.uuid_net.store(0, Ordering::Relaxed);
+            }
         }
     }
 

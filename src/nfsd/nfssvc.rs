@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes},
-    model::{DrainWait, StateShutdown},
+    model::{DrainWait, LocalioInvalidate, StateShutdown},
     sync::{self, Mutex, alloc::Allocation, engine::Ordering, enter, violation::ViolationKind},
 };
 use std::sync::Arc;
@@ -189,7 +189,9 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
             nfs4_state_shutdown_net(nfsd, net);
         }
         // The first step of the purge, for the client that has no handshake: no new I/O begins.
-        nn.uuid_net.store(0, Ordering::Relaxed);
+        if nfsd.choices.localio_invalidate == LocalioInvalidate::Purge {
+            nn.uuid_net.store(0, Ordering::Relaxed);
+        }
         if nfsd.choices.drain_wait == DrainWait::BeforePurge {
             nn.nfsd_net_free_done.wait(&nfsd.kernel);
         }
