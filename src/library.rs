@@ -29,6 +29,7 @@ macro_rules! builtin {
 /// The files that are compiled in, sorted. A test compares the list with the folders.
 const MODELS: &[(&str, &str)] = builtin![
     "models/before-series.json",
+    "models/nfsd-next.json",
     "models/v1-7of8.json",
     "models/v1-8of8.json",
     "models/v2-8of9.json",
@@ -79,6 +80,9 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/client-probe-vs-flush.json",
     "scenarios/client-probe-vs-probe.json",
     "scenarios/client-umount-vs-stop.json",
+    "scenarios/close-export-vs-holder.json",
+    "scenarios/close-export-vs-lookup.json",
+    "scenarios/close-export-vs-stop.json",
     "scenarios/close-sync-vs-netns-exit.json",
     "scenarios/close-sync-vs-stop.json",
     "scenarios/dispose-vs-late-queue.json",
@@ -86,6 +90,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/flush-during-open.json",
     "scenarios/flush-vs-holder.json",
     "scenarios/flush-vs-lookup.json",
+    "scenarios/flush-vs-stop.json",
     "scenarios/gc-idle-server.json",
     "scenarios/gc-vs-netns-exit.json",
     "scenarios/gc-vs-stop.json",
@@ -101,7 +106,10 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/put-vs-reclaim.json",
     "scenarios/shrinker-vs-netns-exit.json",
     "scenarios/shrinker-vs-stop.json",
+    "scenarios/stop-vs-start.json",
     "scenarios/stop-with-state.json",
+    "scenarios/two-stops-with-io.json",
+    "scenarios/two-stops.json",
     "scenarios/unlink-vs-netns-exit.json",
     "scenarios/unlink-vs-stop.json",
 ];

@@ -757,7 +757,7 @@ fn lists_have_a_line_for_each() {
             "put-order  a LOCALIO I/O completes while the only server stops\n",
             1,
         ),
-        ("operations", "start NET [threads N]  ", 19),
+        ("operations", "start NET [threads N]  ", 20),
         ("violations", "use-after-free     KASAN", 13),
         ("engines", "dpor    ", 3),
     ] {

@@ -273,6 +273,8 @@ const WRITTEN: &[(&str, &str)] = &[
     ("nfsd_file_close_inode_sync B i1", "close_sync B i1"),
     ("flush B", "flush B"),
     ("nfsd_file_cache_purge A", "flush A"),
+    ("close_export B i0", "close_export B i0"),
+    ("nfsd_file_close_export A i1", "close_export A i1"),
     ("stop B", "stop B"),
     ("nfsd_shutdown_net A", "stop A"),
     ("umount B", "umount B"),

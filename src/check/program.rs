@@ -15,9 +15,9 @@ use crate::{
         Inode, Nfsd,
         filecache::{
             Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_may_fire,
-            nfsd_file_acquire_opened, nfsd_file_close_inode_sync, nfsd_file_do_acquire,
-            nfsd_file_fsnotify_handle_event, nfsd_file_lease_notifier_call, nfsd_file_lru_scan,
-            nfsd_file_put_local,
+            nfsd_file_acquire_opened, nfsd_file_close_export, nfsd_file_close_inode_sync,
+            nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event, nfsd_file_lease_notifier_call,
+            nfsd_file_lru_scan, nfsd_file_put_local,
         },
         localio::open_without_slot,
         nfslocalio::{
@@ -225,6 +225,9 @@ impl Machine {
                 });
             }
             Operation::Flush { net } => expkey_flush(nfsd, &nfsd.nets[net]),
+            Operation::CloseExport { net, inode } => {
+                nfsd_file_close_export(nfsd, &nfsd.nets[net], inode);
+            }
         }
     }
 

@@ -600,6 +600,27 @@ choices! {
         "The one that the global points to, which is NULL when the cache is gone.",
         "v6.12 and its stable trees";
     }
+
+    mutexes: Mutexes,
+    "What serialises the control of servers, and the setup and teardown of the cache that they share.",
+    in [
+        "nfsd_svc",
+        "nfsd_shutdown_threads",
+        "nfsd_startup_generic",
+        "nfsd_shutdown_generic",
+        "nfsd_shutdown_net",
+        "nfsd_file_cache_purge",
+        "nfsd_file_close_export",
+        "expkey_flush"
+    ] {
+        #[default]
+        One = "one",
+        "One nfsd_mutex for everything.",
+        "before the per-namespace control of September 2026";
+        Split = "split",
+        "nn->nfsd_mutex for the server of a net, and inside it nfsd_global_mutex for what all share.",
+        "e852dbb15cad, 7e3dc386e345; linux-nfs/nfsd at 18c4be5b4a1c";
+    }
 }
 
 impl Choices {
@@ -655,7 +676,7 @@ mod tests {
              localio_install_rcu: on, lost_install: puts-net, add_file_failure: puts, \
              drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, put_recheck: yes, dispose_link: separate, localio_gc: no, \
-             localio_invalidate: purge, mark_group: own"
+             localio_invalidate: purge, mark_group: own, mutexes: one"
         );
     }
 

@@ -13,9 +13,9 @@ pub use choices::{
     AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeLink, DisposeList,
     DrainWait, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate,
     LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru,
-    MarkGroup, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,
-    PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier, StateShutdown,
-    UuidBegin, WakeGuard,
+    MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
+    PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
+    StateShutdown, UuidBegin, WakeGuard,
 };
 
 use crate::json::{Diagnostic, Source};

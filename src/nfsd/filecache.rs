@@ -7,9 +7,9 @@
 
 use super::{
     Nfsd,
-    netns::{Net, NfsdFcacheDisposal, NfsdNet},
+    netns::{NFSD_NET_UP, Net, NfsdFcacheDisposal, NfsdNet},
     nfslocalio::nfs_localio_invalidate_clients,
-    nfssvc::svc_wake_up,
+    nfssvc::{control_mutex, global_mutex, svc_wake_up},
 };
 use crate::{
     kernel::{
@@ -24,8 +24,8 @@ use crate::{
     },
     model::{
         AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
-        GcLockShrinker, LocalioInvalidate, LookupRcu, Lru, MarkGroup, NetDisposeGuard, NetRef,
-        OpenedFile, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
+        GcLockShrinker, LocalioInvalidate, LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard,
+        NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
         PutReads, PutRecheck, QueueWakes, ShutdownBarrier, WakeGuard,
     },
     sync::{
@@ -780,9 +780,10 @@ fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
     nfsd_file_dispose_list(nfsd, dispose);
 }
 
-/// `nfsd_file_cache_purge()`, with `nfsd_mutex` held.
+/// `nfsd_file_cache_purge()`, with `nfsd_mutex` held where that is the only one.
 pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_cache_purge");
+    let _global = global_mutex(nfsd);
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
         let net = match nfsd.choices.purge_net {
             PurgeNet::Own => Some(net),
@@ -795,8 +796,35 @@ pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// `expkey_flush()`: the export cache of a namespace is flushed.
 pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("expkey_flush");
-    let _mutex = nfsd.nfsd_mutex.lock();
+    let _mutex = match nfsd.choices.mutexes {
+        Mutexes::One => Some(nfsd.nfsd_mutex.lock()),
+        Mutexes::Split => None,
+    };
     nfsd_file_cache_purge(nfsd, net);
+}
+
+/// `nfsd_file_close_export()`: an export of a namespace goes away, here one that an inode is in, and
+/// with it the cached files below it.
+pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
+    let _in = enter("nfsd_file_close_export");
+    let _mutex = control_mutex(nfsd, net);
+    if !net.generic().flags.test_bit(NFSD_NET_UP) {
+        return;
+    }
+    let mut dispose = Vec::new();
+    {
+        // rhashtable_walk_start() .. rhashtable_walk_stop()
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        nfsd.nfsd_file_rhltable.walk(|nf| {
+            if Arc::ptr_eq(nf.nf_net(), net)
+                && nf.nf_flags.test_bit(NFSD_FILE_GC)
+                && nf.nf_inode() == inode
+            {
+                nfsd_file_cond_queue(nfsd, nf, &mut dispose);
+            }
+        });
+    }
+    nfsd_file_dispose_list(nfsd, dispose);
 }
 
 // Section B21: marks.
@@ -1125,7 +1153,7 @@ pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     }
 }
 
-/// `nfsd_file_cache_init()`, with `nfsd_mutex` held. Its allocations succeed.
+/// `nfsd_file_cache_init()`, with the mutex held for what all servers share. Its allocations succeed.
 pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_init");
     if nfsd.nfsd_file_flags.test_and_set_bit(NFSD_FILE_CACHE_UP) {
@@ -1147,7 +1175,7 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     });
 }
 
-/// `nfsd_file_cache_shutdown()`, with `nfsd_mutex` held.
+/// `nfsd_file_cache_shutdown()`, with the mutex held for what all servers share.
 pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_shutdown");
     if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {

@@ -5,7 +5,8 @@
 //! The tree is the one just before the per-namespace mutexes of September 2026: one `nfsd_mutex`,
 //! one fsnotify group, and marks that remember their group. A patch is a choice
 //! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits. So is what
-//! another tree does otherwise: v6.12 is five choices.
+//! another tree does otherwise: v6.12 is five choices, and nfsd-next, with a mutex for each
+//! namespace, is one.
 
 pub mod filecache;
 pub mod localio;
@@ -63,8 +64,11 @@ pub struct Nfsd {
     /// Written under the inode's lock, read without it.
     i_nlinks: Vec<AtomicU64>,
 
+    /// Where there is one for everything; else each `nn` has one.
     nfsd_mutex: KernelMutex,
-    /// Under `nfsd_mutex`.
+    /// What the servers of all namespaces share, where each `nn` has a mutex.
+    nfsd_global_mutex: KernelMutex,
+    /// Under `nfsd_mutex`, or `nfsd_global_mutex`.
     nfsd_users: Cell<u32>,
 
     nfsd_file_flags: Flags,
@@ -123,6 +127,7 @@ impl Nfsd {
                 .map(|_| AtomicU64::new("i_nlink", 1))
                 .collect(),
             nfsd_mutex: KernelMutex::new(kernel, "nfsd_mutex", ()),
+            nfsd_global_mutex: KernelMutex::new(kernel, "nfsd_global_mutex", ()),
             nfsd_users: Cell::new("nfsd_users", 0),
             nfsd_file_flags: Flags::new("nfsd_file_flags"),
             nfsd_gc_lock: SpinLock::new(kernel, "nfsd_gc_lock", ()),

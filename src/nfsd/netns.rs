@@ -17,7 +17,7 @@ use crate::{
         net_namespace::{self, Pernet},
         percpu_ref::PercpuRef,
         pointer::Pointer,
-        spinlock::SpinLock,
+        spinlock::{KernelMutex, SpinLock},
     },
     model::LocalioInvalidate,
     sync::{
@@ -100,6 +100,8 @@ pub struct NfsdNet {
     pub(super) local_clients: Arc<ClientList>,
     /// How often a client was taken off it, for who waits for that.
     pub(super) local_clients_gone: AtomicU64,
+    /// `nfsd_mutex`, where each namespace has one.
+    pub(super) nfsd_mutex: KernelMutex,
     /// nfsd itself. No memory of the kernel's.
     nfsd: OnceLock<Weak<Nfsd>>,
 }
@@ -126,6 +128,7 @@ impl NfsdNet {
             local_clients_lock: SpinLock::new_in(kernel, &memory, "local_clients_lock", ()),
             local_clients: ClientList::of_net(&memory),
             local_clients_gone: AtomicU64::new_in(&memory, "local_clients_gone", 0),
+            nfsd_mutex: KernelMutex::new_in(kernel, &memory, "nfsd_mutex", ()),
             nfsd: OnceLock::new(),
             memory,
         }

@@ -135,6 +135,13 @@ pub enum Operation {
         /// The net.
         net: usize,
     },
+    /// An export of a net goes away.
+    CloseExport {
+        /// The net.
+        net: usize,
+        /// An inode that is in it.
+        inode: usize,
+    },
 }
 
 /// An operation as it is listed.
@@ -292,6 +299,13 @@ pub const OPERATIONS: &[OperationInfo] = &[
         context: "a task that writes to the flush file of NET's exports; sleeps, holds nfsd_mutex",
         about: "close all cached files of NET while its threads go on",
     },
+    OperationInfo {
+        name: "close_export",
+        syntax: "close_export NET INODE",
+        aliases: &["nfsd_file_close_export"],
+        context: "the task that controls the server; sleeps, holds its mutex",
+        about: "close NET's cached files of INODE, since its export goes away",
+    },
 ];
 
 impl OperationInfo {
@@ -338,6 +352,7 @@ impl Operation {
             Self::Unlink { .. } => "unlink",
             Self::CloseSync { .. } => "close_sync",
             Self::Flush { .. } => "flush",
+            Self::CloseExport { .. } => "close_export",
         }
     }
 
@@ -413,7 +428,8 @@ impl fmt::Display for DisplayOperation<'_> {
             Operation::SetLease { inode: i } | Operation::Unlink { inode: i } => {
                 write!(f, "{name} {}", inode(i))
             }
-            Operation::CloseSync { net: n, inode: i } => {
+            Operation::CloseSync { net: n, inode: i }
+            | Operation::CloseExport { net: n, inode: i } => {
                 write!(f, "{name} {} {}", net(n), inode(i))
             }
         }
@@ -705,6 +721,10 @@ pub(super) fn parse(
         },
         "flush" => Operation::Flush {
             net: net(&mut reader, names)?,
+        },
+        "close_export" => Operation::CloseExport {
+            net: net(&mut reader, names)?,
+            inode: reader.inode(names)?,
         },
         name => unreachable!("{name} is in the table but not here"),
     };
