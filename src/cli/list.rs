@@ -98,7 +98,7 @@ fn models() -> Result<String, LoadError> {
 fn corpus() -> Result<String, LoadError> {
     let mut models = Library::find()?.models()?;
     models.retain(|model| model.bug.is_some());
-    models.sort_by(|a, b| place(a).cmp(&place(b)));
+    models.sort_by_key(place);
     let mut text = String::new();
     for model in &models {
         let Some(bug) = &model.bug else { continue };
