@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let scenario = Arc::new(scenario);
         for model in library.models()? {
-            if !wanted(3, &model.name) {
+            if !wanted(3, &model.name) || scenario.expected(&model.name).is_none() {
                 continue;
             }
             let program = program(&scenario, model.choices);

@@ -716,7 +716,14 @@ fn the_document_of_the_gate_says_what_could_be_expected() {
         "gate-json",
         &[("put-order", &put_order("{\"v4\": \"holds\"}"))],
     );
+    // Without models, those that the scenario speaks of.
     let run = folder.run(&["gate", "--format", "json"]);
+    assert_eq!(run.status, 0);
+    assert_eq!(run.json()["pairs"].as_array().unwrap().len(), 1);
+
+    let models = ["before-series", "v2-8of9", "v4"].map(|model| ["--model", model]);
+    let args = [&["gate", "--format", "json"], models.as_flattened()].concat();
+    let run = folder.run(&args);
     assert_eq!(run.status, 1);
     let document = run.json();
     assert_eq!(document["passed"], false);
@@ -750,7 +757,7 @@ fn lists_have_a_line_for_each() {
             "put-order  a LOCALIO I/O completes while the only server stops\n",
             1,
         ),
-        ("operations", "start NET [threads N]  ", 13),
+        ("operations", "start NET [threads N]  ", 20),
         ("violations", "use-after-free     KASAN", 13),
         ("engines", "dpor    ", 3),
     ] {

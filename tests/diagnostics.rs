@@ -455,6 +455,46 @@ fn files_that_are_put_the_wrong_way() {
 }
 
 #[test]
+fn clients_and_what_no_client_does() {
+    let with = |clients: &str, actors: &str| {
+        fields(&format!(
+            "\"clients\":[{clients}],\n\"setup\":[\"x = local_io c i0\"],\n\"actors\":{{{actors}}}"
+        ))
+    };
+    let c = "{\"name\":\"c\",\"net\":\"B\"}";
+    scenario_error(
+        with("{\"name\":\"c\",\"net\":\"D\"}", "\"a\":[\"gc\"]"),
+        "2:30: unknown net 'D'",
+    );
+    scenario_error(
+        with(&format!("{c},{c}"), "\"a\":[\"gc\"]"),
+        "2:35: 'c' is given twice",
+    );
+    scenario_error(
+        with(c, "\"a\":[\"local_probe e\"]"),
+        "4:29: unknown client 'e'",
+    );
+    scenario_error(
+        with(c, "\"a\":[\"local_close c i0\"]"),
+        "4:29: the I/O 'x' of the client 'c' is not done",
+    );
+    scenario_error(
+        with(
+            c,
+            "\"a\":[\"local_done x\",\"local_umount c\"],\"b\":[\"local_disable c\"]",
+        ),
+        "4:45: the client 'c' is used by another actor, 'b'",
+    );
+    scenario_error(
+        with(
+            c,
+            "\"a\":[\"local_done x\",\"local_umount c\",\"local_probe c\"]",
+        ),
+        "4:61: the client 'c' was unmounted before",
+    );
+}
+
+#[test]
 fn nets_that_are_not_there() {
     let operations = ["x = acquire A i0", "x = local_open A i0", "close_sync A i0"];
     for (operation, column) in operations.iter().zip([29, 32, 28]) {
@@ -538,14 +578,40 @@ fn models() {
 }
 
 #[test]
+fn the_bug_of_a_model() {
+    let with = |bug: &str| {
+        let model = "{\"name\":\"m\",\"about\":\"\",\"source\":\"\",\"choices\":{},\n";
+        format!("{model}\"bug\":{bug}}}")
+    };
+    let all = "\"entry\":\"A1\",\"symptom\":\"s\",\"scenario\":\"x\",\"fixed\":\"v4\"";
+    let model = Model::parse(
+        "m.json",
+        with(&format!("{{{all},\"year\":2026}}")).as_bytes(),
+    );
+    assert_eq!(model.unwrap().bug.unwrap().year, 2026);
+    model_error(with("1"), "2:7: 'bug' must be an object, not a number");
+    model_error(with(&format!("{{{all}}}")), "2:7: 'bug' without 'year'");
+    model_error(
+        with("{\"entri\":\"A1\"}"),
+        "2:8: unknown field 'entri' (did you mean 'entry'?)",
+    );
+    model_error(with("{\"year\":1999}"), "2:7: 'bug' without 'entry'");
+    model_error(
+        with(&format!("{{{all},\"year\":1999}}")),
+        "2:70: 'year' must be a whole number from 2019 to 2099, not '1999'",
+    );
+}
+
+#[test]
 fn every_choice_at_most_once() {
     model_error(
         model(|choices| choices[1] = "\"netref\":\"none\"".to_owned()),
         "4:1: unknown field 'netref' (did you mean 'net_ref'?)",
     );
+    let after_the_last = 3 + nfsd_check::model::Choices::default().iter().count();
     model_error(
         model(|choices| choices.push(choices[0].clone())),
-        "11:1: 'put_local_order' is given twice",
+        &format!("{after_the_last}:1: 'put_local_order' is given twice"),
     );
     model_error(
         model(|choices| choices[1] = "\"net_ref\":\"at-aloc\"".to_owned()),

@@ -15,10 +15,15 @@ use crate::{
         Inode, Nfsd,
         filecache::{
             Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_may_fire,
-            nfsd_file_close_inode_sync, nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event,
-            nfsd_file_lease_notifier_call, nfsd_file_lru_scan, nfsd_file_put_local,
+            nfsd_file_acquire_opened, nfsd_file_close_export, nfsd_file_close_inode_sync,
+            nfsd_file_do_acquire, nfsd_file_fsnotify_handle_event, nfsd_file_lease_notifier_call,
+            nfsd_file_lru_scan, nfsd_file_put_local,
         },
-        localio::nfsd_open_local_fh,
+        localio::open_without_slot,
+        nfslocalio::{
+            NfsFileLocalio, nfs_close_local_fh, nfs_free_client, nfs_local_iocb_release,
+            nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
+        },
         nfssvc::{
             Rqst, hold_by_state, in_service_thread, nfsd_shutdown_threads, nfsd_svc, nfsd_umount,
             put_by_state,
@@ -38,6 +43,8 @@ use std::sync::Arc;
 enum Held {
     File(Arc<NfsdFile>),
     Local(Pointer<NfsdFile>),
+    /// What a client's I/O holds, where the server was local.
+    LocalIo(Pointer<NfsdFile>),
 }
 
 /// What the operations of a scenario work on, in one execution.
@@ -48,6 +55,10 @@ struct Machine {
     files: Vec<parking_lot::Mutex<Option<Held>>>,
     /// By net: its owner has released it.
     released: Vec<parking_lot::Mutex<bool>>,
+    /// By client, then by inode: its open context, while it has one.
+    opened: Vec<Vec<parking_lot::Mutex<Option<Arc<NfsFileLocalio>>>>>,
+    /// By client: it has unmounted.
+    unmounted: Vec<parking_lot::Mutex<bool>>,
 }
 
 /// The program that runs `scenario` on a tree with `choices`.
@@ -75,7 +86,14 @@ impl Machine {
             open_fails: inode.open == Open::Fails,
             flush_on_close: inode.flush_on_close,
         });
-        let nfsd = Nfsd::new(&kernel, choices, &nets, inodes.collect());
+        let clients: Vec<usize> = scenario.clients.iter().map(|client| client.net).collect();
+        let nfsd = Nfsd::new(&kernel, choices, &nets, inodes.collect(), &clients);
+        let none_open = || {
+            scenario
+                .inodes
+                .iter()
+                .map(|_| parking_lot::Mutex::new(None))
+        };
         Arc::new(Self {
             kernel,
             nfsd,
@@ -88,6 +106,11 @@ impl Machine {
                 .iter()
                 .map(|_| parking_lot::Mutex::new(false))
                 .collect(),
+            opened: clients.iter().map(|_| none_open().collect()).collect(),
+            unmounted: clients
+                .iter()
+                .map(|_| parking_lot::Mutex::new(false))
+                .collect(),
         })
     }
 
@@ -96,6 +119,14 @@ impl Machine {
         for operation in &scenario.setup {
             self.perform(Rqst::Thread(0), *operation);
             self.settle();
+        }
+        // A context that actors share is there before they run.
+        for actor in &scenario.actors {
+            for operation in &actor.operations {
+                if let Operation::LocalIo { client, inode, .. } = *operation {
+                    let _ = self.context(client, inode);
+                }
+            }
         }
         thread::set_phase(Phase::Concurrent);
         laundrette_may_fire(&self.nfsd);
@@ -141,9 +172,18 @@ impl Machine {
                 let acquire = Acquire {
                     want_gc: gc,
                     localio: false,
+                    opened: false,
                 };
                 let nf = in_service_thread(nfsd, net, rqst, || {
                     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
+                    nf.inspect(hold_by_state)
+                });
+                *self.files[file].lock() = nf.flatten().map(Held::File);
+            }
+            Operation::AcquireOpened { file, net, inode } => {
+                let net = &nfsd.nets[net];
+                let nf = in_service_thread(nfsd, net, rqst, || {
+                    let nf = nfsd_file_acquire_opened(nfsd, net, inode).ok();
                     nf.inspect(hold_by_state)
                 });
                 *self.files[file].lock() = nf.flatten().map(Held::File);
@@ -154,14 +194,27 @@ impl Machine {
                 }
             }
             Operation::LocalOpen { file, net, inode } => {
-                let pnf = nfsd_open_local_fh(nfsd, &nfsd.nets[net], inode);
+                let pnf = open_without_slot(nfsd, &nfsd.nets[net], inode);
                 *self.files[file].lock() = pnf.ok().flatten().map(Held::Local);
             }
-            Operation::LocalDone { file } => {
-                if let Some(Held::Local(pnf)) = self.take(file) {
-                    nfsd_file_put_local(nfsd, &pnf);
-                }
+            Operation::LocalDone { file } => self.complete(file),
+            Operation::LocalProbe { client } => {
+                nfs_local_probe(nfsd, rqst, &nfsd.clients[client]);
             }
+            Operation::LocalIo {
+                file,
+                client,
+                inode,
+            } => {
+                let nfl = self.context(client, inode);
+                let pnf = nfs_local_open_fh(nfsd, rqst, &nfsd.clients[client], &nfl);
+                *self.files[file].lock() = pnf.map(Held::LocalIo);
+            }
+            Operation::LocalClose { client, inode } => self.close(client, inode),
+            Operation::LocalDisable { client } => {
+                nfs_localio_disable_client(nfsd, &nfsd.clients[client]);
+            }
+            Operation::LocalUmount { client } => self.unmount(client),
             Operation::Gc => laundrette_fires(nfsd),
             Operation::Shrink => nfsd_file_lru_scan(nfsd),
             Operation::SetLease { inode } => nfsd_file_lease_notifier_call(nfsd, inode),
@@ -172,11 +225,45 @@ impl Machine {
                 });
             }
             Operation::Flush { net } => expkey_flush(nfsd, &nfsd.nets[net]),
+            Operation::CloseExport { net, inode } => {
+                nfsd_file_close_export(nfsd, &nfsd.nets[net], inode);
+            }
         }
     }
 
     fn take(&self, file: usize) -> Option<Held> {
         self.files[file].lock().take()
+    }
+
+    /// A LOCALIO I/O is complete, if there is one.
+    fn complete(&self, file: usize) {
+        match self.take(file) {
+            Some(Held::Local(pnf)) => nfsd_file_put_local(&self.nfsd, &pnf),
+            Some(Held::LocalIo(pnf)) => nfs_local_iocb_release(&self.nfsd, &pnf),
+            Some(Held::File(_)) | None => {}
+        }
+    }
+
+    /// The client's open context of an inode.
+    fn context(&self, client: usize, inode: usize) -> Arc<NfsFileLocalio> {
+        let mut opened = self.opened[client][inode].lock();
+        let new = || NfsFileLocalio::new(&self.nfsd.clients[client], inode);
+        Arc::clone(opened.get_or_insert_with(new))
+    }
+
+    fn close(&self, client: usize, inode: usize) {
+        let nfl = self.opened[client][inode].lock().take();
+        if let Some(nfl) = nfl {
+            nfs_close_local_fh(&self.nfsd, &nfl);
+        }
+    }
+
+    fn unmount(&self, client: usize) {
+        for inode in 0..self.opened[client].len() {
+            self.close(client, inode);
+        }
+        *self.unmounted[client].lock() = true;
+        nfs_free_client(&self.nfsd, &self.nfsd.clients[client]);
     }
 
     fn end(&self, scenario: &Scenario) {
@@ -193,10 +280,14 @@ impl Machine {
             Epilogue::None => {
                 let held = self.files.iter().filter_map(|file| match &*file.lock() {
                     Some(Held::File(nf)) => Some(Arc::clone(nf)),
-                    Some(Held::Local(pnf)) => pnf.load(),
+                    Some(Held::Local(pnf) | Held::LocalIo(pnf)) => pnf.load(),
                     None => None,
                 });
-                let held: Vec<_> = held.collect();
+                let cached = self.opened.iter().flatten().filter_map(|opened| {
+                    let opened = opened.lock();
+                    opened.as_ref().and_then(|nfl| nfl.cached())
+                });
+                let held: Vec<_> = held.chain(cached).collect();
                 self.nfsd.unreachable(&held)
             }
         };
@@ -209,15 +300,20 @@ impl Machine {
     fn stop_all(&self) {
         for file in 0..self.files.len() {
             // A file that no actor puts is put when the server stops.
-            if let Some(Held::Local(pnf)) = self.take(file) {
-                nfsd_file_put_local(&self.nfsd, &pnf);
-            }
+            self.complete(file);
             self.settle();
         }
         for net in 0..self.released.len() {
             let released = *self.released[net].lock();
             if !released {
                 nfsd_umount(&self.nfsd, &self.nfsd.nets[net]);
+                self.settle();
+            }
+        }
+        for client in 0..self.unmounted.len() {
+            let unmounted = *self.unmounted[client].lock();
+            if !unmounted {
+                self.unmount(client);
                 self.settle();
             }
         }
@@ -230,7 +326,12 @@ fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
     let sends_requests = |operation: &Operation| {
         matches!(
             operation,
-            Operation::Acquire { .. } | Operation::Put { .. } | Operation::CloseSync { .. }
+            Operation::Acquire { .. }
+                | Operation::AcquireOpened { .. }
+                | Operation::Put { .. }
+                | Operation::CloseSync { .. }
+                | Operation::LocalProbe { .. }
+                | Operation::LocalIo { .. }
         )
     };
     let mut next = 0;

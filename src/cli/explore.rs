@@ -169,22 +169,10 @@ pub(super) struct Pair {
     pub(super) model: Arc<Model>,
 }
 
-/// Which models to take where none are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DefaultModels {
-    /// The ones that a scenario expects something of, or all where it says nothing.
-    Expected,
-    /// All.
-    All,
-}
-
-/// The pairs of these scenarios, or all, and these models, or the default ones. They are sorted by
+/// The pairs of these scenarios, or all, and these models. Where no model is named, they are the ones
+/// that the scenario expects something of, or all where it says nothing. The pairs are sorted by
 /// scenario, then model. What is wrong with any of them is printed.
-pub(super) fn pairs(
-    scenarios: &[String],
-    models: &[String],
-    default: DefaultModels,
-) -> Result<Vec<Pair>, ExitCode> {
+pub(super) fn pairs(scenarios: &[String], models: &[String]) -> Result<Vec<Pair>, ExitCode> {
     let library = Library::find().map_err(|error| complain_of_input(&[said(&error)]))?;
     let mut errors = Vec::new();
     let loaded_models = load(
@@ -206,8 +194,7 @@ pub(super) fn pairs(
     }
     let mut pairs: Vec<Pair> = Vec::new();
     for (scenario_arg, scenario) in &loaded_scenarios {
-        let only_expected =
-            models.is_empty() && default == DefaultModels::Expected && !scenario.expect.is_empty();
+        let only_expected = models.is_empty() && !scenario.expect.is_empty();
         for (model_arg, model) in &loaded_models {
             if !only_expected || scenario.expected(&model.name).is_some() {
                 pairs.push(Pair {

@@ -3,9 +3,7 @@
 
 use super::{
     BAD_INPUT,
-    explore::{
-        DefaultModels, ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json,
-    },
+    explore::{ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json},
     output::Output,
     run::{Widths, headline},
 };
@@ -28,16 +26,18 @@ Examples:
   nfsd-check gate --format json > gate.json
   nfsd-check gate put-order --model v4 --budget 60
 
-Each pair is explored to the end, and must give exactly the verdict, or the kinds of violation, that
-the scenario expects on the model. Where it expects nothing, that is a failure too. A pair that is
-expected to be undecided is tried for 20,000 executions, and must not show a violation in them.
+Each scenario is explored to the end on the models that it expects something of, and must give
+exactly the verdict, or the kinds of violation, that it expects. On a model that is asked for by
+--model, or where a scenario expects nothing at all, there has to be an expectation too: it is a
+failure where there is none, and says what it could be. A pair that is expected to be undecided is
+tried for 20,000 executions, and must not show a violation in them.
 
 Exit status: 0 all is as expected, 1 not, 2 bad input or usage.")]
 pub(super) struct GateArgs {
     /// Names or paths of scenarios [default: all]
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<String>,
-    /// Name or path of a model; may be given again [default: all]
+    /// Name or path of a model; may be given again [default: those in 'expect', or all]
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         Ok(options) => options,
         Err(status) => return status,
     };
-    let pairs = match pairs(&args.scenarios, &args.models, DefaultModels::All) {
+    let pairs = match pairs(&args.scenarios, &args.models) {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };

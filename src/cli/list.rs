@@ -9,7 +9,7 @@ use super::{
 use crate::{
     check::{EngineKind, model_order},
     library::{Library, LoadError},
-    model::choices::CHOICES,
+    model::{Model, choices::CHOICES},
     scenario::OPERATIONS,
     sync::violation::ViolationKind,
 };
@@ -41,6 +41,8 @@ enum What {
     Violations,
     /// What explores
     Engines,
+    /// The bugs that there were: the model of each, the scenario that shows it, its fix
+    Corpus,
 }
 
 /// Print the list.
@@ -49,6 +51,7 @@ pub(super) fn list(args: &ListArgs) -> ExitCode {
         What::Models => models(),
         What::Scenarios => scenarios(),
         What::Choices => Ok(choices()),
+        What::Corpus => corpus(),
         What::Operations => Ok(operations()),
         What::Violations => Ok(table(
             ViolationKind::ALL.map(|kind| (kind.name(), kind.kernel_symptom())),
@@ -89,6 +92,37 @@ fn models() -> Result<String, LoadError> {
     models.sort_by(|a, b| model_order(&a.name).cmp(&model_order(&b.name)));
     let rows = models.iter().map(|model| (&*model.name, &*model.about));
     Ok(table(rows))
+}
+
+/// The models that bring a bug back, in the order of the corpus, two lines each.
+fn corpus() -> Result<String, LoadError> {
+    let mut models = Library::find()?.models()?;
+    models.retain(|model| model.bug.is_some());
+    models.sort_by_key(place);
+    let mut text = String::new();
+    for model in &models {
+        let Some(bug) = &model.bug else { continue };
+        let _ = writeln!(text, "{}  {}  {}", bug.entry, bug.year, bug.symptom);
+        let _ = writeln!(
+            text,
+            "    nfsd-check run {} --model {} --model {}",
+            bug.scenario, model.name, bug.fixed
+        );
+        let _ = writeln!(text, "    {}", model.source);
+    }
+    Ok(text)
+}
+
+/// Where a bug stands in the corpus: by its letter, then its number.
+fn place(model: &Model) -> (String, u32, String) {
+    let entry = model.bug.as_ref().map_or("", |bug| &*bug.entry);
+    let end = entry
+        .find(|c: char| c.is_ascii_digit())
+        .unwrap_or(entry.len());
+    let (letters, rest) = entry.split_at(end);
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    let number = digits.and_then(|digits| digits.parse().ok());
+    (letters.to_owned(), number.unwrap_or(0), rest.to_owned())
 }
 
 fn scenarios() -> Result<String, LoadError> {

@@ -3,10 +3,7 @@
 
 use super::{
     BAD_INPUT,
-    explore::{
-        DefaultModels, ExploreArgs, Format, check_all, complain_of_unsaved, pairs, print_json,
-        quote,
-    },
+    explore::{ExploreArgs, Format, check_all, complain_of_unsaved, pairs, print_json, quote},
     output::Output,
     progress::counted,
 };
@@ -46,7 +43,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(options) => options,
         Err(status) => return status,
     };
-    let pairs = match pairs(&args.scenarios, &args.models, DefaultModels::Expected) {
+    let pairs = match pairs(&args.scenarios, &args.models) {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };

@@ -77,9 +77,17 @@ impl Flags {
 
     /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
     pub fn wait_on_bit(&self, kernel: &Kernel, bit: u32) {
+        self.wait_clear(kernel, bit, Ordering::Acquire);
+    }
+
+    /// `wait_on_bit()` before 8238b4579866 (v6.0): relaxed.
+    pub fn wait_on_bit_relaxed(&self, kernel: &Kernel, bit: u32) {
+        self.wait_clear(kernel, bit, Ordering::Relaxed);
+    }
+
+    fn wait_clear(&self, kernel: &Kernel, bit: u32, ordering: Ordering) {
         kernel.sleeping("wait_on_bit()", || {
-            self.word
-                .wait_until(Condition::Clear(1 << bit), Ordering::Acquire)
+            self.word.wait_until(Condition::Clear(1 << bit), ordering)
         });
     }
 }

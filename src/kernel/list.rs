@@ -22,6 +22,14 @@ pub struct ListHead<T> {
 }
 
 impl<T: Linked> ListHead<T> {
+    /// An empty list in static memory.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            entries: Cell::with_kind(None, name, ViolationKind::ListCorruption, Vec::new()),
+        }
+    }
+
     /// An empty list in an object.
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
@@ -72,6 +80,52 @@ impl<T: Linked> ListHead<T> {
                 next.memory().touch(Step::Last);
             }
             Some(first)
+        })
+    }
+
+    /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
+    pub fn remove(&self, entry: &Arc<T>) {
+        self.entries.with_mut(|entries| {
+            let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
+                return;
+            };
+            entries.remove(at);
+            let beside = [at.checked_sub(1), Some(at)].into_iter().flatten();
+            for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
+                neighbour.memory().touch(Step::Last);
+            }
+        });
+    }
+
+    /// `list_first_entry_or_null()`.
+    #[must_use]
+    pub fn first(&self) -> Option<Arc<T>> {
+        self.entries.with(|entries| entries.first().cloned())
+    }
+
+    /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
+    #[must_use]
+    pub fn first_unlocked(&self) -> Option<Arc<T>> {
+        self.entries.with_marked(|entries| entries.first().cloned())
+    }
+
+    /// `list_next_entry()` without the lock of the list: what is behind `entry`, `Some(None)` where
+    /// that is the head, `None` where the entry is not on the list any more. A use of `entry`.
+    #[must_use]
+    pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
+        self.entries.with_marked(|entries| {
+            entry.memory().touch(Step::Last);
+            let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
+            Some(entries.get(at + 1).cloned())
+        })
+    }
+
+    /// Whether `entry` is on it, with the lock of the list held: its own node says so, `!list_empty()`.
+    #[must_use]
+    pub fn contains(&self, entry: &Arc<T>) -> bool {
+        self.entries.with(|entries| {
+            entry.memory().touch(Step::Last);
+            entries.iter().any(|e| Arc::ptr_eq(e, entry))
         })
     }
 

@@ -26,6 +26,12 @@ impl<T> Pointer<T> {
         }
     }
 
+    /// NULL, in an object that nobody else can see yet: `RCU_INIT_POINTER()`.
+    #[must_use]
+    pub fn null_in(owner: &Allocation, name: &'static str) -> Self {
+        Self::new_in(owner, name)
+    }
+
     /// A pointer on a stack.
     #[must_use]
     pub fn new(name: &'static str, target: Arc<T>) -> Self {
@@ -62,6 +68,39 @@ impl<T> Pointer<T> {
     pub fn store(&self, target: Option<&Arc<T>>) {
         let word = self.word_for(target);
         self.word.store(word, Ordering::Relaxed);
+    }
+
+    /// `rcu_dereference()`: the dependency that orders what is read through it is acquire here.
+    #[must_use]
+    pub fn dereference(&self) -> Option<Arc<T>> {
+        let word = self.word.load(Ordering::Acquire);
+        self.target(word)
+    }
+
+    /// `rcu_assign_pointer()`: release.
+    pub fn assign(&self, target: Option<&Arc<T>>) {
+        let word = self.word_for(target);
+        self.word.store(word, Ordering::Release);
+    }
+
+    /// `cmpxchg(&pointer, NULL, target)`: fully ordered where it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// What is there. The kernel orders nothing then but what is read through it: acquire.
+    pub fn cmpxchg_null(&self, target: &Arc<T>) -> Result<(), Arc<T>> {
+        let word = self.word_for(Some(target));
+        fence(Ordering::SeqCst);
+        let old = self
+            .word
+            .compare_exchange(0, word, Ordering::AcqRel, Ordering::Acquire);
+        match old.err().and_then(|old| self.target(old)) {
+            None => {
+                fence(Ordering::SeqCst);
+                Ok(())
+            }
+            Some(other) => Err(other),
+        }
     }
 
     /// `xchg(&pointer, NULL)`: fully ordered; what it was.

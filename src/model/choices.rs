@@ -260,6 +260,367 @@ choices! {
         "The one that frees it does it, too.",
         "no mail: what would close the race of the scenario flush-vs-lookup";
     }
+
+    wake_guard: WakeGuard,
+    "How whoever queues a file looks at the net's server before it wakes a thread of it.",
+    in ["nfsd_file_dispose_list_delayed"] {
+        #[default]
+        LoadOnceTest = "load-once-test",
+        "The pointer is loaded once and tested.",
+        "b9382e29ca53; Message-Id 20250125-kdevops-v1-1-a76cf79127b8@kernel.org";
+        None = "none",
+        "It is not tested: the server may be gone.",
+        "before b9382e29ca53, since ffb402596147; Debian bug 1093734";
+        TestThenReload = "test-then-reload",
+        "It is tested and loaded again, as a compiler may do where nothing says READ_ONCE.",
+        "the concern of the thread that led to b9382e29ca53; READ_ONCE() was not added";
+    }
+
+    net_dispose_guard: NetDisposeGuard,
+    "Whether a service thread that leaves files on the list tests for a server before it wakes the next.",
+    in ["nfsd_file_net_dispose"] {
+        #[default]
+        Tested = "tested",
+        "It does.",
+        "Message-Id 20260601-nfsd-testing-v1-4-d0f61e536df8@kernel.org, applied as a6dfbd5e7052";
+        None = "none",
+        "It does not: as long as a thread runs there is a server.",
+        "before a6dfbd5e7052";
+    }
+
+    queue_wakes: QueueWakes,
+    "Whether whoever queues a file wakes a service thread to free it.",
+    in ["nfsd_file_dispose_list_delayed"] {
+        #[default]
+        Yes = "yes",
+        "It does.",
+        "43fd953fa7e2; Message-Id 20230414213144.385947-1-jlayton@kernel.org";
+        No = "no",
+        "It does not: the file waits for the next request.",
+        "the first version of 43fd953fa7e2: Message-Id 20230118173139.71846-4-jlayton@kernel.org";
+    }
+
+    purge: Purge,
+    "What a purge does with the files that it finds in the table.",
+    in ["__nfsd_file_cache_purge"] {
+        #[default]
+        Conditional = "conditional",
+        "It unhashes them, and frees those that nobody uses.",
+        "4bdbba54e9b1; Message-Id 20230120195215.42243-1-jlayton@kernel.org";
+        Unconditional = "unconditional",
+        "It unhashes and frees them all.",
+        "before 4bdbba54e9b1, since ac3a2585f018";
+    }
+
+    purge_net: PurgeNet,
+    "Whose files the stop of one net's server purges.",
+    in ["nfsd_file_cache_purge"] {
+        #[default]
+        Own = "own",
+        "Those of the net.",
+        "5e113224c17e";
+        All = "all",
+        "Those of every net.",
+        "before 5e113224c17e";
+    }
+
+    state_shutdown: StateShutdown,
+    "When a stop puts the files that NFSv4 state holds.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        BeforeCache = "before-cache",
+        "Before the net's part of the file cache is shut down.",
+        "789e1e10f214";
+        AfterCache = "after-cache",
+        "After it.",
+        "before 789e1e10f214";
+    }
+
+    acquire_retry: AcquireRetry,
+    "What becomes of a file that was unhashed while an acquire waited for its construction.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Puts = "puts",
+        "It is put before the acquire tries again.",
+        "8a7926176378";
+        Forgets = "forgets",
+        "The acquire tries again and forgets its reference.",
+        "before 8a7926176378, since c6593366c0bf";
+    }
+
+    opened_file: OpenedFile,
+    "When an acquire with a file that is open already sets nf_file.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        UnderPending = "under-pending",
+        "During construction, while others wait.",
+        "0b3a551fa58b; Message-Id 20230105195556.1557555-1-jlayton@kernel.org";
+        AfterPending = "after-pending",
+        "When it has returned, by its caller.",
+        "before 0b3a551fa58b, since fb70bf124b05";
+    }
+
+    pending_wait: PendingWait,
+    "How the wait for the end of a construction reads the PENDING bit.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Acquire = "acquire",
+        "With acquire.",
+        "8238b4579866, for every wait_on_bit()";
+        Relaxed = "relaxed",
+        "Relaxed: what the constructor wrote need not be seen yet.",
+        "before 8238b4579866; Message-Id 34bd5595-8f3f-4c52-a1d5-d782fc99efb9@huawei.com";
+    }
+
+    pending_clear: PendingClear,
+    "How the end of a construction clears the PENDING bit.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Release = "release",
+        "With release.",
+        "every tree: clear_bit_unlock()";
+        Relaxed = "relaxed",
+        "Relaxed.",
+        "no tree: the other half of pending_wait, as a control";
+    }
+
+    flags_init: FlagsInit,
+    "When a new file's HASHED and PENDING are set.",
+    in ["nfsd_file_alloc", "nfsd_file_do_acquire"] {
+        #[default]
+        BeforeInsert = "before-insert",
+        "Before it goes into the table.",
+        "c4c649ab413b";
+        AfterInsert = "after-insert",
+        "One after the other when it is in the table.",
+        "before c4c649ab413b";
+    }
+
+    lookup_rcu: LookupRcu,
+    "Whether a look-up is one RCU read section from the table to the reference.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        On = "on",
+        "It is.",
+        "243a5263014a; Message-Id 20220930191550.172087-2-jlayton@kernel.org";
+        Off = "off",
+        "The section ends with the look at the table.",
+        "before 243a5263014a";
+    }
+
+    put_reads: PutReads,
+    "What a put reads of the file when it has dropped its reference.",
+    in ["nfsd_file_put"] {
+        #[default]
+        Nothing = "nothing",
+        "Nothing.",
+        "b6c71c66b0ad (CVE-2022-49362)";
+        File = "file",
+        "nf_file.",
+        "before b6c71c66b0ad, since 999397926ab3";
+    }
+
+    put_local_rcu: PutLocalRcu,
+    "What of the end of a LOCALIO I/O runs under RCU.",
+    in ["nfsd_file_put_local"] {
+        #[default]
+        AroundNet = "around-net",
+        "The put of the net's reference.",
+        "c840b8e1f039";
+        AroundBoth = "around-both",
+        "The put of the file too, which may sleep.",
+        "65f2a5c36635";
+    }
+
+    local_io_net_ref: LocalIoNetRef,
+    "Whether a LOCALIO I/O through a cached file holds a reference to the server of its own.",
+    in ["nfs_local_open_fh", "nfs_local_iocb_release"] {
+        #[default]
+        Held = "held",
+        "It does: each file reference of a client comes with one.",
+        "77e82fb2c6c2; Message-Id 20250509004852.3272120-3-neil@brown.name";
+        None = "none",
+        "It has a file reference only.",
+        "before 77e82fb2c6c2, since 86e00412254a";
+    }
+
+    localio_install_rcu: LocalioInstallRcu,
+    "Whether an open that finds the client's slot taken looks at what is there under RCU.",
+    in ["nfsd_open_local_fh"] {
+        #[default]
+        On = "on",
+        "It does, from before the compare-exchange on.",
+        "Message-Id 20260601-nfsd-testing-v1-2-d0f61e536df8@kernel.org, applied as 313293317204";
+        Off = "off",
+        "It does not.",
+        "before 313293317204, since e6f7e1487ab5";
+    }
+
+    lost_install: LostInstall,
+    "What an open drops that finds the client's slot taken.",
+    in ["nfsd_open_local_fh"] {
+        #[default]
+        PutsNet = "puts-net",
+        "Both of the pair that was to go there.",
+        "e5a73150776f; Message-Id 20250718012831.2187613-2-neil@brown.name";
+        KeepsNet = "keeps-net",
+        "The file, but not the reference to the server.",
+        "before e5a73150776f, since e6f7e1487ab5";
+    }
+
+    add_file_failure: AddFileFailure,
+    "What becomes of the pair that an open has for its caller where the client has forgotten the server meanwhile.",
+    in ["nfs_open_local_fh"] {
+        #[default]
+        Puts = "puts",
+        "It is put, and the open fails.",
+        "Message-Id 20260601-nfsd-testing-v1-3-d0f61e536df8@kernel.org, applied as b5dba76747c8";
+        HandsOut = "hands-out",
+        "The caller gets and uses it.",
+        "before b5dba76747c8, since fdd015de7679";
+    }
+
+    drain_wait: DrainWait,
+    "When a stop waits for the last reference of a client to the server.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        AfterPurge = "after-purge",
+        "When the clients have been made to put what they have cached.",
+        "39972494e318; Message-Id 20241116014106.25456-7-snitzer@kernel.org";
+        BeforePurge = "before-purge",
+        "Before that.",
+        "before 39972494e318";
+    }
+
+    uuid_begin: UuidBegin,
+    "Whether a probe goes on where another one of the same client is under way.",
+    in ["nfs_uuid_begin"] {
+        #[default]
+        ChecksLinked = "checks-linked",
+        "It does not: the client is on a list already.",
+        "bc2940869508";
+        Adds = "adds",
+        "It does, and adds the client a second time.",
+        "before bc2940869508";
+    }
+
+    invalidate: Invalidate,
+    "How the clients of a net are made to forget it, and what that is ordered with.",
+    in ["nfs_localio_invalidate_clients", "nfs_uuid_put", "nfs_uuid_is_local"] {
+        #[default]
+        Walk = "walk",
+        "They are moved to a list on the stack that is walked without a lock; a client that is busy forgetting is left to itself.",
+        "every tree so far";
+        OneByOne = "one-by-one",
+        "The first one is taken again and again until there is none; whoever finds somebody else at it waits.",
+        "no mail: what would close the races of the scenarios client-disable-vs-stop and client-umount-vs-stop";
+    }
+
+    lru: Lru,
+    "When a garbage-collected file is on the LRU, and whose reference the LRU has.",
+    in [
+        "nfsd_file_put",
+        "nfsd_file_lru_cb",
+        "nfsd_file_gc_cb",
+        "nfsd_file_gc_worker",
+        "nfsd_file_do_acquire"
+    ] {
+        #[default]
+        AtConstruction = "at-construction",
+        "From its construction on, with a reference of its own.",
+        "56221b42d717 and the rest of Message-Id 20250207051701.3467505-1-neilb@suse.de";
+        ByPut = "by-put",
+        "While nobody uses it: the last put hands its reference over, and the next look-up takes it back.",
+        "v6.12 and its stable trees";
+    }
+
+    put_recheck: PutRecheck,
+    "Whether a put that has handed its reference to the LRU looks at the file once more. Only where lru is by-put.",
+    in ["nfsd_file_put"] {
+        No = "no",
+        "It does not.",
+        "Message-Id 20250207051701.3467505-1-neilb@suse.de, the patch that removes the race handling";
+        #[default]
+        Yes = "yes",
+        "It does, and takes a file that was unhashed meanwhile off the LRU again.",
+        "v6.12 and its stable trees";
+    }
+
+    dispose_link: DisposeLink,
+    "Which list node of a file links it on a dispose list.",
+    in [
+        "nfsd_file_lru_cb",
+        "nfsd_file_cond_queue",
+        "nfsd_file_lru_remove",
+        "nfsd_file_dispose_list",
+        "nfsd_file_dispose_list_delayed",
+        "nfsd_file_net_dispose"
+    ] {
+        #[default]
+        Separate = "separate",
+        "One of its own, nf_gc.",
+        "8e6e2ffa6569; Message-Id 20240710144122.61685-1-youzhong@gmail.com";
+        SharedWithLru = "shared-with-lru",
+        "nf_lru, so that a file on a dispose list looks as if it were on the LRU.",
+        "before 8e6e2ffa6569";
+    }
+
+    localio_gc: LocalioGc,
+    "Whether files of LOCALIO are garbage-collected.",
+    in ["nfsd_file_acquire_local"] {
+        #[default]
+        No = "no",
+        "They are not: the last put frees them.",
+        "since v6.13";
+        Yes = "yes",
+        "They are.",
+        "v6.12 and its stable trees";
+    }
+
+    localio_invalidate: LocalioInvalidate,
+    "When the clients of a net are made to forget it.",
+    in ["__nfsd_file_cache_purge", "nfsd_net_pre_exit"] {
+        #[default]
+        Purge = "purge",
+        "At each purge of the net, and before the net ends.",
+        "since v6.14";
+        PreExit = "pre-exit",
+        "Before the net ends.",
+        "v6.12 and its stable trees";
+    }
+
+    mark_group: MarkGroup,
+    "Which group a mark is destroyed in.",
+    in ["nfsd_file_mark_put"] {
+        #[default]
+        Own = "own",
+        "The mark's own.",
+        "linux-nfs/nfsd at 18c4be5b4a1c";
+        Global = "global",
+        "The one that the global points to, which is NULL when the cache is gone.",
+        "v6.12 and its stable trees";
+    }
+
+    mutexes: Mutexes,
+    "What serialises the control of servers, and the setup and teardown of the cache that they share.",
+    in [
+        "nfsd_svc",
+        "nfsd_shutdown_threads",
+        "nfsd_startup_generic",
+        "nfsd_shutdown_generic",
+        "nfsd_shutdown_net",
+        "nfsd_file_cache_purge",
+        "nfsd_file_close_export",
+        "expkey_flush"
+    ] {
+        #[default]
+        One = "one",
+        "One nfsd_mutex for everything.",
+        "before the per-namespace control of September 2026";
+        Split = "split",
+        "nn->nfsd_mutex for the server of a net, and inside it nfsd_global_mutex for what all share.",
+        "e852dbb15cad, 7e3dc386e345; linux-nfs/nfsd at 18c4be5b4a1c";
+    }
 }
 
 impl Choices {
@@ -306,7 +667,16 @@ mod tests {
             Choices::default().to_string(),
             "put_local_order: file-then-net, net_ref: none, gc_lock_gc: walk-and-queue, \
              gc_lock_shrinker: walk-and-queue, gc_lock_close_inode: walk-and-queue, \
-             shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed"
+             shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed, \
+             wake_guard: load-once-test, net_dispose_guard: tested, queue_wakes: yes, \
+             purge: conditional, purge_net: own, state_shutdown: before-cache, \
+             acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
+             pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
+             put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             localio_install_rcu: on, lost_install: puts-net, add_file_failure: puts, \
+             drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk, \
+             lru: at-construction, put_recheck: yes, dispose_link: separate, localio_gc: no, \
+             localio_invalidate: purge, mark_group: own, mutexes: one"
         );
     }
 

@@ -10,14 +10,19 @@
 pub mod choices;
 
 pub use choices::{
-    Choice, ChoiceValue, Choices, DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc,
-    GcLockShrinker, NetRef, PutLocalOrder, ShutdownBarrier,
+    AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeLink, DisposeList,
+    DrainWait, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate,
+    LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru,
+    MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
+    PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
+    StateShutdown, UuidBegin, WakeGuard,
 };
 
 use crate::json::{Diagnostic, Source};
 use choices::CHOICES;
 use jsonc_parser::ast::Value;
 use serde::Serialize;
+use std::ops::RangeInclusive;
 
 /// A model, as its file gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +35,47 @@ pub struct Model {
     pub source: String,
     /// What is chosen.
     pub choices: Choices,
+    /// The bug of the corpus that it brings back, where it is there for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bug: Option<Bug>,
+}
+
+/// A bug that there was, or nearly was, in a kernel: an entry of the corpus. The model that has it
+/// is one with the fix taken back; `fixed` is the same tree with the fix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bug {
+    /// What it is called in the corpus.
+    pub entry: String,
+    /// The year of its fix, or of its report.
+    pub year: u32,
+    /// What was seen, or what had to be feared.
+    pub symptom: String,
+    /// The scenario that shows it.
+    pub scenario: String,
+    /// The model without it.
+    pub fixed: String,
+}
+
+/// Years that bugs of the file cache may be of: it is from 2019.
+const YEARS: RangeInclusive<u32> = 2019..=2099;
+
+impl Bug {
+    fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
+        let known = ["entry", "year", "symptom", "scenario", "fixed"];
+        let fields = source.fields(tree, "'bug'", &known)?;
+        let text = |name: &str| {
+            let value = fields.require(name)?;
+            let text = source.string(value, &format!("'{name}'"))?;
+            Ok(text.value.to_owned())
+        };
+        Ok(Self {
+            entry: text("entry")?,
+            year: source.integer(fields.require("year")?, "'year'", &YEARS)?,
+            symptom: text("symptom")?,
+            scenario: text("scenario")?,
+            fixed: text("fixed")?,
+        })
+    }
 }
 
 impl Model {
@@ -45,7 +91,7 @@ impl Model {
 
     /// Reads a model that is a value in a file.
     pub(crate) fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
-        let known = ["name", "about", "source", "choices"];
+        let known = ["name", "about", "source", "choices", "bug"];
         let fields = source.fields(tree, "a model", &known)?;
         let name = source.own_name(fields.require("name")?)?;
         let about = source.string(fields.require("about")?, "'about'")?;
@@ -72,6 +118,10 @@ impl Model {
             about: about.value.to_owned(),
             source: origin.value.to_owned(),
             choices,
+            bug: match fields.get("bug") {
+                Some(value) => Some(Bug::read(source, value)?),
+                None => None,
+            },
         })
     }
 }

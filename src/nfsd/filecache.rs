@@ -7,8 +7,9 @@
 
 use super::{
     Nfsd,
-    netns::{Net, NfsdFcacheDisposal, NfsdNet},
-    nfssvc::svc_wake_up,
+    netns::{NFSD_NET_UP, Net, NfsdFcacheDisposal, NfsdNet},
+    nfslocalio::nfs_localio_invalidate_clients,
+    nfssvc::{control_mutex, global_mutex, svc_wake_up},
 };
 use crate::{
     kernel::{
@@ -22,12 +23,15 @@ use crate::{
         slab::SlabObject,
     },
     model::{
-        DisposeList, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, NetRef, PutLocalOrder,
-        ShutdownBarrier,
+        AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
+        GcLockShrinker, LocalioInvalidate, LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard,
+        NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
+        PutReads, PutRecheck, QueueWakes, ShutdownBarrier, WakeGuard,
     },
     sync::{
         self,
         alloc::Allocation,
+        atomic::AtomicU64,
         cell::Cell,
         engine::{ObjectId, Ordering, Step},
         enter,
@@ -62,6 +66,9 @@ pub struct NfsdFile {
     pub(super) nf_ref: Refcount,
     pub(super) nf_flags: Flags,
     nf_lru: LruNode,
+    /// Where one list node serves for the LRU and for a dispose list: 1 while it is on one of the
+    /// latter.
+    nf_lru_disposed: AtomicU64,
     /// Whether there is an open file behind it. Set once, by the constructor, while PENDING.
     nf_file: Cell<bool>,
     /// Set once, by the constructor, while PENDING.
@@ -153,6 +160,17 @@ pub struct Acquire {
     pub want_gc: bool,
     /// For LOCALIO.
     pub localio: bool,
+    /// With a file that the caller has opened already.
+    pub opened: bool,
+}
+
+/// NULL is dereferenced: what a kernel does then is to oops. The context goes on here, as others
+/// may have more to show.
+fn null_dereference(what: &str) {
+    sync::report(Violation::of(
+        ViolationKind::Warning,
+        format!("{what}: NULL pointer dereference"),
+    ));
 }
 
 // Section B1 to B8: references.
@@ -186,15 +204,17 @@ fn nfsd_file_alloc(
         NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
     }
     let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
-    let flags: Vec<u32> = [NFSD_FILE_HASHED, NFSD_FILE_PENDING]
-        .into_iter()
-        .chain(gc)
-        .collect();
+    let state: &[u32] = match nfsd.choices.flags_init {
+        FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
+        FlagsInit::AfterInsert => &[],
+    };
+    let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
     let memory = object.memory();
     Some(Arc::new(NfsdFile {
         nf_ref: Refcount::new_in(memory, "nf_ref", 1),
         nf_flags: Flags::new_in(memory, "nf_flags", &flags),
         nf_lru: LruNode::new_in(memory, "nf_lru"),
+        nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
         nf_file: Cell::new_in(memory, "nf_file", false),
         nf_mark: Cell::new_in(memory, "nf_mark", None),
         nf_net: Arc::clone(net),
@@ -302,7 +322,31 @@ fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
 fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
     let _in = enter("nfsd_file_lru_remove");
-    nfsd.nfsd_file_lru.del(nf)
+    // list_lru_del_obj() only looks whether the node is linked.
+    nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+}
+
+/// A file has been put on a dispose list.
+fn put_on_dispose_list(nfsd: &Nfsd, nf: &NfsdFile) {
+    match nfsd.choices.dispose_link {
+        DisposeLink::Separate => {}
+        DisposeLink::SharedWithLru => nf.nf_lru_disposed.store(1, Ordering::Relaxed),
+    }
+}
+
+/// Where the node is the LRU's too: whether the file was still on the dispose list.
+fn take_off_dispose_list(nfsd: &Nfsd, nf: &NfsdFile) -> Option<bool> {
+    match nfsd.choices.dispose_link {
+        DisposeLink::Separate => None,
+        DisposeLink::SharedWithLru => Some(nf.nf_lru_disposed.swap(0, Ordering::Relaxed) != 0),
+    }
+}
+
+/// `nfsd_file_lru_add()` of v6.12, by a put that hands its reference over: whether it could.
+fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
+    let _in = enter("nfsd_file_lru_add");
+    nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+    nfsd.nfsd_file_lru.add(nf)
 }
 
 // Section B9, B10: putting.
@@ -312,11 +356,37 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_put");
     nfsd.kernel.might_sleep("nfsd_file_put()");
     if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
-        nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
-        nf.nf_flags.set_bit(NFSD_FILE_RECENT);
+        match nfsd.choices.lru {
+            Lru::AtConstruction => {
+                nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+                nf.nf_flags.set_bit(NFSD_FILE_RECENT);
+            }
+            Lru::ByPut => {
+                if nf.nf_ref.dec_not_one() {
+                    return;
+                }
+                // The last reference becomes the LRU's.
+                if nfsd_file_lru_add_by_put(nfsd, nf) {
+                    if nfsd.choices.put_recheck == PutRecheck::No || nf.is_hashed() {
+                        nfsd_file_schedule_laundrette(nfsd);
+                        return;
+                    }
+                    // Unhashed meanwhile. Who has taken it off the LRU has the reference.
+                    if !nfsd_file_lru_remove(nfsd, nf) {
+                        return;
+                    }
+                }
+            }
+        }
     }
     if nf.nf_ref.dec_and_test() {
         nfsd_file_free(nfsd, nf);
+    }
+    match nfsd.choices.put_reads {
+        PutReads::Nothing => {}
+        PutReads::File => {
+            let _ = nf.nf_file.get();
+        }
     }
 }
 
@@ -332,6 +402,10 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
     let net = Arc::clone(nf.nf_net());
     match nfsd.choices.put_local_order {
         PutLocalOrder::FileThenNet => {
+            let _both = match nfsd.choices.put_local_rcu {
+                PutLocalRcu::AroundNet => None,
+                PutLocalRcu::AroundBoth => Some(nfsd.kernel.rcu_read_lock()),
+            };
             nfsd_file_put(nfsd, &nf);
             let _rcu = nfsd.kernel.rcu_read_lock();
             super::localio::nfsd_net_put(nfsd, &net);
@@ -352,7 +426,9 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
 fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list");
     for nf in dispose {
-        nfsd_file_free(nfsd, &nf);
+        if take_off_dispose_list(nfsd, &nf) != Some(false) {
+            nfsd_file_free(nfsd, &nf);
+        }
     }
 }
 
@@ -360,7 +436,9 @@ fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
 fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal) {
     let _in = enter("nfsd_file_dispose_list");
     while !disposal.freeme.is_empty() {
-        if let Some(nf) = disposal.freeme.take_first() {
+        if let Some(nf) = disposal.freeme.take_first()
+            && take_off_dispose_list(nfsd, &nf) != Some(false)
+        {
             nfsd_file_free(nfsd, &nf);
         }
     }
@@ -381,6 +459,9 @@ fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list_delayed");
     for nf in dispose {
+        if take_off_dispose_list(nfsd, &nf) == Some(false) {
+            continue;
+        }
         if nfsd.choices.net_ref == NetRef::AtDispose {
             nf.nf_net().get();
             nf.nf_flags.set_bit(NFSD_FILE_NET_HELD);
@@ -390,10 +471,28 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
         {
             let _lock = l.lock.lock();
             l.freeme.add_tail(&nf);
+            put_on_dispose_list(nfsd, &nf);
+        }
+        if nfsd.choices.queue_wakes == QueueWakes::No {
+            continue;
         }
         // The cache outlives each server: this one may have stopped.
-        if let Some(serv) = nn.nfsd_serv.load() {
-            svc_wake_up(nfsd, nf.net(), &serv);
+        let wake = |serv: Option<_>| match serv {
+            Some(serv) => svc_wake_up(nfsd, nf.net(), &serv),
+            None => null_dereference("svc_wake_up(NULL)"),
+        };
+        match nfsd.choices.wake_guard {
+            WakeGuard::LoadOnceTest => {
+                if let Some(serv) = nn.nfsd_serv.load() {
+                    wake(Some(serv));
+                }
+            }
+            WakeGuard::None => wake(nn.nfsd_serv.load()),
+            WakeGuard::TestThenReload => {
+                if nn.nfsd_serv.load().is_some() {
+                    wake(nn.nfsd_serv.load());
+                }
+            }
         }
     }
 }
@@ -410,11 +509,13 @@ pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         let _lock = l.lock.lock();
         l.freeme.take_some(8)
     };
-    if !l.freeme.is_empty()
-        && let Some(serv) = nn.nfsd_serv.load()
-    {
-        // More than one turn's worth is left.
-        svc_wake_up(nfsd, net, &serv);
+    if !l.freeme.is_empty() {
+        // More than one turn's worth is left, or more has come.
+        match (nn.nfsd_serv.load(), nfsd.choices.net_dispose_guard) {
+            (Some(serv), _) => svc_wake_up(nfsd, net, &serv),
+            (None, NetDisposeGuard::Tested) => {}
+            (None, NetDisposeGuard::None) => null_dereference("svc_wake_up(NULL)"),
+        }
     }
     nfsd_file_dispose_list(nfsd, dispose);
 }
@@ -444,13 +545,25 @@ fn nfsd_file_lru_cb(
     if nf.nf_flags.test_and_clear_bit(NFSD_FILE_REFERENCED) {
         return LruStatus::Rotate;
     }
-    // The LRU's own reference goes, if nobody has another one.
-    if !nf.nf_ref.dec_if_one() {
-        return LruStatus::Rotate;
+    match nfsd.choices.lru {
+        // The LRU's own reference goes, if nobody has another one.
+        Lru::AtConstruction => {
+            if !nf.nf_ref.dec_if_one() {
+                return LruStatus::Rotate;
+            }
+        }
+        // It goes in any case; with another one the file only leaves the LRU.
+        Lru::ByPut => {
+            if !nf.nf_ref.dec_and_test() {
+                isolate();
+                return LruStatus::Removed;
+            }
+        }
     }
     // From here on this walker owns it. Somebody else may have begun to unhash it.
     let _ = nfsd_file_unhash(nfsd, nf);
     isolate();
+    put_on_dispose_list(nfsd, nf);
     dispose.push(Arc::clone(nf));
     LruStatus::Removed
 }
@@ -463,7 +576,7 @@ fn nfsd_file_gc_cb(
     dispose: &mut Vec<Arc<NfsdFile>>,
 ) -> LruStatus {
     let _in = enter("nfsd_file_gc_cb");
-    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
+    if nfsd.choices.lru == Lru::AtConstruction && nf.nf_flags.test_and_clear_bit(NFSD_FILE_RECENT) {
         // It goes to the tail now, which is all that REFERENCED asks for.
         nf.nf_flags.clear_bit(NFSD_FILE_REFERENCED);
         return LruStatus::Rotate;
@@ -503,10 +616,20 @@ fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
 /// `nfsd_file_gc_worker()`: the laundrette.
 fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_gc_worker");
-    if nfsd.nfsd_file_lru.count() > 0 {
-        nfsd_file_gc(nfsd);
+    match nfsd.choices.lru {
+        Lru::AtConstruction => {
+            if nfsd.nfsd_file_lru.count() > 0 {
+                nfsd_file_gc(nfsd);
+            }
+            nfsd_file_schedule_laundrette(nfsd);
+        }
+        Lru::ByPut => {
+            nfsd_file_gc(nfsd);
+            if nfsd.nfsd_file_lru.count() > 0 {
+                nfsd_file_schedule_laundrette(nfsd);
+            }
+        }
     }
-    nfsd_file_schedule_laundrette(nfsd);
 }
 
 /// `nfsd_file_lru_scan()`, as the shrinker calls it: one scan, between references to the shrinker.
@@ -570,6 +693,7 @@ fn nfsd_file_cond_queue(nfsd: &Nfsd, nf: &Arc<NfsdFile>, dispose: &mut Vec<Arc<N
     }
     // Otherwise whoever holds the last one frees it.
     if nf.nf_ref.sub_and_test(decrement) {
+        put_on_dispose_list(nfsd, nf);
         dispose.push(Arc::clone(nf));
     }
 }
@@ -629,37 +753,78 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 }
 
 /// `__nfsd_file_cache_purge()` of one namespace, or of all.
-///
-/// Its first step, `nfs_localio_invalidate_clients()`, is left out as long as the client's side
-/// is: no client holds a file but for I/O in flight, which it does not touch.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
     let _in = enter("__nfsd_file_cache_purge");
+    if let Some(net) = net
+        && nfsd.choices.localio_invalidate == LocalioInvalidate::Purge
+    {
+        nfs_localio_invalidate_clients(nfsd, net.generic_unchecked());
+    }
     let mut dispose = Vec::new();
     {
         // rhashtable_walk_start() .. rhashtable_walk_stop()
         let _rcu = nfsd.kernel.rcu_read_lock();
         nfsd.nfsd_file_rhltable.walk(|nf| {
             if net.is_none_or(|net| Arc::ptr_eq(nf.nf_net(), net)) {
-                nfsd_file_cond_queue(nfsd, nf, &mut dispose);
+                match nfsd.choices.purge {
+                    Purge::Conditional => nfsd_file_cond_queue(nfsd, nf, &mut dispose),
+                    Purge::Unconditional => {
+                        let _ = nfsd_file_unhash(nfsd, nf);
+                        let _ = nfsd_file_lru_remove(nfsd, nf);
+                        dispose.push(Arc::clone(nf));
+                    }
+                }
             }
         });
     }
     nfsd_file_dispose_list(nfsd, dispose);
 }
 
-/// `nfsd_file_cache_purge()`, with `nfsd_mutex` held.
+/// `nfsd_file_cache_purge()`, with `nfsd_mutex` held where that is the only one.
 pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_cache_purge");
+    let _global = global_mutex(nfsd);
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
-        __nfsd_file_cache_purge(nfsd, Some(net));
+        let net = match nfsd.choices.purge_net {
+            PurgeNet::Own => Some(net),
+            PurgeNet::All => None,
+        };
+        __nfsd_file_cache_purge(nfsd, net);
     }
 }
 
 /// `expkey_flush()`: the export cache of a namespace is flushed.
 pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("expkey_flush");
-    let _mutex = nfsd.nfsd_mutex.lock();
+    let _mutex = match nfsd.choices.mutexes {
+        Mutexes::One => Some(nfsd.nfsd_mutex.lock()),
+        Mutexes::Split => None,
+    };
     nfsd_file_cache_purge(nfsd, net);
+}
+
+/// `nfsd_file_close_export()`: an export of a namespace goes away, here one that an inode is in, and
+/// with it the cached files below it.
+pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
+    let _in = enter("nfsd_file_close_export");
+    let _mutex = control_mutex(nfsd, net);
+    if !net.generic().flags.test_bit(NFSD_NET_UP) {
+        return;
+    }
+    let mut dispose = Vec::new();
+    {
+        // rhashtable_walk_start() .. rhashtable_walk_stop()
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        nfsd.nfsd_file_rhltable.walk(|nf| {
+            if Arc::ptr_eq(nf.nf_net(), net)
+                && nf.nf_flags.test_bit(NFSD_FILE_GC)
+                && nf.nf_inode() == inode
+            {
+                nfsd_file_cond_queue(nfsd, nf, &mut dispose);
+            }
+        });
+    }
+    nfsd_file_dispose_list(nfsd, dispose);
 }
 
 // Section B21: marks.
@@ -670,10 +835,16 @@ fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
     mark.nfm_ref.inc_not_zero()
 }
 
-/// `nfsd_file_mark_put()`: the group is the mark's own.
+/// `nfsd_file_mark_put()`.
 fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
     let _in = enter("nfsd_file_mark_put");
     if mark.nfm_ref.dec_and_test() {
+        if nfsd.choices.mark_group == MarkGroup::Global
+            && nfsd.nfsd_file_fsnotify_group.get().is_none()
+        {
+            null_dereference("fsnotify_destroy_mark(mark, NULL)");
+            return;
+        }
         nfsd.fsnotify.destroy_mark(mark);
         nfsd.fsnotify.put_mark(mark);
     }
@@ -725,8 +896,16 @@ fn nfsd_file_lookup_locked(
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
     let _in = enter("nfsd_file_lookup_locked");
-    let mut entries = nfsd.nfsd_file_rhltable.lookup(inode).into_iter();
-    entries.find(|nf| {
+    nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire)
+}
+
+/// The first of these that fits and is not being freed, with a reference.
+fn nfsd_file_fits(
+    entries: Vec<Arc<NfsdFile>>,
+    net: &Arc<Net>,
+    acquire: Acquire,
+) -> Option<Arc<NfsdFile>> {
+    entries.into_iter().find(|nf| {
         nf.memory().touch(Step::Next);
         nf.localio == acquire.localio
             && Arc::ptr_eq(&nf.nf_net, net)
@@ -739,8 +918,7 @@ fn nfsd_file_lookup_locked(
 /// `nfsd_file_do_acquire()`.
 ///
 /// `fh_verify()` is left out: it pins the inode and may fail before the cache is touched. So are
-/// the file that the caller has opened already, `-EOPENSTALE` and breaking leases: they come with
-/// the client's and the NFSv4 side.
+/// `-EOPENSTALE` and breaking leases.
 ///
 /// # Errors
 ///
@@ -755,11 +933,33 @@ pub fn nfsd_file_do_acquire(
     let mut open_retry = true;
     loop {
         let found = {
-            let _rcu = nfsd.kernel.rcu_read_lock();
-            nfsd_file_lookup_locked(nfsd, net, inode, acquire)
+            let rcu = nfsd.kernel.rcu_read_lock();
+            match nfsd.choices.lookup_rcu {
+                LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
+                LookupRcu::Off => {
+                    let entries = nfsd.nfsd_file_rhltable.lookup(inode);
+                    drop(rcu);
+                    nfsd_file_fits(entries, net, acquire)
+                }
+            }
         };
         let nf = match found {
-            Some(nf) => nf,
+            Some(nf) => {
+                match nfsd.choices.lru {
+                    Lru::AtConstruction => {}
+                    // What the LRU had is not needed any more; this caller has one of its own.
+                    Lru::ByPut => {
+                        if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
+                            sync::report(Violation::on(
+                                ViolationKind::Warning,
+                                nf.memory().object(),
+                                "WARN_ON_ONCE: the LRU had the last reference of a file in use",
+                            ));
+                        }
+                    }
+                }
+                nf
+            }
             None => {
                 let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
                 let rcu = nfsd.kernel.rcu_read_lock();
@@ -767,6 +967,13 @@ pub fn nfsd_file_do_acquire(
                 let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
                 if found.is_none() {
                     nfsd.nfsd_file_rhltable.insert(inode, &new);
+                    match nfsd.choices.flags_init {
+                        FlagsInit::BeforeInsert => {}
+                        FlagsInit::AfterInsert => {
+                            new.nf_flags.set_bit(NFSD_FILE_HASHED);
+                            new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                        }
+                    }
                 }
                 drop(i_lock);
                 drop(rcu);
@@ -780,11 +987,16 @@ pub fn nfsd_file_do_acquire(
             }
         };
         // wait_for_construction:
-        nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING);
+        match nfsd.choices.pending_wait {
+            PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
+            PendingWait::Relaxed => nf
+                .nf_flags
+                .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
+        }
         // Its constructor has failed, or it was unhashed meanwhile.
         if nf.is_hashed() {
-            // A reader may look at the open file now.
-            if !nf.nf_file.get() {
+            // A reader may look at the open file now; who brings one of its own does not.
+            if !acquire.opened && !nf.nf_file.get() {
                 sync::report(Violation::on(
                     ViolationKind::Warning,
                     nf.nf_file.object(),
@@ -797,9 +1009,48 @@ pub fn nfsd_file_do_acquire(
             construction_err(nfsd, &nf);
             return Err(Status::Jukebox);
         }
-        nfsd_file_put(nfsd, &nf);
+        match nfsd.choices.acquire_retry {
+            AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
+            AcquireRetry::Forgets => {}
+        }
         open_retry = false;
     }
+}
+
+/// `nfsd_file_acquire_opened()`: an NFSv4 OPEN has created and opened the file already.
+///
+/// # Errors
+///
+/// Where the file could not be made.
+pub fn nfsd_file_acquire_opened(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+) -> Result<Arc<NfsdFile>, Status> {
+    let _in = enter("nfsd_file_acquire_opened");
+    let acquire = Acquire {
+        want_gc: false,
+        localio: false,
+        opened: true,
+    };
+    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire)?;
+    match nfsd.choices.opened_file {
+        OpenedFile::UnderPending => {}
+        // nfs4_get_vfs_file(): whatever is there is overwritten.
+        OpenedFile::AfterPending => {
+            let mut was_open = false;
+            nf.nf_file
+                .with_mut(|file| was_open = std::mem::replace(file, true));
+            if was_open {
+                sync::report(Violation::on(
+                    ViolationKind::Leak,
+                    nf.nf_file.object(),
+                    "an open file is overwritten, and nobody will close it",
+                ));
+            }
+        }
+    }
+    Ok(nf)
 }
 
 /// The second half of `nfsd_file_do_acquire()`, for the file that it has inserted.
@@ -816,19 +1067,29 @@ fn construct(
     };
     nf.nf_mark.set(mark);
     if status.is_ok() {
-        status = nfsd_open_verified(nfsd, inode);
-        if status.is_ok() {
-            nf.nf_file.set(true);
+        if acquire.opened {
+            match nfsd.choices.opened_file {
+                OpenedFile::UnderPending => nf.nf_file.set(true),
+                OpenedFile::AfterPending => {}
+            }
+        } else {
+            status = nfsd_open_verified(nfsd, inode);
+            if status.is_ok() {
+                nf.nf_file.set(true);
+            }
         }
     }
     // Nobody is to find a file that failed, or one whose last link is gone.
     if status.is_err() || nfsd.i_nlinks[inode].load(Ordering::Relaxed) == 0 {
         let _ = nfsd_file_unhash(nfsd, nf);
-    } else if acquire.want_gc {
+    } else if acquire.want_gc && nfsd.choices.lru == Lru::AtConstruction {
         nfsd_file_lru_add(nfsd, nf);
     }
     // clear_and_wake_up_bit()
-    nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING);
+    match nfsd.choices.pending_clear {
+        PendingClear::Release => nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING),
+        PendingClear::Relaxed => nf.nf_flags.clear_bit(NFSD_FILE_PENDING),
+    }
     match status {
         Ok(()) => Ok(Arc::clone(nf)),
         Err(status) => {
@@ -892,7 +1153,7 @@ pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     }
 }
 
-/// `nfsd_file_cache_init()`, with `nfsd_mutex` held. Its allocations succeed.
+/// `nfsd_file_cache_init()`, with the mutex held for what all servers share. Its allocations succeed.
 pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_init");
     if nfsd.nfsd_file_flags.test_and_set_bit(NFSD_FILE_CACHE_UP) {
@@ -914,7 +1175,7 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     });
 }
 
-/// `nfsd_file_cache_shutdown()`, with `nfsd_mutex` held.
+/// `nfsd_file_cache_shutdown()`, with the mutex held for what all servers share.
 pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_shutdown");
     if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {
@@ -938,7 +1199,8 @@ pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
 
 impl Nfsd {
     /// The files that somebody can still reach: through the table or the LRU of a cache that is up,
-    /// through the state of a server or a list that its threads look at.
+    /// or through the state of a server. Not those on a list that its threads look at when they are
+    /// told to: nothing runs any more, so nobody was.
     fn reachable(&self) -> Vec<Arc<NfsdFile>> {
         let mut files = Vec::new();
         if self.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
@@ -951,10 +1213,6 @@ impl Nfsd {
                 continue;
             }
             files.extend(nn.state_files.lock().iter().cloned());
-            files.extend(nn.fcache_dispose.freeme.entries());
-            if let Some(disposal) = nn.fcache_disposal.load() {
-                files.extend(disposal.freeme.entries());
-            }
         }
         files
     }
@@ -973,7 +1231,7 @@ impl Nfsd {
         files
             .map(|file| file.object())
             .filter(|file| !known.contains(file))
-            .map(|file| (file, "an nfsd_file that nothing can reach any more".into()))
+            .map(|file| (file, "an nfsd_file that nobody will free".into()))
             .collect()
     }
 
@@ -996,6 +1254,9 @@ impl Nfsd {
         let mut referenced = Vec::new();
         for serv in self.servs.lock().iter() {
             add(serv.memory(), "a server that was not destroyed".into());
+        }
+        for client in &self.clients {
+            add(client.memory(), "an NFS client that was not freed".into());
         }
         for net in &self.nets {
             let nn = net.generic_unchecked();

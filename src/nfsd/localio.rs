@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! LOCALIO on the server's side. Kernel file: `fs/nfsd/localio.c`.
 //!
-//! Modelled is one I/O: it gets a reference to the server and a file that go together, and its
-//! completion drops both. The client's cached files and the handshake (`fs/nfs_common/nfslocalio.c`)
-//! are not modelled yet: `nfsd_open_local_fh()` with its slot, `nfs_uuid_put()`,
-//! `nfs_localio_invalidate_clients()`, `nfs_close_local_fh()`.
+//! What a client does with it is in [`super::nfslocalio`].
 
 use super::{
     Nfsd,
-    filecache::{Acquire, NfsdFile, Status, nfsd_file_do_acquire},
+    filecache::{Acquire, NfsdFile, Status, nfsd_file_do_acquire, nfsd_file_get, nfsd_file_put},
     netns::Net,
 };
 use crate::{
     kernel::{percpu_ref::completes, pointer::Pointer},
+    model::{LocalioGc, LocalioInstallRcu, LostInstall},
     sync::{engine::Ordering, enter},
 };
 use std::sync::Arc;
@@ -32,13 +30,105 @@ pub(super) fn nfsd_net_put(nfsd: &Nfsd, net: &Net) {
         .put(&nfsd.kernel, &completes(&nn.nfsd_net_free_done));
 }
 
-/// A LOCALIO I/O begins: `nfsd_open_local_fh()` without a cached file, with
-/// `nfsd_file_acquire_local()`. The pair of references it answers is held by the I/O.
+/// Why a client's open failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalioError {
+    /// `-ENXIO`: the server is going away, or gone.
+    NoServer,
+    /// The file could not be made.
+    Failed(Status),
+}
+
+/// `nfsd_file_acquire_local()`.
+fn nfsd_file_acquire_local(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+) -> Result<Arc<NfsdFile>, Status> {
+    let acquire = Acquire {
+        want_gc: nfsd.choices.localio_gc == LocalioGc::Yes,
+        localio: true,
+        opened: false,
+    };
+    nfsd_file_do_acquire(nfsd, net, inode, acquire)
+}
+
+/// `nfsd_open_local_fh()`: a file for one I/O, with a reference to the server. It is found in the
+/// client's slot, or made and put there, with a reference to the server of its own. The caller
+/// holds one, too.
+///
+/// # Errors
+///
+/// Where the server is going away, or the file could not be made.
+pub fn nfsd_open_local_fh(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+    pnf: &Pointer<NfsdFile>,
+) -> Result<Pointer<NfsdFile>, LocalioError> {
+    let _in = enter("nfsd_open_local_fh");
+    if !nfsd_net_try_get(nfsd, net) {
+        return Err(LocalioError::NoServer);
+    }
+    {
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        if let Some(nf) = pnf.dereference()
+            && nfsd_file_get(&nf)
+        {
+            return Ok(pair(nf));
+        }
+    }
+    let nf = match nfsd_file_acquire_local(nfsd, net, inode) {
+        Ok(nf) => nf,
+        Err(status) => {
+            nfsd_net_put(nfsd, net);
+            return Err(LocalioError::Failed(status));
+        }
+    };
+    // The slot's own pair.
+    if !nfsd_net_try_get(nfsd, net) {
+        nfsd_file_put(nfsd, &nf);
+        nfsd_net_put(nfsd, net);
+        return Err(LocalioError::NoServer);
+    }
+    // The caller has a reference already, so this one succeeds.
+    let _ = nfsd_file_get(&nf);
+    loop {
+        let rcu = match nfsd.choices.localio_install_rcu {
+            LocalioInstallRcu::On => Some(nfsd.kernel.rcu_read_lock()),
+            LocalioInstallRcu::Off => None,
+        };
+        let Err(other) = pnf.cmpxchg_null(&nf) else {
+            return Ok(pair(nf));
+        };
+        // Somebody else was faster; and somebody may be putting that one.
+        let got = nfsd_file_get(&other);
+        drop(rcu);
+        if !got {
+            continue;
+        }
+        nfsd_file_put(nfsd, &nf);
+        match nfsd.choices.lost_install {
+            LostInstall::PutsNet => nfsd_net_put(nfsd, net),
+            LostInstall::KeepsNet => {}
+        }
+        nfsd_file_put(nfsd, &nf);
+        return Ok(pair(other));
+    }
+}
+
+/// A file and the reference to its server that goes with it, as an I/O holds them.
+fn pair(nf: Arc<NfsdFile>) -> Pointer<NfsdFile> {
+    Pointer::new("iocb->localio", nf)
+}
+
+/// A LOCALIO I/O of a client that caches no file and needs no handshake: `nfsd_open_local_fh()`
+/// without its slot. The pair of references it answers is held by the I/O.
 ///
 /// # Errors
 ///
 /// Where the file could not be made. `Ok(None)`: the server is going away.
-pub fn nfsd_open_local_fh(
+pub fn open_without_slot(
     nfsd: &Arc<Nfsd>,
     net: &Arc<Net>,
     inode: usize,
@@ -53,12 +143,8 @@ pub fn nfsd_open_local_fh(
     if !got {
         return Ok(None);
     }
-    let acquire = Acquire {
-        want_gc: false,
-        localio: true,
-    };
-    match nfsd_file_do_acquire(nfsd, net, inode, acquire) {
-        Ok(nf) => Ok(Some(Pointer::new("iocb->localio", nf))),
+    match nfsd_file_acquire_local(nfsd, net, inode) {
+        Ok(nf) => Ok(Some(pair(nf))),
         Err(status) => {
             let _rcu = nfsd.kernel.rcu_read_lock();
             nfsd_net_put(nfsd, net);

@@ -4,11 +4,14 @@
 //!
 //! The tree is the one just before the per-namespace mutexes of September 2026: one `nfsd_mutex`,
 //! one fsnotify group, and marks that remember their group. A patch is a choice
-//! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits.
+//! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits. So is what
+//! another tree does otherwise: v6.12 is five choices, and nfsd-next, with a mutex for each
+//! namespace, is one.
 
 pub mod filecache;
 pub mod localio;
 pub mod netns;
+pub mod nfslocalio;
 pub mod nfssvc;
 
 use crate::{
@@ -29,6 +32,7 @@ use crate::{
 };
 use filecache::{NfsdFile, NfsdFileMark};
 use netns::{Net, NfsdNet};
+use nfslocalio::{ClientList, NfsClient};
 use nfssvc::SvcServ;
 use std::sync::Arc;
 
@@ -60,8 +64,11 @@ pub struct Nfsd {
     /// Written under the inode's lock, read without it.
     i_nlinks: Vec<AtomicU64>,
 
+    /// Where there is one for everything; else each `nn` has one.
     nfsd_mutex: KernelMutex,
-    /// Under `nfsd_mutex`.
+    /// What the servers of all namespaces share, where each `nn` has a mutex.
+    nfsd_global_mutex: KernelMutex,
+    /// Under `nfsd_mutex`, or `nfsd_global_mutex`.
     nfsd_users: Cell<u32>,
 
     nfsd_file_flags: Flags,
@@ -73,6 +80,11 @@ pub struct Nfsd {
     nfsd_file_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
     nfsd_filecache_laundrette: Arc<DelayedWork>,
 
+    /// The NFS clients, in the scenario's order.
+    pub clients: Vec<Arc<NfsClient>>,
+    nfs_uuids_lock: SpinLock,
+    nfs_uuids: Arc<ClientList>,
+
     /// Every server that was ever created.
     servs: parking_lot::Mutex<Vec<Arc<SvcServ>>>,
 
@@ -82,20 +94,30 @@ pub struct Nfsd {
 }
 
 impl Nfsd {
-    /// nfsd as a module that was just loaded: no server runs.
+    /// nfsd as a module that was just loaded: no server runs. `clients` are the NFS clients, each by
+    /// the place of the net whose server it has mounted.
     #[must_use]
     pub fn new(
         kernel: &Arc<Kernel>,
         choices: Choices,
         nets: &[(String, bool)],
         inodes: Vec<Inode>,
+        clients: &[usize],
     ) -> Arc<Self> {
         let nets = nets
             .iter()
             .map(|(name, is_user)| Net::new(kernel, name, *is_user, || NfsdNet::init(kernel)));
-        Arc::new(Self {
+        let nets: Vec<Arc<Net>> = nets.collect();
+        let clients = clients
+            .iter()
+            .enumerate()
+            .map(|(index, server)| NfsClient::new(kernel, index, &nets[*server]));
+        let nfsd = Arc::new(Self {
             choices,
-            nets: nets.collect(),
+            clients: clients.collect(),
+            nfs_uuids_lock: SpinLock::new(kernel, "nfs_uuids_lock", ()),
+            nfs_uuids: ClientList::global(),
+            nets,
             i_locks: inodes
                 .iter()
                 .map(|_| SpinLock::new(kernel, "i_lock", ()))
@@ -105,6 +127,7 @@ impl Nfsd {
                 .map(|_| AtomicU64::new("i_nlink", 1))
                 .collect(),
             nfsd_mutex: KernelMutex::new(kernel, "nfsd_mutex", ()),
+            nfsd_global_mutex: KernelMutex::new(kernel, "nfsd_global_mutex", ()),
             nfsd_users: Cell::new("nfsd_users", 0),
             nfsd_file_flags: Flags::new("nfsd_file_flags"),
             nfsd_gc_lock: SpinLock::new(kernel, "nfsd_gc_lock", ()),
@@ -120,6 +143,10 @@ impl Nfsd {
             shrinker_list: ShrinkerList::default(),
             kernel: Arc::clone(kernel),
             inodes,
-        })
+        });
+        for net in &nfsd.nets {
+            net.generic_unchecked().belongs_to(&nfsd);
+        }
+        nfsd
     }
 }

@@ -2,7 +2,12 @@
 //! What nfsd keeps for each network namespace. Kernel files: `fs/nfsd/netns.h`,
 //! `fs/nfsd/nfsctl.c` (`nfsd_net_ops`).
 
-use super::{filecache::NfsdFile, nfssvc::SvcServ};
+use super::{
+    Nfsd,
+    filecache::NfsdFile,
+    nfslocalio::{ClientList, nfs_localio_invalidate_clients},
+    nfssvc::SvcServ,
+};
 use crate::{
     kernel::{
         Kernel,
@@ -12,11 +17,14 @@ use crate::{
         net_namespace::{self, Pernet},
         percpu_ref::PercpuRef,
         pointer::Pointer,
-        spinlock::SpinLock,
+        spinlock::{KernelMutex, SpinLock},
     },
-    sync::{alloc::Allocation, atomic::AtomicU64, enter, violation::ViolationKind},
+    model::LocalioInvalidate,
+    sync::{
+        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+    },
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// `struct net`, with nfsd's memory in it.
 pub type Net = net_namespace::Net<NfsdNet>;
@@ -86,6 +94,16 @@ pub struct NfsdNet {
     pub(super) fcache_disposal: Pointer<NfsdFcacheDisposal>,
     /// `fcache_dispose_lock` and `fcache_dispose_list`.
     pub(super) fcache_dispose: Arc<NfsdFcacheDisposal>,
+    /// `local_clients_lock`.
+    pub(super) local_clients_lock: SpinLock,
+    /// `local_clients`: the NFS clients that know the namespace.
+    pub(super) local_clients: Arc<ClientList>,
+    /// How often a client was taken off it, for who waits for that.
+    pub(super) local_clients_gone: AtomicU64,
+    /// `nfsd_mutex`, where each namespace has one.
+    pub(super) nfsd_mutex: KernelMutex,
+    /// nfsd itself. No memory of the kernel's.
+    nfsd: OnceLock<Weak<Nfsd>>,
 }
 
 impl NfsdNet {
@@ -107,8 +125,19 @@ impl NfsdNet {
             writeverf: SpinLock::new_in(kernel, &memory, "writeverf_lock", 0),
             fcache_disposal: Pointer::new_in(&memory, "fcache_disposal"),
             fcache_dispose: Arc::new(NfsdFcacheDisposal::inline(kernel, &memory)),
+            local_clients_lock: SpinLock::new_in(kernel, &memory, "local_clients_lock", ()),
+            local_clients: ClientList::of_net(&memory),
+            local_clients_gone: AtomicU64::new_in(&memory, "local_clients_gone", 0),
+            nfsd_mutex: KernelMutex::new_in(kernel, &memory, "nfsd_mutex", ()),
+            nfsd: OnceLock::new(),
             memory,
         }
+    }
+
+    /// It is memory of this nfsd.
+    pub(super) fn belongs_to(&self, nfsd: &Arc<Nfsd>) {
+        let set = self.nfsd.set(Arc::downgrade(nfsd));
+        debug_assert!(set.is_ok(), "a namespace is made once");
     }
 }
 
@@ -117,10 +146,16 @@ impl Pernet for NfsdNet {
         &self.memory
     }
 
-    /// `nfsd_net_pre_exit()`: invalidates the clients of LOCALIO. They are not modelled yet: a
-    /// client's cached file would be put here, on a server that has stopped.
+    /// `nfsd_net_pre_exit()`: a client that knows the namespace still is made to forget it before
+    /// the grace period.
     fn pre_exit(&self) {
         let _in = enter("nfsd_net_pre_exit");
+        if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
+            nfs_localio_invalidate_clients(&nfsd, self);
+            if nfsd.choices.localio_invalidate == LocalioInvalidate::PreExit {
+                self.uuid_net.store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     /// `nfsd_net_exit()`: frees export caches and counters. Neither purges files nor stops a

@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes},
-    sync::{self, Mutex, alloc::Allocation, engine::Ordering, enter, violation::ViolationKind},
+    model::{DrainWait, LocalioInvalidate, Mutexes, StateShutdown},
+    sync::{
+        self, Mutex, MutexGuard, alloc::Allocation, engine::Ordering, enter,
+        violation::ViolationKind,
+    },
 };
 use std::sync::Arc;
 
@@ -109,7 +113,7 @@ pub fn in_service_thread<R>(
     serv.turn(nfsd, rqst, request)
 }
 
-/// `nfsd_create_serv()`, with `nfsd_mutex` held.
+/// `nfsd_create_serv()`, with the control mutex held.
 fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcServ> {
     let _in = enter("nfsd_create_serv");
     let nn = net.generic();
@@ -140,9 +144,27 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
     serv
 }
 
-/// `nfsd_startup_generic()`, with `nfsd_mutex` held.
+/// The mutex that whoever controls a server holds.
+pub(super) fn control_mutex<'n>(nfsd: &'n Nfsd, net: &'n Net) -> MutexGuard<'n, ()> {
+    match nfsd.choices.mutexes {
+        Mutexes::One => nfsd.nfsd_mutex.lock(),
+        Mutexes::Split => net.generic().nfsd_mutex.lock(),
+    }
+}
+
+/// The mutex for what the servers of all namespaces share, inside the other one, where it is one of
+/// its own.
+pub(super) fn global_mutex(nfsd: &Nfsd) -> Option<MutexGuard<'_, ()>> {
+    match nfsd.choices.mutexes {
+        Mutexes::One => None,
+        Mutexes::Split => Some(nfsd.nfsd_global_mutex.lock()),
+    }
+}
+
+/// `nfsd_startup_generic()`, with the control mutex held.
 fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_startup_generic");
+    let _global = global_mutex(nfsd);
     let users = nfsd.nfsd_users.get();
     nfsd.nfsd_users.set(users + 1);
     if users == 0 {
@@ -150,9 +172,10 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
     }
 }
 
-/// `nfsd_shutdown_generic()`, with `nfsd_mutex` held.
+/// `nfsd_shutdown_generic()`, with the control mutex held.
 fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_shutdown_generic");
+    let _global = global_mutex(nfsd);
     let users = nfsd.nfsd_users.get() - 1;
     nfsd.nfsd_users.set(users);
     if users == 0 {
@@ -160,7 +183,7 @@ fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
     }
 }
 
-/// `nfsd_startup_net()`, with `nfsd_mutex` held.
+/// `nfsd_startup_net()`, with the control mutex held.
 fn nfsd_startup_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_startup_net");
     let nn = net.generic();
@@ -172,7 +195,7 @@ fn nfsd_startup_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     nn.flags.set_bit(NFSD_NET_UP);
 }
 
-/// `nfsd_shutdown_net()`, with `nfsd_mutex` held, which it keeps while it waits for the last
+/// `nfsd_shutdown_net()`, with the control mutex held, which it keeps while it waits for the last
 /// LOCALIO reference.
 fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_shutdown_net");
@@ -184,17 +207,37 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
         nn.nfsd_net_ref
             .kill_and_confirm(&nfsd.kernel, confirm, release);
         nn.nfsd_net_confirm_done.wait(&nfsd.kernel);
-        nfs4_state_shutdown_net(nfsd, net);
-        // nfs_localio_invalidate_clients(), the first step of the purge: no new I/O begins. What
-        // the clients hold is not modelled.
-        nn.uuid_net.store(0, Ordering::Relaxed);
+        if nfsd.choices.state_shutdown == StateShutdown::BeforeCache {
+            nfs4_state_shutdown_net(nfsd, net);
+        }
+        // The first step of the purge, for the client that has no handshake: no new I/O begins.
+        if nfsd.choices.localio_invalidate == LocalioInvalidate::Purge {
+            nn.uuid_net.store(0, Ordering::Relaxed);
+        }
+        if nfsd.choices.drain_wait == DrainWait::BeforePurge {
+            nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        }
         nfsd_file_cache_shutdown_net(nfsd, net);
-        nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        if nfsd.choices.state_shutdown == StateShutdown::AfterCache {
+            nfs4_state_shutdown_net(nfsd, net);
+        }
+        if nfsd.choices.drain_wait == DrainWait::AfterPurge {
+            nn.nfsd_net_free_done.wait(&nfsd.kernel);
+        }
     }
     nn.nfsd_net_ref.exit();
-    if up {
-        nfsd_shutdown_generic(nfsd);
-        nn.flags.clear_bit(NFSD_NET_UP);
+    match nfsd.choices.mutexes {
+        Mutexes::One => {
+            if up {
+                nfsd_shutdown_generic(nfsd);
+                nn.flags.clear_bit(NFSD_NET_UP);
+            }
+        }
+        Mutexes::Split => {
+            if nn.flags.test_and_clear_bit(NFSD_NET_UP) {
+                nfsd_shutdown_generic(nfsd);
+            }
+        }
     }
 }
 
@@ -228,7 +271,7 @@ pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
     });
 }
 
-/// `nfsd_destroy_serv()`, with `nfsd_mutex` held and the threads gone.
+/// `nfsd_destroy_serv()`, with the control mutex held and the threads gone.
 fn nfsd_destroy_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("nfsd_destroy_serv");
     let nn = net.generic();
@@ -270,7 +313,7 @@ fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
 /// runs already, nothing changes.
 pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     let _in = enter("nfsd_svc");
-    let _mutex = nfsd.nfsd_mutex.lock();
+    let _mutex = control_mutex(nfsd, net);
     if net.generic().nfsd_serv.load().is_some() {
         return;
     }
@@ -284,7 +327,7 @@ pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
 /// `nfsd_shutdown_threads()`: stops the server of a namespace, if it has one.
 pub fn nfsd_shutdown_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_shutdown_threads");
-    let _mutex = nfsd.nfsd_mutex.lock();
+    let _mutex = control_mutex(nfsd, net);
     let nn = net.generic();
     let Some(serv) = nn.nfsd_serv.load() else {
         return;

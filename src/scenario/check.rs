@@ -7,7 +7,7 @@
 //! uses, since nothing makes one actor wait for another; and no two of them end the same one.
 
 use super::{
-    Net,
+    Client, Net,
     operation::{Operation, Statement},
 };
 use crate::json::{Diagnostic, Source, nearest, quote};
@@ -18,12 +18,16 @@ struct Made {
     /// Who makes it: 0 for the setup, then the actors.
     sequence: usize,
     local: bool,
+    /// The client's open file that it comes from.
+    opened: Option<(usize, usize)>,
 }
 
 /// What has happened up to a point of a sequence.
 #[derive(Clone)]
 struct Past {
     made: Vec<bool>,
+    ended: Vec<bool>,
+    gone: Vec<bool>,
     started: Vec<bool>,
     unmounted: Vec<bool>,
 }
@@ -31,6 +35,7 @@ struct Past {
 pub(super) fn check(
     source: &Source<'_>,
     nets: &[Net],
+    clients: &[Client],
     files: &[String],
     setup: &[Statement],
     actors: &[(String, Vec<Statement>)],
@@ -44,13 +49,26 @@ pub(super) fn check(
         for statement in *statements {
             match statement.operation {
                 Operation::Start { net, .. } => starters[net].push(sequence),
-                Operation::Acquire { file, .. } | Operation::LocalOpen { file, .. } => {
+                Operation::Acquire { file, .. }
+                | Operation::AcquireOpened { file, .. }
+                | Operation::LocalIo { file, .. }
+                | Operation::LocalOpen { file, .. } => {
                     if made[file].is_some() {
                         let message = format!("the file {} is made twice", quote(&files[file]));
                         return Err(source.error(statement.file_at, message));
                     }
-                    let local = matches!(statement.operation, Operation::LocalOpen { .. });
-                    made[file] = Some(Made { sequence, local });
+                    let local = matches!(
+                        statement.operation,
+                        Operation::LocalOpen { .. } | Operation::LocalIo { .. }
+                    );
+                    made[file] = Some(Made {
+                        sequence,
+                        local,
+                        opened: match statement.operation {
+                            Operation::LocalIo { client, inode, .. } => Some((client, inode)),
+                            _ => None,
+                        },
+                    });
                 }
                 _ => {}
             }
@@ -60,7 +78,9 @@ pub(super) fn check(
     let mut checker = Checker {
         source,
         nets,
+        clients,
         files,
+        sequences: &sequences,
         actors,
         made,
         starters,
@@ -69,6 +89,8 @@ pub(super) fn check(
     };
     let mut after_setup = Past {
         made: vec![false; files.len()],
+        ended: vec![false; files.len()],
+        gone: vec![false; clients.len()],
         started: vec![false; nets.len()],
         unmounted: vec![false; nets.len()],
     };
@@ -87,7 +109,9 @@ pub(super) fn check(
 struct Checker<'c> {
     source: &'c Source<'c>,
     nets: &'c [Net],
+    clients: &'c [Client],
     files: &'c [String],
+    sequences: &'c [&'c [Statement]],
     actors: &'c [(String, Vec<Statement>)],
     made: Vec<Option<Made>>,
     starters: Vec<Vec<usize>>,
@@ -109,7 +133,9 @@ impl Checker<'_> {
                 self.net_is_there(net, statement, past)?;
                 past.started[net] = true;
             }
-            Operation::Stop { net } | Operation::Flush { net } => {
+            Operation::Stop { net }
+            | Operation::Flush { net }
+            | Operation::CloseExport { net, .. } => {
                 self.net_is_there(net, statement, past)?;
             }
             Operation::Umount { net } => {
@@ -121,15 +147,59 @@ impl Checker<'_> {
                 self.unmounted[net] = true;
                 past.unmounted[net] = true;
             }
-            Operation::Acquire { file, net, .. } | Operation::LocalOpen { file, net, .. } => {
+            Operation::Acquire { file, net, .. }
+            | Operation::AcquireOpened { file, net, .. }
+            | Operation::LocalOpen { file, net, .. } => {
                 self.net_is_started(sequence, net, statement, past)?;
                 past.made[file] = true;
             }
             Operation::CloseSync { net, .. } => {
                 self.net_is_started(sequence, net, statement, past)?;
             }
-            Operation::Put { file } => self.end(sequence, file, false, statement, past)?,
-            Operation::LocalDone { file } => self.end(sequence, file, true, statement, past)?,
+            Operation::Put { file } => {
+                self.end(sequence, file, false, statement, past)?;
+                past.ended[file] = true;
+            }
+            Operation::LocalDone { file } => {
+                self.end(sequence, file, true, statement, past)?;
+                past.ended[file] = true;
+            }
+            Operation::LocalIo { file, client, .. } => {
+                self.client_is_there(client, statement, past)?;
+                past.made[file] = true;
+            }
+            Operation::LocalProbe { client } | Operation::LocalDisable { client } => {
+                self.client_is_there(client, statement, past)?;
+            }
+            Operation::LocalClose { client, inode } => {
+                self.client_is_there(client, statement, past)?;
+                let of_it = |operation: Operation| match operation {
+                    Operation::LocalIo {
+                        client: c,
+                        inode: i,
+                        ..
+                    }
+                    | Operation::LocalClose {
+                        client: c,
+                        inode: i,
+                    } => (c, i) == (client, inode),
+                    _ => false,
+                };
+                self.is_unused(sequence, client, Some(inode), statement, past, of_it)?;
+            }
+            Operation::LocalUmount { client } => {
+                self.client_is_there(client, statement, past)?;
+                let of_it = |operation: Operation| match operation {
+                    Operation::LocalProbe { client: c }
+                    | Operation::LocalIo { client: c, .. }
+                    | Operation::LocalClose { client: c, .. }
+                    | Operation::LocalDisable { client: c }
+                    | Operation::LocalUmount { client: c } => c == client,
+                    _ => false,
+                };
+                self.is_unused(sequence, client, None, statement, past, of_it)?;
+                past.gone[client] = true;
+            }
             Operation::Gc
             | Operation::Shrink
             | Operation::SetLease { .. }
@@ -140,6 +210,56 @@ impl Checker<'_> {
 
     fn net(&self, net: usize) -> String {
         quote(&self.nets[net].name)
+    }
+
+    fn client_is_there(
+        &self,
+        client: usize,
+        statement: &Statement,
+        past: &Past,
+    ) -> Result<(), Diagnostic> {
+        if !past.gone[client] {
+            return Ok(());
+        }
+        let message = format!("the client {} was unmounted before", self.client(client));
+        Err(self.source.error(statement.client_at, message))
+    }
+
+    fn client(&self, client: usize) -> String {
+        quote(&self.clients[client].name)
+    }
+
+    /// A client closes a file, or goes away, only when nobody uses it any more: an I/O holds the
+    /// open file, which holds the mount, which holds the client.
+    fn is_unused(
+        &self,
+        sequence: usize,
+        client: usize,
+        inode: Option<usize>,
+        statement: &Statement,
+        past: &Past,
+        of_it: impl Fn(Operation) -> bool,
+    ) -> Result<(), Diagnostic> {
+        let client_name = self.client(client);
+        for (other, statements) in self.sequences.iter().enumerate() {
+            let uses = |statement: &Statement| of_it(statement.operation);
+            if other != 0 && other != sequence && sequence != 0 && statements.iter().any(uses) {
+                let actor = quote(&self.actors[other - 1].0);
+                let message = format!("the client {client_name} is used by another actor, {actor}");
+                return Err(self.source.error(statement.client_at, message));
+            }
+        }
+        for (file, made) in self.made.iter().enumerate() {
+            let of_it = made
+                .and_then(|made| made.opened)
+                .is_some_and(|(c, i)| c == client && inode.is_none_or(|inode| i == inode));
+            if of_it && past.made[file] && !past.ended[file] {
+                let file = quote(&self.files[file]);
+                let message = format!("the I/O {file} of the client {client_name} is not done");
+                return Err(self.source.error(statement.client_at, message));
+            }
+        }
+        Ok(())
     }
 
     fn net_is_there(
@@ -202,6 +322,7 @@ impl Checker<'_> {
         }
         if made.local != local {
             let (maker, right) = match made.local {
+                true if made.opened.is_some() => ("local_io", "local_done"),
                 true => ("local_open", "local_done"),
                 false => ("acquire", "put"),
             };

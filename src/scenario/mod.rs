@@ -45,6 +45,8 @@ pub struct Scenario {
     pub nets: Vec<Net>,
     /// The inodes.
     pub inodes: Vec<Inode>,
+    /// The NFS clients that have mounted an export of this machine.
+    pub clients: Vec<Client>,
     /// The variables for files, by the index that operations know them by.
     pub files: Vec<String>,
     /// Each allocation that the kernel checks may also fail.
@@ -70,6 +72,15 @@ pub struct Net {
     pub name: String,
     /// It is not the initial one, and so may go away.
     pub user: bool,
+}
+
+/// An NFS client on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its name.
+    pub name: String,
+    /// The net whose server it has mounted.
+    pub net: usize,
 }
 
 /// An inode.
@@ -173,6 +184,7 @@ impl Scenario {
             "source",
             "nets",
             "inodes",
+            "clients",
             "alloc",
             "gc_passes",
             "preempt_rcu",
@@ -203,6 +215,13 @@ impl Scenario {
             Some(value) => list(source, value, "'inodes'", inode, |inode| &inode.name)?,
             None => Vec::new(),
         };
+        let clients = match fields.get("clients") {
+            Some(value) => {
+                let client = |source: &Source<'_>, value: &Value<'_>| client(source, value, &nets);
+                list(source, value, "'clients'", client, |client| &client.name)?
+            }
+            None => Vec::new(),
+        };
         let alloc_may_fail = match fields.get("alloc") {
             Some(value) => {
                 source.one_of(value, "'alloc'", &["may-fail"])?;
@@ -226,14 +245,14 @@ impl Scenario {
             None => Epilogue::default(),
         };
 
-        let mut names = Names::new(&nets, &inodes);
+        let mut names = Names::new(&nets, &inodes, &clients);
         let setup = match fields.get("setup") {
             Some(value) => statements(source, value, "'setup'", &mut names)?,
             None => Vec::new(),
         };
         let actors = actors(source, fields.require("actors")?, &mut names)?;
         let files = names.into_files();
-        check::check(source, &nets, &files, &setup, &actors)?;
+        check::check(source, &nets, &clients, &files, &setup, &actors)?;
         let expect = match fields.get("expect") {
             Some(value) => expectations(source, value, models)?,
             None => Vec::new(),
@@ -249,6 +268,7 @@ impl Scenario {
             source: origin,
             nets,
             inodes,
+            clients,
             files,
             alloc_may_fail,
             gc_passes,
@@ -315,6 +335,19 @@ fn net(source: &Source<'_>, value: &Value<'_>) -> Result<Net, Diagnostic> {
             Some(value) => source.boolean(value, "'user'")?,
             None => false,
         },
+    })
+}
+
+fn client(source: &Source<'_>, value: &Value<'_>, nets: &[Net]) -> Result<Client, Diagnostic> {
+    let fields = source.fields(value, "a client", &["name", "net"])?;
+    let server = source.string(fields.require("net")?, "a client's net")?;
+    let net = nets.iter().position(|net| net.name == server.value);
+    Ok(Client {
+        name: named(source, fields.require("name")?, "a client's name")?,
+        net: net.ok_or_else(|| {
+            let nets = nets.iter().map(|net| &*net.name);
+            source.unknown(server.start(), "net", server.value, nets)
+        })?,
     })
 }
 

@@ -8,8 +8,10 @@
 //! nothing up.
 //!
 //! A variable such as `x` stands for one reference: one operation makes it, one at most ends it.
+//! An NFS client has one open context for each inode: the first `local_io` opens it, and what it
+//! caches is no variable.
 
-use super::{Inode, Net, Scenario};
+use super::{Client, Inode, Net, Scenario};
 use crate::json::{Diagnostic, Source, Text, quote};
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
@@ -48,6 +50,15 @@ pub enum Operation {
         /// The file is to stay in the cache until it is collected.
         gc: bool,
     },
+    /// Take a file in a service thread that has opened it itself.
+    AcquireOpened {
+        /// The variable that the reference goes to.
+        file: usize,
+        /// The net.
+        net: usize,
+        /// The inode.
+        inode: usize,
+    },
     /// Put what `acquire` took.
     Put {
         /// The variable.
@@ -66,6 +77,37 @@ pub enum Operation {
     LocalDone {
         /// The variable.
         file: usize,
+    },
+    /// An NFS client asks its server whether it is local.
+    LocalProbe {
+        /// The client.
+        client: usize,
+    },
+    /// Begin a LOCALIO I/O of a client, through the file that it caches.
+    LocalIo {
+        /// The variable that the pair goes to.
+        file: usize,
+        /// The client.
+        client: usize,
+        /// The inode.
+        inode: usize,
+    },
+    /// A client closes its open file of an inode.
+    LocalClose {
+        /// The client.
+        client: usize,
+        /// The inode.
+        inode: usize,
+    },
+    /// A client stops using LOCALIO.
+    LocalDisable {
+        /// The client.
+        client: usize,
+    },
+    /// A client unmounts: it closes what it has open and goes away.
+    LocalUmount {
+        /// The client.
+        client: usize,
     },
     /// One pass of the laundrette.
     Gc,
@@ -92,6 +134,13 @@ pub enum Operation {
     Flush {
         /// The net.
         net: usize,
+    },
+    /// An export of a net goes away.
+    CloseExport {
+        /// The net.
+        net: usize,
+        /// An inode that is in it.
+        inode: usize,
     },
 }
 
@@ -146,11 +195,18 @@ pub const OPERATIONS: &[OperationInfo] = &[
         about: "find INODE's file in the cache or open it; with gc it stays there for the next one",
     },
     OperationInfo {
+        name: "acquire_opened",
+        syntax: "FILE = acquire_opened NET INODE",
+        aliases: &["nfsd_file_acquire_opened"],
+        context: "a service thread of NET; sleeps",
+        about: "find INODE's file in the cache, or put the one there that an OPEN has just opened",
+    },
+    OperationInfo {
         name: "put",
         syntax: "put FILE",
         aliases: &["nfsd_file_put"],
         context: "a service thread of the file's net; sleeps",
-        about: "drop the reference that acquire took",
+        about: "drop the reference that acquire or acquire_opened took",
     },
     OperationInfo {
         name: "local_open",
@@ -164,7 +220,42 @@ pub const OPERATIONS: &[OperationInfo] = &[
         syntax: "local_done FILE",
         aliases: &["nfsd_file_put_local", "nfs_to_nfsd_file_put_local"],
         context: "the client's workqueue, where a LOCALIO I/O completes; sleeps",
-        about: "drop the pair that local_open took",
+        about: "drop the pair that local_open or local_io took",
+    },
+    OperationInfo {
+        name: "local_probe",
+        syntax: "local_probe CLIENT",
+        aliases: &["nfs_local_probe", "nfs_uuid_is_local"],
+        context: "a task of the NFS client, and a service thread that answers it; sleeps",
+        about: "let CLIENT ask its server whether it is local, and know it from then on",
+    },
+    OperationInfo {
+        name: "local_io",
+        syntax: "FILE = local_io CLIENT INODE",
+        aliases: &["nfs_local_open_fh", "nfs_open_local_fh"],
+        context: "a task of the NFS client that submits a LOCALIO I/O; sleeps",
+        about: "take a pair for one I/O, through the file of INODE that CLIENT caches, or caches now",
+    },
+    OperationInfo {
+        name: "local_close",
+        syntax: "local_close CLIENT INODE",
+        aliases: &["nfs_close_local_fh"],
+        context: "a task of the NFS client that closes a file; sleeps",
+        about: "drop what CLIENT caches of INODE",
+    },
+    OperationInfo {
+        name: "local_disable",
+        syntax: "local_disable CLIENT",
+        aliases: &["nfs_localio_disable_client", "nfs_uuid_put"],
+        context: "a task of the NFS client; sleeps",
+        about: "let CLIENT forget its server and drop all that it caches; it may ask again",
+    },
+    OperationInfo {
+        name: "local_umount",
+        syntax: "local_umount CLIENT",
+        aliases: &["nfs_free_client"],
+        context: "a task that unmounts the client's last mount; sleeps",
+        about: "close all files of CLIENT, let it forget its server, and free it",
     },
     OperationInfo {
         name: "gc",
@@ -208,6 +299,13 @@ pub const OPERATIONS: &[OperationInfo] = &[
         context: "a task that writes to the flush file of NET's exports; sleeps, holds nfsd_mutex",
         about: "close all cached files of NET while its threads go on",
     },
+    OperationInfo {
+        name: "close_export",
+        syntax: "close_export NET INODE",
+        aliases: &["nfsd_file_close_export"],
+        context: "the task that controls the server; sleeps, holds its mutex",
+        about: "close NET's cached files of INODE, since its export goes away",
+    },
 ];
 
 impl OperationInfo {
@@ -239,15 +337,22 @@ impl Operation {
             Self::Stop { .. } => "stop",
             Self::Umount { .. } => "umount",
             Self::Acquire { .. } => "acquire",
+            Self::AcquireOpened { .. } => "acquire_opened",
             Self::Put { .. } => "put",
             Self::LocalOpen { .. } => "local_open",
             Self::LocalDone { .. } => "local_done",
+            Self::LocalProbe { .. } => "local_probe",
+            Self::LocalIo { .. } => "local_io",
+            Self::LocalClose { .. } => "local_close",
+            Self::LocalDisable { .. } => "local_disable",
+            Self::LocalUmount { .. } => "local_umount",
             Self::Gc => "gc",
             Self::Shrink => "shrink",
             Self::SetLease { .. } => "setlease",
             Self::Unlink { .. } => "unlink",
             Self::CloseSync { .. } => "close_sync",
             Self::Flush { .. } => "flush",
+            Self::CloseExport { .. } => "close_export",
         }
     }
 
@@ -274,6 +379,7 @@ impl fmt::Display for DisplayOperation<'_> {
         let net = |net: usize| &self.scenario.nets[net].name;
         let inode = |inode: usize| &self.scenario.inodes[inode].name;
         let file = |file: usize| &self.scenario.files[file];
+        let client = |client: usize| &self.scenario.clients[client].name;
         match self.operation {
             Operation::Start { net: n, threads: 1 } => write!(f, "{name} {}", net(n)),
             Operation::Start { net: n, threads } => {
@@ -293,7 +399,12 @@ impl fmt::Display for DisplayOperation<'_> {
                 let gc = if gc { " gc" } else { "" };
                 write!(f, "{} = {name} {} {}{gc}", file(x), net(n), inode(i))
             }
-            Operation::LocalOpen {
+            Operation::AcquireOpened {
+                file: x,
+                net: n,
+                inode: i,
+            }
+            | Operation::LocalOpen {
                 file: x,
                 net: n,
                 inode: i,
@@ -301,11 +412,24 @@ impl fmt::Display for DisplayOperation<'_> {
             Operation::Put { file: x } | Operation::LocalDone { file: x } => {
                 write!(f, "{name} {}", file(x))
             }
+            Operation::LocalIo {
+                file: x,
+                client: c,
+                inode: i,
+            } => write!(f, "{} = {name} {} {}", file(x), client(c), inode(i)),
+            Operation::LocalClose {
+                client: c,
+                inode: i,
+            } => write!(f, "{name} {} {}", client(c), inode(i)),
+            Operation::LocalProbe { client: c }
+            | Operation::LocalDisable { client: c }
+            | Operation::LocalUmount { client: c } => write!(f, "{name} {}", client(c)),
             Operation::Gc | Operation::Shrink => f.write_str(name),
             Operation::SetLease { inode: i } | Operation::Unlink { inode: i } => {
                 write!(f, "{name} {}", inode(i))
             }
-            Operation::CloseSync { net: n, inode: i } => {
+            Operation::CloseSync { net: n, inode: i }
+            | Operation::CloseExport { net: n, inode: i } => {
                 write!(f, "{name} {} {}", net(n), inode(i))
             }
         }
@@ -319,6 +443,7 @@ pub(super) struct Statement {
     pub(super) operation_at: usize,
     pub(super) net_at: usize,
     pub(super) file_at: usize,
+    pub(super) client_at: usize,
 }
 
 /// The names that operations are resolved against. Variables are entered as they appear.
@@ -326,14 +451,16 @@ pub(super) struct Statement {
 pub(super) struct Names<'n> {
     pub(super) nets: &'n [Net],
     pub(super) inodes: &'n [Inode],
+    pub(super) clients: &'n [Client],
     files: BTreeMap<String, usize>,
 }
 
 impl<'n> Names<'n> {
-    pub(super) fn new(nets: &'n [Net], inodes: &'n [Inode]) -> Self {
+    pub(super) fn new(nets: &'n [Net], inodes: &'n [Inode], clients: &'n [Client]) -> Self {
         Self {
             nets,
             inodes,
+            clients,
             files: BTreeMap::new(),
         }
     }
@@ -422,6 +549,16 @@ impl<'t> Reader<'_, 't> {
         })
     }
 
+    fn client(&mut self, names: &Names<'_>) -> Result<(usize, usize), Diagnostic> {
+        let Word { text, at } = self.word()?;
+        let client = names.clients.iter().position(|client| client.name == text);
+        let index = client.ok_or_else(|| {
+            let clients = names.clients.iter().map(|client| &*client.name);
+            self.source.unknown(at, "client", text, clients)
+        })?;
+        Ok((index, at))
+    }
+
     fn threads(&mut self) -> Result<u32, Diagnostic> {
         if !self.option("threads") {
             return Ok(1);
@@ -488,7 +625,10 @@ pub(super) fn parse(
     };
 
     let (mut net_at, mut file_at) = (verb.at, verb.at);
-    let makes_file = matches!(info.name, "acquire" | "local_open");
+    let makes_file = matches!(
+        info.name,
+        "acquire" | "acquire_opened" | "local_open" | "local_io"
+    );
     let made = match assigned {
         Some(word) if makes_file => {
             file_at = word.at;
@@ -501,6 +641,12 @@ pub(super) fn parse(
         let (net, at) = reader.net(names)?;
         net_at = at;
         Ok(net)
+    };
+    let mut client_at = verb.at;
+    let mut client = |reader: &mut Reader<'_, '_>, names: &Names<'_>| {
+        let (client, at) = reader.client(names)?;
+        client_at = at;
+        Ok(client)
     };
     let mut used = |reader: &mut Reader<'_, '_>, names: &mut Names<'_>| {
         let word = reader.word()?;
@@ -527,6 +673,11 @@ pub(super) fn parse(
                 alias => alias == "nfsd_file_acquire_gc",
             },
         },
+        "acquire_opened" => Operation::AcquireOpened {
+            file: made,
+            net: net(&mut reader, names)?,
+            inode: reader.inode(names)?,
+        },
         "put" => Operation::Put {
             file: used(&mut reader, names)?,
         },
@@ -537,6 +688,24 @@ pub(super) fn parse(
         },
         "local_done" => Operation::LocalDone {
             file: used(&mut reader, names)?,
+        },
+        "local_probe" => Operation::LocalProbe {
+            client: client(&mut reader, names)?,
+        },
+        "local_io" => Operation::LocalIo {
+            file: made,
+            client: client(&mut reader, names)?,
+            inode: reader.inode(names)?,
+        },
+        "local_close" => Operation::LocalClose {
+            client: client(&mut reader, names)?,
+            inode: reader.inode(names)?,
+        },
+        "local_disable" => Operation::LocalDisable {
+            client: client(&mut reader, names)?,
+        },
+        "local_umount" => Operation::LocalUmount {
+            client: client(&mut reader, names)?,
         },
         "gc" => Operation::Gc,
         "shrink" => Operation::Shrink,
@@ -553,6 +722,10 @@ pub(super) fn parse(
         "flush" => Operation::Flush {
             net: net(&mut reader, names)?,
         },
+        "close_export" => Operation::CloseExport {
+            net: net(&mut reader, names)?,
+            inode: reader.inode(names)?,
+        },
         name => unreachable!("{name} is in the table but not here"),
     };
     if let Some(word) = reader.words.next() {
@@ -563,6 +736,7 @@ pub(super) fn parse(
         operation_at: verb.at,
         net_at,
         file_at,
+        client_at,
     })
 }
 

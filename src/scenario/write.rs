@@ -4,11 +4,12 @@
 //! What a file may leave out is written, so that the text means the same should a default ever
 //! change.
 
-use super::{Actor, Epilogue, Expectation, Inode, Net, Open, Operation, Scenario};
+use super::{Actor, Client, Epilogue, Expectation, Inode, Net, Open, Operation, Scenario};
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap, SerializeSeq},
 };
+use std::collections::BTreeMap;
 
 impl Scenario {
     /// The text of a file that reads as this scenario.
@@ -32,6 +33,9 @@ impl Serialize for Scenario {
         map.serialize_entry("source", &self.source)?;
         map.serialize_entry("nets", &self.nets)?;
         map.serialize_entry("inodes", &self.inodes)?;
+        if !self.clients.is_empty() {
+            map.serialize_entry("clients", &Clients(self))?;
+        }
         if self.alloc_may_fail {
             map.serialize_entry("alloc", "may-fail")?;
         }
@@ -84,6 +88,19 @@ impl Serialize for Inode {
         map.serialize_entry("open", open)?;
         map.serialize_entry("flush_on_close", flush_on_close)?;
         map.end()
+    }
+}
+
+struct Clients<'s>(&'s Scenario);
+
+impl Serialize for Clients<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.clients.len()))?;
+        for Client { name, net } in &self.0.clients {
+            let net = &self.0.nets[*net].name;
+            list.serialize_element(&BTreeMap::from([("name", name), ("net", net)]))?;
+        }
+        list.end()
     }
 }
 

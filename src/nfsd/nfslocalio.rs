@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! LOCALIO on the client's side: the handshake, the cached files, and how they are taken back.
+//! Kernel files: `fs/nfs_common/nfslocalio.c`, `fs/nfs/localio.c`, `fs/nfs/client.c`.
+//!
+//! An NFS client that has mounted an export of this machine asks the server over RPC whether it is
+//! local. A service thread answers by writing its namespace into the client's memory, without a
+//! reference, and by putting the client on a list of the namespace, so that the pointer can be
+//! taken back. From then on the client opens files by calling nfsd. What it has opened it keeps in
+//! a slot of its open context, with a reference to the server for each file.
+//!
+//! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
+//!
+//! Left out: the second slot (`ro_file` and `rw_file` are treated alike one after the other, and
+//! nothing looks at both); `auth_domain` and the module's reference, which belong to other objects;
+//! an RPC that is interrupted while a service thread still answers it.
+
+use super::{
+    Nfsd,
+    filecache::{NfsdFile, nfsd_file_put, nfsd_file_put_local},
+    localio::{LocalioError, nfsd_net_put, nfsd_net_try_get, nfsd_open_local_fh},
+    netns::{Net, NfsdNet},
+    nfssvc::{Rqst, in_service_thread},
+};
+use crate::{
+    kernel::{
+        Kernel,
+        list::{Linked, ListHead},
+        pointer::Pointer,
+        spinlock::{SpinLock, SpinLockGuard},
+    },
+    model::{AddFileFailure, Invalidate, LocalIoNetRef, UuidBegin},
+    sync::{
+        self,
+        alloc::Allocation,
+        atomic::AtomicU64,
+        engine::{Condition, Ordering},
+        enter,
+        violation::{Violation, ViolationKind},
+    },
+};
+use std::sync::Arc;
+
+/// A list that `nfs_uuid->list` is put on: the global `nfs_uuids`, the `local_clients` of a
+/// namespace, or the one on the stack of who invalidates them.
+#[derive(Debug)]
+pub struct ClientList {
+    head: ListHead<NfsClient>,
+    /// The stack frame that the head lies in, where it does.
+    stack: Option<Allocation>,
+}
+
+impl ClientList {
+    /// `nfs_uuids`.
+    #[must_use]
+    pub(super) fn global() -> Arc<Self> {
+        Arc::new(Self {
+            head: ListHead::new("nfs_uuids"),
+            stack: None,
+        })
+    }
+
+    /// `nn->local_clients`.
+    #[must_use]
+    pub(super) fn of_net(owner: &Allocation) -> Arc<Self> {
+        Arc::new(Self {
+            head: ListHead::new_in(owner, "local_clients"),
+            stack: None,
+        })
+    }
+
+    /// `LIST_HEAD(local_clients)` on the stack.
+    fn on_stack() -> Arc<Self> {
+        let stack = Allocation::new("stack_frame", ViolationKind::UseAfterFree);
+        Arc::new(Self {
+            head: ListHead::new_in(&stack, "local_clients"),
+            stack: Some(stack),
+        })
+    }
+
+    /// `list_add_tail(&nfs_uuid->list, ...)`.
+    fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
+        self.head.add_tail(clp);
+        clp.list.store(Some(self));
+    }
+
+    /// `list_splice_init()` onto this list.
+    fn splice(self: &Arc<Self>, from: &Self) {
+        for clp in from.head.take_some(usize::MAX).iter().rev() {
+            self.add(clp);
+        }
+    }
+}
+
+/// `struct nfs_client`, as far as its `cl_uuid` goes.
+#[derive(Debug)]
+pub struct NfsClient {
+    memory: Allocation,
+    /// Its place in [`Nfsd::clients`].
+    index: usize,
+    /// The namespace whose server it has mounted.
+    server: Arc<Net>,
+    /// `nfs_uuid->lock`.
+    lock: SpinLock,
+    /// `nfs_uuid->net`: not a counted reference.
+    net: Pointer<Net>,
+    /// `nfs_uuid->list_lock`: 0 for NULL, else one more than the place of the namespace. Written
+    /// under `nfs_uuid->lock`, and read without it by who invalidates.
+    list_lock: AtomicU64,
+    /// `nfs_uuid->list`: which list it is on, or none. Changed with the lock of the list held.
+    list: Pointer<ClientList>,
+    /// `nfs_uuid->files`, under `nfs_uuid->lock`.
+    files: ListHead<NfsFileLocalio>,
+    /// How often somebody was woken who waits for a change of `files`. The wait queue is no memory
+    /// of the client's.
+    woken: AtomicU64,
+}
+
+impl Linked for NfsClient {
+    fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+}
+
+/// `struct nfs_file_localio`: what an open context of the client caches.
+#[derive(Debug)]
+pub struct NfsFileLocalio {
+    memory: Allocation,
+    /// The client whose file it is.
+    client: usize,
+    inode: usize,
+    /// `ro_file` or `rw_file`: the file, with a reference, and with one to its server.
+    slot: Pointer<NfsdFile>,
+    /// `nfs_uuid`, the pointer back: whether it is set.
+    nfs_uuid: AtomicU64,
+}
+
+impl Linked for NfsFileLocalio {
+    fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+}
+
+impl NfsFileLocalio {
+    /// `alloc_nfs_open_context()`: nothing is cached yet.
+    #[must_use]
+    pub fn new(clp: &NfsClient, inode: usize) -> Arc<Self> {
+        let memory = Allocation::new("nfs_open_context", ViolationKind::UseAfterFree);
+        Arc::new(Self {
+            client: clp.index,
+            inode,
+            slot: Pointer::null_in(&memory, "nfl->file"),
+            nfs_uuid: AtomicU64::new_in(&memory, "nfl->nfs_uuid", 0),
+            memory,
+        })
+    }
+
+    /// The file that it caches.
+    #[must_use]
+    pub fn cached(&self) -> Option<Arc<NfsdFile>> {
+        self.slot.load()
+    }
+}
+
+impl NfsClient {
+    /// `nfs_alloc_client()` with `nfs_uuid_init()`: the client of a server.
+    #[must_use]
+    pub(super) fn new(kernel: &Arc<Kernel>, index: usize, server: &Arc<Net>) -> Arc<Self> {
+        let memory = Allocation::new("nfs_client", ViolationKind::UseAfterFree);
+        Arc::new(Self {
+            index,
+            server: Arc::clone(server),
+            lock: SpinLock::new_in(kernel, &memory, "nfs_uuid->lock", ()),
+            net: Pointer::null_in(&memory, "nfs_uuid->net"),
+            list_lock: AtomicU64::new_in(&memory, "nfs_uuid->list_lock", 0),
+            list: Pointer::null_in(&memory, "nfs_uuid->list"),
+            files: ListHead::new_in(&memory, "nfs_uuid->files"),
+            woken: AtomicU64::new("wake_up_var(nfs_uuid)", 0),
+            memory,
+        })
+    }
+
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+
+    /// `list_empty(&nfs_uuid->list)`, with the lock of the list held.
+    fn is_unlinked(&self) -> bool {
+        self.list.load().is_none()
+    }
+
+    /// `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
+    fn unlink(self: &Arc<Self>) {
+        if let Some(list) = self.list.load() {
+            list.head.remove(self);
+            self.list.store(None);
+        }
+    }
+}
+
+// The handshake.
+
+/// `nfs_uuid_begin()`: whether this probe may go on.
+fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
+    let _in = enter("nfs_uuid_begin");
+    let _lock = clp.lock.lock();
+    if clp.net.load().is_some() {
+        return false;
+    }
+    let _uuids = nfsd.nfs_uuids_lock.lock();
+    if !clp.is_unlinked() {
+        match nfsd.choices.uuid_begin {
+            UuidBegin::ChecksLinked => return false,
+            UuidBegin::Adds => sync::report(Violation::on(
+                ViolationKind::ListCorruption,
+                clp.memory.object(),
+                "list_add double add: nfs_uuid->list is on a list already",
+            )),
+        }
+    }
+    nfsd.nfs_uuids.add(clp);
+    true
+}
+
+/// `nfs_uuid_end()`: the server is not local.
+fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
+    let _in = enter("nfs_uuid_end");
+    if clp.net.load().is_some() {
+        return;
+    }
+    let _lock = clp.lock.lock();
+    if clp.net.load().is_none() {
+        let _uuids = nfsd.nfs_uuids_lock.lock();
+        clp.unlink();
+    }
+}
+
+/// `nfs_uuid_is_local()`, in a service thread that was asked: the client begins to know the
+/// namespace.
+fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
+    let _in = enter("nfs_uuid_is_local");
+    let nn = net.generic();
+    let first = match nfsd.choices.invalidate {
+        Invalidate::Walk => None,
+        // Looked up, then locked, then looked up again: who finds it among the clients of the
+        // namespace finds it complete.
+        Invalidate::OneByOne => Some(clp.lock.lock()),
+    };
+    {
+        let _uuids = nfsd.nfs_uuids_lock.lock();
+        if !nfsd.nfs_uuids.head.contains(clp) {
+            return;
+        }
+        let _lock = nn.local_clients_lock.lock();
+        clp.unlink();
+        nn.local_clients.add(clp);
+    }
+    let _lock = first.unwrap_or_else(|| clp.lock.lock());
+    let place = nfsd.nets.iter().position(|other| Arc::ptr_eq(other, net));
+    let place = place.expect("a scenario's nets are all there are") as u64;
+    clp.list_lock.store(place + 1, Ordering::Relaxed);
+    clp.net.assign(Some(net));
+}
+
+/// `nfs_local_probe()`: asks the server whether it is local, if it is not known to be.
+pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
+    let _in = enter("nfs_local_probe");
+    // nfs_client_is_local()
+    if clp.net.load().is_some() {
+        return;
+    }
+    if !nfs_uuid_begin(nfsd, clp) {
+        return;
+    }
+    // nfs_server_uuid_is_local(). Without a server the call fails.
+    let net = Arc::clone(&clp.server);
+    let _ = in_service_thread(nfsd, &net, rqst, || nfs_uuid_is_local(nfsd, clp, &net));
+    nfs_uuid_end(nfsd, clp);
+}
+
+// Taking it back.
+
+/// `nfs_uuid_put()`: the client forgets the namespace and puts what it has cached of it. `false`
+/// where it knows none, or where somebody else is about to do the same.
+fn nfs_uuid_put(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) -> bool {
+    let _in = enter("nfs_uuid_put");
+    let mut lock = clp.lock.lock();
+    if clp.net.load().is_none() {
+        if nfsd.choices.invalidate == Invalidate::OneByOne {
+            // Somebody else is at it, and still needs the client.
+            while clp.list_lock.load(Ordering::Relaxed) != 0 {
+                lock = wait_for_change(nfsd, clp, lock);
+            }
+        }
+        return false;
+    }
+    nfs_uuid_put_locked(nfsd, clp, lock);
+    true
+}
+
+/// `wait_var_event_spinlock()`: waits until somebody wakes who waits for the client, without its
+/// lock.
+fn wait_for_change<'c>(
+    nfsd: &Nfsd,
+    clp: &'c NfsClient,
+    lock: SpinLockGuard<'c>,
+) -> SpinLockGuard<'c> {
+    let seen = clp.woken.load(Ordering::Relaxed);
+    drop(lock);
+    nfsd.kernel.sleeping("wait_var_event_spinlock()", || {
+        clp.woken
+            .wait_until(Condition::NotEqual(seen), Ordering::Acquire)
+    });
+    clp.lock.lock()
+}
+
+/// The rest of `nfs_uuid_put()`, for a client that knows a namespace.
+fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: SpinLockGuard<'c>) {
+    clp.net.store(None);
+    while let Some(nfl) = clp.files.first() {
+        if nfl.nfs_uuid.load(Ordering::Relaxed) == 0 {
+            // nfs_close_local_fh() is at it.
+            while clp.files.first().is_some_and(|f| Arc::ptr_eq(&f, &nfl)) {
+                lock = wait_for_change(nfsd, clp, lock);
+            }
+            continue;
+        }
+        clp.files.remove(&nfl);
+        drop(lock);
+        nfsd_file_put_local(nfsd, &nfl.slot);
+        lock = clp.lock.lock();
+        // store_release_wake_up(): from here on nfs_close_local_fh() needs no lock.
+        nfl.nfs_uuid.store(0, Ordering::Release);
+    }
+    if let Some(place) = clp.list_lock.load(Ordering::Relaxed).checked_sub(1) {
+        let nn = nfsd.nets[place as usize].generic_unchecked();
+        let _lock = nn.local_clients_lock.lock();
+        if clp.is_unlinked() {
+            sync::report(Violation::on(
+                ViolationKind::Warning,
+                clp.memory.object(),
+                "BUG_ON(list_empty(&nfs_uuid->list))",
+            ));
+        }
+        clp.unlink();
+        clp.list_lock.store(0, Ordering::Relaxed);
+        if nfsd.choices.invalidate == Invalidate::OneByOne {
+            clp.woken.fetch_add(1, Ordering::Release);
+            nn.local_clients_gone.fetch_add(1, Ordering::Release);
+        }
+    }
+    drop(lock);
+}
+
+/// `nfs_localio_disable_client()`.
+pub fn nfs_localio_disable_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
+    let _in = enter("nfs_localio_disable_client");
+    let _ = nfs_uuid_put(nfsd, clp);
+}
+
+/// `nfs_localio_invalidate_clients()`: all clients of a namespace forget it. Its own list of them is
+/// walked without a lock.
+pub(super) fn nfs_localio_invalidate_clients(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
+    // Where there are no clients there is nothing that any other context could see of this.
+    if nfsd.clients.is_empty() {
+        return;
+    }
+    let _in = enter("nfs_localio_invalidate_clients");
+    match nfsd.choices.invalidate {
+        Invalidate::Walk => invalidate_by_walk(nfsd, nn),
+        Invalidate::OneByOne => while invalidate_first(nfsd, nn) {},
+    }
+}
+
+/// Makes the first client of a namespace forget it, or waits until somebody else has: whether there
+/// was one. RCU keeps the client from the list to its lock; with its lock held and a namespace set
+/// it stays until [`nfs_uuid_put_locked`] has unlinked it, as its own `nfs_uuid_put()` waits.
+fn invalidate_first(nfsd: &Arc<Nfsd>, nn: &NfsdNet) -> bool {
+    let rcu = nfsd.kernel.rcu_read_lock();
+    let (first, gone) = {
+        let _lock = nn.local_clients_lock.lock();
+        let gone = nn.local_clients_gone.load(Ordering::Relaxed);
+        (nn.local_clients.head.first(), gone)
+    };
+    let Some(clp) = first else {
+        return false;
+    };
+    let lock = clp.lock.lock();
+    if clp.net.load().is_some() {
+        drop(rcu);
+        nfs_uuid_put_locked(nfsd, &clp, lock);
+        return true;
+    }
+    // The client must not be touched from here on.
+    drop(lock);
+    drop(rcu);
+    nfsd.kernel.sleeping("wait_var_event()", || {
+        nn.local_clients_gone
+            .wait_until(Condition::NotEqual(gone), Ordering::Acquire)
+    });
+    true
+}
+
+fn invalidate_by_walk(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
+    let local_clients = ClientList::on_stack();
+    {
+        let _lock = nn.local_clients_lock.lock();
+        local_clients.splice(&nn.local_clients);
+    }
+    // list_for_each_entry_safe(): the next one is known before this one is dealt with.
+    let mut entry = local_clients.head.first_unlocked();
+    while let Some(clp) = entry {
+        entry = next_entry(&local_clients, &clp);
+        let list_lock = clp.list_lock.load(Ordering::Relaxed).checked_sub(1);
+        let nn_of = |place: u64| nfsd.nets[place as usize].generic_unchecked();
+        if !list_lock.is_some_and(|place| std::ptr::eq(nn_of(place), nn)) {
+            sync::report(Violation::on(
+                ViolationKind::Warning,
+                clp.memory.object(),
+                "WARN_ON(nfs_uuid->list_lock != nn_local_clients_lock): this client and the rest \
+                 are left alone",
+            ));
+            break;
+        }
+        nfs_localio_disable_client(nfsd, &clp);
+    }
+    if let Some(stack) = &local_clients.stack {
+        stack.free();
+    }
+}
+
+/// `list_next_entry()` in a walk that holds no lock. An entry that was taken off meanwhile points to
+/// itself; one that was put on another list leads there, and the walk takes that list's head for a
+/// client in the end.
+fn next_entry(local_clients: &Arc<ClientList>, clp: &Arc<NfsClient>) -> Option<Arc<NfsClient>> {
+    let Some(list) = clp.list.load() else {
+        return Some(Arc::clone(clp));
+    };
+    if !Arc::ptr_eq(&list, local_clients) {
+        sync::report(Violation::on(
+            ViolationKind::ListCorruption,
+            clp.memory.object(),
+            "the walk stands on an entry that is on another list by now",
+        ));
+        return None;
+    }
+    let next = local_clients.head.next_unlocked(clp);
+    next.unwrap_or_else(|| Some(Arc::clone(clp)))
+}
+
+/// `nfs_close_local_fh()`: an open context of the client goes away.
+pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
+    {
+        let _in = enter("nfs_close_local_fh");
+        close(nfsd, nfl);
+    }
+    // __put_nfs_open_context(): kfree_rcu()
+    let freed = Arc::clone(nfl);
+    nfsd.kernel.call_rcu(move || freed.memory.free());
+}
+
+fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
+    let rcu = nfsd.kernel.rcu_read_lock();
+    if nfl.nfs_uuid.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    let clp = &nfsd.clients[nfl.client];
+    let lock = clp.lock.lock();
+    if nfl.nfs_uuid.load(Ordering::Relaxed) == 0 {
+        // nfs_uuid_put() has finished here.
+        return;
+    }
+    if !clp.files.contains(nfl) {
+        // nfs_uuid_put() is at it. The kernel reads the pointer relaxed, and a control dependency
+        // orders the free that follows; C11 knows none.
+        drop(lock);
+        drop(rcu);
+        nfsd.kernel.sleeping("wait_var_event()", || {
+            nfl.nfs_uuid
+                .wait_until(Condition::Equal(0), Ordering::Acquire)
+        });
+        return;
+    }
+    nfl.nfs_uuid.store(0, Ordering::Relaxed);
+    drop(lock);
+    drop(rcu);
+    nfsd_file_put_local(nfsd, &nfl.slot);
+    let _lock = clp.lock.lock();
+    clp.files.remove(nfl);
+    // wake_up_var_locked()
+    clp.woken.fetch_add(1, Ordering::Release);
+}
+
+/// `nfs_free_client()`: the last mount of the client is gone, and with it every open context.
+pub fn nfs_free_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
+    let _in = enter("nfs_free_client");
+    nfs_localio_disable_client(nfsd, clp);
+    // rpc_shutdown_client() and what else belongs to a client comes here. Then kfree_rcu().
+    let freed = Arc::clone(clp);
+    nfsd.kernel.call_rcu(move || freed.memory.free());
+}
+
+// Opening.
+
+/// `nfs_uuid_add_file()`: whether the client still knows a namespace.
+fn nfs_uuid_add_file(clp: &NfsClient, nfl: &Arc<NfsFileLocalio>) -> bool {
+    let _in = enter("nfs_uuid_add_file");
+    let _lock = clp.lock.lock();
+    if clp.net.load().is_none() {
+        return false;
+    }
+    if !clp.files.contains(nfl) {
+        nfl.nfs_uuid.store(1, Ordering::Release);
+        clp.files.add_tail(nfl);
+    }
+    true
+}
+
+/// `nfs_open_local_fh()`: a pair of a file and a reference to its server, for one I/O.
+fn nfs_open_local_fh(
+    nfsd: &Arc<Nfsd>,
+    clp: &Arc<NfsClient>,
+    nfl: &Arc<NfsFileLocalio>,
+) -> Result<Pointer<NfsdFile>, LocalioError> {
+    let _in = enter("nfs_open_local_fh");
+    let net = {
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        // Not counted, but while it is not NULL the namespace is there: it is invalidated before
+        // a grace period that its end waits for.
+        let net = clp.net.dereference();
+        let net = net.filter(|net| nfsd_net_try_get(nfsd, net));
+        net.ok_or(LocalioError::NoServer)?
+    };
+    let mut localio = nfsd_open_local_fh(nfsd, &net, nfl.inode, &nfl.slot);
+    if let Ok(pair) = &localio
+        && !nfs_uuid_add_file(clp, nfl)
+    {
+        // nfs_uuid_put() came in between, and has not seen this slot.
+        nfsd_file_put_local(nfsd, &nfl.slot);
+        match nfsd.choices.add_file_failure {
+            AddFileFailure::Puts => {
+                nfsd_file_put_local(nfsd, pair);
+                localio = Err(LocalioError::NoServer);
+            }
+            AddFileFailure::HandsOut => {}
+        }
+    }
+    nfs_to_nfsd_net_put(nfsd, &net);
+    localio
+}
+
+/// `nfs_to_nfsd_net_put()`.
+fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
+    let _rcu = nfsd.kernel.rcu_read_lock();
+    nfsd_net_put(nfsd, net);
+}
+
+/// `nfs_local_open_fh()`: a LOCALIO I/O begins, if the server is local. What it answers is held by
+/// the I/O. Where the server has gone, the client forgets it, and asks again.
+pub fn nfs_local_open_fh(
+    nfsd: &Arc<Nfsd>,
+    rqst: Rqst,
+    clp: &Arc<NfsClient>,
+    nfl: &Arc<NfsFileLocalio>,
+) -> Option<Pointer<NfsdFile>> {
+    let _in = enter("nfs_local_open_fh");
+    // nfs_server_is_local()
+    clp.net.load()?;
+    match nfs_open_local_fh(nfsd, clp, nfl) {
+        Ok(localio) => {
+            if nfsd.choices.local_io_net_ref == LocalIoNetRef::None
+                && let Some(nf) = localio.load()
+            {
+                nfs_to_nfsd_net_put(nfsd, nf.net());
+            }
+            Some(localio)
+        }
+        Err(LocalioError::NoServer) => {
+            nfs_localio_disable_client(nfsd, clp);
+            nfs_local_probe(nfsd, rqst, clp);
+            None
+        }
+        Err(LocalioError::Failed(_)) => None,
+    }
+}
+
+/// `nfs_local_iocb_release()`: a LOCALIO I/O is complete.
+pub fn nfs_local_iocb_release(nfsd: &Arc<Nfsd>, localio: &Pointer<NfsdFile>) {
+    let _in = enter("nfs_local_iocb_release");
+    match nfsd.choices.local_io_net_ref {
+        LocalIoNetRef::Held => nfsd_file_put_local(nfsd, localio),
+        LocalIoNetRef::None => {
+            if let Some(nf) = localio.xchg_null() {
+                nfsd_file_put(nfsd, &nf);
+            }
+        }
+    }
+}
