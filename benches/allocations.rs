@@ -62,8 +62,11 @@ fn count(bytes: usize) {
 const WARM: u64 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("| program | executions | steps | allocations | a step | bytes | time | a step |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| program | executions | steps | of them concurrent | allocations | a step | bytes | \
+         time | a step |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     for (size, executions) in Size::ROWS {
         if executions > 2 * WARM {
             let program = on_sync::program(size, PutOrder::FileFirst);
@@ -90,14 +93,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn measure(name: &str, program: &Program, most: u64) {
     let most = most.min(20_000);
-    let steps = dpor::replay(program, &[]).recording.steps.len() as f64;
+    let recorded = dpor::replay(program, &[]).recording.steps;
+    let concurrent = recorded.iter().filter(|step| step.concurrent).count();
+    let steps = recorded.len() as f64;
     let (_, warm_allocations, warm_bytes, warm_seconds) = explore(program, WARM);
     let (executions, allocations, bytes, seconds) = explore(program, most);
     let each = |all: f64, warm: f64| (all - warm) / (executions - WARM) as f64;
     let allocations = each(allocations as f64, warm_allocations as f64);
     let seconds = each(seconds, warm_seconds);
     println!(
-        "| {name} | {executions} | {steps} | {allocations:.0} | {:.2} | {:.0} | {:.1} µs | {:.0} ns |",
+        "| {name} | {executions} | {steps} | {concurrent} | {allocations:.0} | {:.2} | {:.0} | {:.1} µs | {:.0} ns |",
         allocations / steps,
         each(bytes as f64, warm_bytes as f64),
         seconds * 1e6,
