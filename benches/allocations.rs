@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How many allocations an execution costs, and a step of it: what `dpor` and the model do
+//! together. See `benches/README.md`.
+//!
+//! `cargo bench --bench allocations`
+
+#[path = "micro_model/mod.rs"]
+mod micro_model;
+
+use micro_model::{PutOrder, Size, on_sync};
+use nfsd_check::{
+    check::program::program,
+    engine::{Limits, Program, dpor},
+    library::Library,
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+#[expect(unsafe_code, reason = "what an allocator is")]
+// SAFETY: Every call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: The caller keeps the same promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: The caller keeps the same promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: The caller keeps the same promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Relaxed);
+    BYTES.fetch_add(bytes as u64, Relaxed);
+}
+
+/// Executions after which everything that grows has grown.
+const WARM: u64 = 100;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!(
+        "| program | executions | steps | of them concurrent | allocations | a step | bytes | \
+         time | a step |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (size, executions) in Size::ROWS {
+        if executions > 2 * WARM {
+            let program = on_sync::program(size, PutOrder::FileFirst);
+            measure(&format!("micro-model {size}"), &program, executions);
+        }
+    }
+    let library = Library::find()?;
+    for (scenario, model) in [("gc-vs-stop", "v4"), ("unlink-vs-stop", "v4")] {
+        let mut scenarios = library.scenarios()?.into_iter();
+        let scenario = scenarios.find(|s| s.name == scenario);
+        let model = library.models()?.into_iter().find(|m| m.name == model);
+        let (scenario, model) = scenario.zip(model).ok_or("they are shipped")?;
+        let name = format!("{} on {}", scenario.name, model.name);
+        measure(&name, &program(&Arc::new(scenario), model.choices), 4_000);
+    }
+    println!();
+    println!(
+        "Of one execution in the steady state: the first {WARM} are left out. Steps: those of the \
+         first execution, its sequential beginning and end included. A blocked execution counts \
+         for the next complete one."
+    );
+    Ok(())
+}
+
+fn measure(name: &str, program: &Program, most: u64) {
+    let most = most.min(20_000);
+    let recorded = dpor::replay(program, &[]).recording.steps;
+    let concurrent = recorded.iter().filter(|step| step.concurrent).count();
+    let steps = recorded.len() as f64;
+    let (_, warm_allocations, warm_bytes, warm_seconds) = explore(program, WARM);
+    let (executions, allocations, bytes, seconds) = explore(program, most);
+    let each = |all: f64, warm: f64| (all - warm) / (executions - WARM) as f64;
+    let allocations = each(allocations as f64, warm_allocations as f64);
+    let seconds = each(seconds, warm_seconds);
+    println!(
+        "| {name} | {executions} | {steps} | {concurrent} | {allocations:.0} | {:.2} | {:.0} | {:.1} µs | {:.0} ns |",
+        allocations / steps,
+        each(bytes as f64, warm_bytes as f64),
+        seconds * 1e6,
+        seconds / steps * 1e9,
+    );
+}
+
+fn explore(program: &Program, max_executions: u64) -> (u64, u64, u64, f64) {
+    let limits = Limits {
+        all: true,
+        max_executions: Some(max_executions),
+        ..Limits::default()
+    };
+    let (allocations, bytes) = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
+    let start = Instant::now();
+    let exploration = dpor::explore(program, &limits);
+    (
+        exploration.executions,
+        ALLOCATIONS.load(Relaxed) - allocations,
+        BYTES.load(Relaxed) - bytes,
+        start.elapsed().as_secs_f64(),
+    )
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The micro-model of the benchmark has as many executions as it should, and its bug is found.
+//!
+//! GenMC 0.10.3 counts the same in every row but the largest, with `--sc` and `--rc11`: see
+//! `benches/README.md`.
+
+#[path = "../benches/micro_model/mod.rs"]
+mod micro_model;
+
+use micro_model::{PutOrder, Size, on_sync};
+use nfsd_check::{
+    engine::{Exploration, Limits, dpor, loom},
+    sync::violation::ViolationKind,
+};
+
+fn explore(size: Size, order: PutOrder) -> Exploration {
+    let limits = Limits {
+        all: true,
+        ..Limits::default()
+    };
+    dpor::explore(&on_sync::program(size, order), &limits)
+}
+
+fn assert_count(size: Size, executions: u64) {
+    let exploration = explore(size, PutOrder::FileFirst);
+    assert!(exploration.complete, "{size}: {:?}", exploration.reason);
+    assert!(exploration.findings.is_empty(), "{size}: {exploration:?}");
+    assert_eq!(exploration.executions, executions, "{size}");
+}
+
+const LARGEST: usize = Size::ROWS.len() - 1;
+
+#[test]
+fn every_row_but_the_largest_has_as_many_executions_as_genmc_counts() {
+    for (size, executions) in &Size::ROWS[..LARGEST] {
+        assert_count(*size, *executions);
+    }
+}
+
+#[test]
+#[ignore = "takes seconds: cargo test --release --test micro_model -- --ignored"]
+fn the_largest_row_has_as_many_executions_as_it_always_had() {
+    let (size, executions) = Size::ROWS[LARGEST];
+    assert_count(size, executions);
+}
+
+#[test]
+fn the_swapped_put_order_is_found() {
+    let size = Size::new(0, 1, 1);
+    let program = on_sync::program(size, PutOrder::NetFirst);
+    for exploration in [
+        explore(size, PutOrder::NetFirst),
+        loom::explore(&program, &Limits::default()),
+    ] {
+        let kinds: Vec<_> = exploration.findings.iter().map(|f| f.kind).collect();
+        assert_eq!(kinds, [ViolationKind::UseAfterFree]);
+    }
+}
+
+#[test]
+fn the_loom_engine_comes_to_the_end_of_the_smallest_row_and_finds_nothing() {
+    let (size, _) = Size::ROWS[0];
+    let program = on_sync::program(size, PutOrder::FileFirst);
+    let exploration = loom::explore(&program, &Limits::default());
+    assert!(exploration.findings.is_empty(), "{exploration:?}");
+    let reason = exploration.reason.expect("loom is no proof");
+    assert!(reason.starts_with("loom finished its search"), "{reason}");
+}
