@@ -16,7 +16,7 @@
 //! tests compare the two.
 
 use super::{
-    axioms::{Candidate, Kind, Label, Mode, Relation, ReleaseSequence},
+    axioms::{Candidate, Kind, Label, Mode, RC11, Relation, Variant},
     program::{Op, Place, Program, Value},
 };
 use nfsd_check::sync::engine::{Ordering, Update};
@@ -464,7 +464,7 @@ impl<'a> Partial<'a> {
     /// The value that a read of a cell reads where it does not race: that of the write which
     /// happens before it, and after all others that do. Where it races, any value.
     fn value_of_cell(&self, read: usize) -> u64 {
-        let hb = self.candidate().hb(ReleaseSequence::Cxx20);
+        let hb = self.candidate().hb(RC11);
         let label = self.events[read].label;
         let before: Vec<usize> = (0..self.events.len())
             .filter(|&e| {
@@ -593,7 +593,7 @@ impl<'a> Partial<'a> {
 // ---- One event after the other, in any order ----
 
 /// All executions, by adding events in every order and looking at the axioms at the end.
-pub(crate) fn by_interleaving(program: &Program, variant: ReleaseSequence) -> Executions {
+pub(crate) fn by_interleaving(program: &Program, variant: Variant) -> Executions {
     let mut found = Executions::default();
     let mut seen = HashSet::new();
     let mut left = vec![Partial::new(program)];
@@ -673,14 +673,14 @@ fn reads(op: Op) -> bool {
 
 /// All executions; `None` where there are more than `most` of them.
 pub(crate) fn executions(program: &Program, most: usize) -> Option<Executions> {
-    executions_with(program, most, ReleaseSequence::Cxx20)
+    executions_with(program, most, RC11)
 }
 
-/// All executions, with this release sequence.
+/// All executions, of this variant of RC11.
 pub(crate) fn executions_with(
     program: &Program,
     most: usize,
-    variant: ReleaseSequence,
+    variant: Variant,
 ) -> Option<Executions> {
     let mut search = Search {
         variant,
@@ -694,7 +694,7 @@ pub(crate) fn executions_with(
 
 #[derive(Debug)]
 struct Search {
-    variant: ReleaseSequence,
+    variant: Variant,
     most: usize,
     found: Executions,
     too_many: bool,
