@@ -55,14 +55,6 @@ impl Relation {
         }
     }
 
-    pub(crate) fn from_pairs(events: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Self {
-        let mut relation = Self::empty(events);
-        for (a, b) in pairs {
-            relation.insert(a, b);
-        }
-        relation
-    }
-
     /// `[S]`: each event of the set with itself.
     pub(crate) fn identity_on(events: usize, set: Set) -> Self {
         let mut relation = Self::empty(events);

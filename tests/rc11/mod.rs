@@ -7,6 +7,8 @@
 //! those are executions of the model ([`axioms`]); and [`enumerate`] tries them all.
 
 pub(crate) mod axioms;
+pub(crate) mod bridge;
 pub(crate) mod enumerate;
+pub(crate) mod generate;
 pub(crate) mod litmus;
 pub(crate) mod program;
