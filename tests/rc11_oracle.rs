@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The explorer against a brute-force enumerator of the executions that RC11 allows, and that
+//! enumerator against what is known.
+
+mod rc11;
+
+use nfsd_check::{
+    engine::{Limits, dpor},
+    sync::violation::ViolationKind,
+};
+use rc11::{
+    axioms::{RC11, ReleaseSequence, Scb, Variant},
+    bridge::{Graph, Reads, execution_of, graph_of, reads, to_engine},
+    enumerate::{Execution, Executions, by_interleaving, executions, executions_with},
+    generate::Random,
+    litmus::{COUNTS, COUNTS_OF_OUTCOMES, LITMUS, Litmus},
+    program::{Op, Program, Value, short::*},
+};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+
+fn all(program: &Program) -> Executions {
+    executions(program, usize::MAX).expect("there is no limit")
+}
+
+// ---- The oracle against the literature ----
+
+/// Whether the outcome is there, for each model.
+fn shows(litmus: &Litmus, program: &Program, executions: &Executions) -> (bool, bool) {
+    let shows = |execution| litmus.shows(program, execution);
+    (
+        executions.rc11.iter().any(shows),
+        executions.sc.iter().any(shows),
+    )
+}
+
+#[test]
+fn litmus_tests_by_name() {
+    let mut wrong = Vec::new();
+    for litmus in LITMUS {
+        let program = litmus.program();
+        let executions = all(&program);
+        let found = (executions.rc11.len(), executions.sc.len());
+        let shown = shows(litmus, &program, &executions);
+        if (shown, found) != (litmus.allowed, litmus.executions) {
+            wrong.push(format!(
+                "{}: {shown:?} and {found:?} instead of {:?} and {:?}",
+                litmus.name, litmus.allowed, litmus.executions
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn programs_that_genmc_counts() {
+    let mut wrong = Vec::new();
+    for count in COUNTS {
+        let executions = all(&Program::new(count.threads));
+        let found = (executions.rc11.len(), executions.sc.len());
+        if found != count.executions {
+            wrong.push(format!(
+                "{}: {found:?} instead of {:?}",
+                count.name, count.executions
+            ));
+        }
+    }
+    for litmus in COUNTS_OF_OUTCOMES {
+        let program = litmus.program();
+        let executions = all(&program);
+        let with_outcome = |executions: &BTreeSet<_>| {
+            let shows = executions.iter().filter(|e| litmus.shows(&program, e));
+            shows.count()
+        };
+        let found = (with_outcome(&executions.rc11), with_outcome(&executions.sc));
+        if found != litmus.executions {
+            wrong.push(format!(
+                "{}: {found:?} instead of {:?}",
+                litmus.name, litmus.executions
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The litmus tests, by name, that have other executions under another variant of RC11.
+fn different_under(variant: Variant) -> Vec<&'static str> {
+    let litmus = LITMUS.iter().map(|litmus| (litmus.name, litmus.threads));
+    let counts = COUNTS.iter().map(|count| (count.name, count.threads));
+    let differ = litmus.chain(counts).filter(|(_, threads)| {
+        let program = Program::new(threads);
+        let other = executions_with(&program, usize::MAX, variant);
+        other.expect("there is no limit") != all(&program)
+    });
+    differ.map(|(name, _)| name).collect()
+}
+
+/// The paper's release sequence, which has the thread's own later stores, forbids what that of
+/// C++20 allows.
+#[test]
+fn the_release_sequence_of_the_paper() {
+    let paper = Variant {
+        release_sequence: ReleaseSequence::Paper,
+        ..RC11
+    };
+    assert_eq!(
+        different_under(paper),
+        [
+            "MP+release-sequence-of-C++11",
+            "MP+rels+acq",
+            "MP+rels+acqf",
+            "MPU+rels+acq",
+            "MPU2+rels+acq",
+            "S+rels+acq",
+            "relseq",
+        ]
+    );
+}
+
+/// GenMC 0.10 and later count fewer executions of these two: 22 of Z6.U and 17 of WWmerge1.
+#[test]
+fn the_sc_order_of_genmc() {
+    let genmc = Variant {
+        scb: Scb::AnyPlace,
+        ..RC11
+    };
+    assert_eq!(different_under(genmc), ["Z6.U", "WWmerge1"]);
+    let count = |name: &str| {
+        let litmus = LITMUS.iter().map(|litmus| (litmus.name, litmus.threads));
+        let counts = COUNTS.iter().map(|count| (count.name, count.threads));
+        let (_, threads) = litmus.chain(counts).find(|(n, _)| *n == name).unwrap();
+        let executions = executions_with(&Program::new(threads), usize::MAX, genmc);
+        executions.expect("there is no limit").rc11.len()
+    };
+    assert_eq!((count("Z6.U"), count("WWmerge1")), (22, 17));
+}
+
+#[test]
+fn increments_give_the_multinomial_coefficient() {
+    for (threads, each, expected) in [
+        (2, 1, 2),
+        (2, 2, 6),
+        (2, 3, 20),
+        (2, 4, 70),
+        (3, 1, 6),
+        (3, 2, 90),
+        (4, 1, 24),
+        (4, 2, 2520),
+        (5, 1, 120),
+    ] {
+        let by_rmw = vec![add(X, 1, RLX); each];
+        let by_mutex = [Op::Lock(0), Op::Get(0), set(0, 1), Op::Unlock(0)].repeat(each);
+        for ops in [by_rmw, by_mutex] {
+            let executions = all(&Program::new(&vec![ops.as_slice(); threads]));
+            let found = (executions.rc11.len(), executions.sc.len());
+            assert_eq!(found, (expected, expected), "{threads}x{each}: {ops:?}");
+            assert!(executions.rc11.iter().all(|e| e.races.is_empty()));
+        }
+    }
+}
+
+// ---- The oracle against a simpler one ----
+
+#[test]
+fn litmus_tests_by_interleaving() {
+    let programs = LITMUS.iter().map(Litmus::program);
+    let counted = COUNTS.iter().map(|count| Program::new(count.threads));
+    let outcomes = COUNTS_OF_OUTCOMES.iter().map(Litmus::program);
+    for program in programs.chain(counted).chain(outcomes) {
+        let ops = || program.threads.iter().flatten();
+        let updates = ops().filter(|op| matches!(op, Op::Rmw(..) | Op::Lock(_)));
+        if ops().count() > 6 || updates.count() > 2 {
+            continue;
+        }
+        assert_eq!(
+            by_interleaving(&program, RC11),
+            all(&program),
+            "{program:?}"
+        );
+    }
+}
+
+#[test]
+fn generated_programs_by_interleaving() {
+    let mut random = Random::new(0x1357_9bdf_0246);
+    let mut programs = 0;
+    while programs < 1500 {
+        let program = random.program(6);
+        let ops = || program.threads.iter().flatten();
+        let updates = |op: &&Op| {
+            matches!(
+                op,
+                Op::Rmw(..) | Op::AwaitRmw(..) | Op::Lock(_) | Op::TryLock(_)
+            )
+        };
+        if ops().count() > 6 || ops().filter(updates).count() > 2 {
+            continue;
+        }
+        programs += 1;
+        assert_eq!(
+            by_interleaving(&program, RC11),
+            all(&program),
+            "{program:?}"
+        );
+    }
+}
+
+// ---- Under SC, the oracle against the explorer of interleavings ----
+
+/// Whether the values of cells decide what is done: those that race have none.
+fn uses_cells(program: &Program) -> bool {
+    program.threads.iter().any(|ops| {
+        ops.iter().any(|op| match op {
+            Op::Store(_, Value::Plus(register, _), _) | Op::Set(_, Value::Plus(register, _)) => {
+                matches!(ops[*register], Op::Get(_))
+            }
+            _ => false,
+        })
+    })
+}
+
+/// What the threads read in each execution of the explorer of interleavings, sorted, and whether a
+/// race was found.
+fn explore_interleavings(program: &Program) -> (Vec<Reads>, bool) {
+    let now = Arc::new(Mutex::new(Reads::new()));
+    let complete = Arc::new(Mutex::new((0, Vec::new())));
+    let limits = Limits {
+        all: true,
+        ..Limits::default()
+    };
+    // The run before this one counts if it was complete.
+    let over = {
+        let complete = Arc::clone(&complete);
+        move |executions, before| {
+            let mut complete = complete.lock().unwrap();
+            if executions > complete.0 {
+                complete.0 = executions;
+                complete.1.push(before);
+            }
+        }
+    };
+    let progress = Arc::clone(&limits.progress);
+    let engine = {
+        let over = over.clone();
+        to_engine(program, &now, move |before| {
+            over(progress.load(Relaxed), before)
+        })
+    };
+    let exploration = dpor::explore(&engine, &limits);
+    assert!(exploration.complete, "{:?}", exploration.reason);
+    over(exploration.executions, now.lock().unwrap().clone());
+    let race = |f: &nfsd_check::engine::Finding| f.kind == ViolationKind::DataRace;
+    let races = exploration.findings.iter().any(race);
+    let mut found = std::mem::take(&mut complete.lock().unwrap().1);
+    assert_eq!(found.len() as u64, exploration.executions);
+    found.sort();
+    (found, races)
+}
+
+#[test]
+fn sc_is_what_the_explorer_of_interleavings_finds() {
+    let mut random = Random::new(0x2468_ace0_1357);
+    let (mut compared, mut counted, mut executed, mut hung) = (0, 0, 0, 0);
+    while compared < 2000 {
+        let program = random.program(9);
+        let Some(expected) = executions(&program, 2000) else {
+            continue;
+        };
+        let races = expected.sc.iter().any(|e| !e.races.is_empty());
+        if races && uses_cells(&program) {
+            continue;
+        }
+        compared += 1;
+        executed += expected.sc.len();
+        hung += usize::from(expected.sc.iter().any(|e| !e.blocked.is_empty()));
+        let mut expected: Vec<Reads> = expected.sc.iter().map(|e| reads(&program, e)).collect();
+        expected.sort();
+        let (mut found, found_races) = explore_interleavings(&program);
+        assert_eq!(races, found_races, "race in {program:?}");
+        // Which of two accesses to a cell came first, is one more thing that the explorer tells
+        // apart.
+        let marked = |op: &Op| matches!(op, Op::GetMarked(_));
+        if races || program.threads.iter().flatten().any(marked) {
+            expected.dedup();
+            found.dedup();
+        } else {
+            counted += 1;
+        }
+        assert_eq!(expected, found, "{program:?}");
+    }
+    println!("{compared} programs, {counted} counted, {executed} executions, {hung} hung");
+    assert!(counted > 1000 && hung > 50);
+}
+
+// ---- The explorer of execution graphs against the oracle ----
+
+/// A model that executions are compared under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MemoryModel {
+    Rc11,
+    Sc,
+}
+
+/// What the explorer of execution graphs says about a program.
+#[derive(Clone, Debug, Default)]
+struct Explored {
+    graphs: Vec<Graph>,
+    /// Whether it found a race.
+    races: bool,
+}
+
+/// The one place that knows the explorer's interface.
+///
+/// There is no explorer of execution graphs yet: `None`. What is to stand here runs
+/// `dpor::graphs::explore_with` on `to_engine(program, ..)` with the limits of
+/// [`explore_interleavings`], and copies each `ExecutionGraph` into a [`Graph`], without the
+/// thread that began the run.
+fn explore_graphs(_program: &Program, _model: MemoryModel) -> Option<Explored> {
+    None
+}
+
+/// Compare what was explored with what there is.
+fn compare_with(
+    program: &Program,
+    expected: &BTreeSet<Execution>,
+    explored: &Explored,
+) -> Result<(), String> {
+    let races = expected.iter().any(|e| !e.races.is_empty());
+    if races != explored.races {
+        return Err(format!("a race is {races} and was {}", explored.races));
+    }
+    if races && uses_cells(program) {
+        return Ok(());
+    }
+    let mut missing: BTreeSet<Execution> = expected.iter().cloned().map(without_races).collect();
+    let mut seen = BTreeSet::new();
+    for graph in &explored.graphs {
+        let execution = execution_of(program, graph)?;
+        if !seen.insert(execution.clone()) {
+            return Err(format!("explored twice:\n{execution}"));
+        }
+        if !missing.remove(&execution) {
+            return Err(format!("not an execution of the model:\n{execution}"));
+        }
+    }
+    match missing.first() {
+        Some(execution) => Err(format!("{} are missing:\n{execution}", missing.len())),
+        None => Ok(()),
+    }
+}
+
+/// An engine tells races of a program, and not of an execution.
+fn without_races(mut execution: Execution) -> Execution {
+    execution.races.clear();
+    execution
+}
+
+/// Compare the explorer with the oracle on one program. `Ok(false)` where there is no explorer.
+fn compare(program: &Program, model: MemoryModel) -> Result<bool, String> {
+    let found = all(program);
+    let expected = match model {
+        MemoryModel::Rc11 => found.rc11,
+        MemoryModel::Sc => found.sc,
+    };
+    match explore_graphs(program, model) {
+        Some(explored) => compare_with(program, &expected, &explored).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// The litmus tests on the explorer.
+#[test]
+#[ignore = "there is no explorer of execution graphs yet"]
+fn litmus_tests_on_the_explorer() {
+    let programs = LITMUS.iter().map(Litmus::program);
+    let counted = COUNTS.iter().map(|count| Program::new(count.threads));
+    for program in programs.chain(counted) {
+        for model in [MemoryModel::Rc11, MemoryModel::Sc] {
+            if let Err(difference) = compare(&program, model) {
+                panic!("{model:?}: {difference}\n{program:?}");
+            }
+        }
+    }
+}
+
+/// A generated program with more executions than this is left out.
+const MOST: usize = 1000;
+
+/// What compares sees each kind of difference.
+#[test]
+fn comparing_finds_differences() {
+    let mut random = Random::new(0x0f0f_1234_5678);
+    let mut programs = 0;
+    while programs < 500 {
+        let program = random.program(9);
+        let Some(Executions { rc11, .. }) = executions(&program, 200) else {
+            continue;
+        };
+        let races = rc11.iter().any(|e| !e.races.is_empty());
+        if races && uses_cells(&program) || rc11.len() < 2 {
+            continue;
+        }
+        programs += 1;
+        let explored = Explored {
+            graphs: rc11.iter().map(|e| graph_of(&program, e)).collect(),
+            races,
+        };
+        assert_eq!(
+            compare_with(&program, &rc11, &explored),
+            Ok(()),
+            "{program:?}"
+        );
+        let with = |change: &dyn Fn(&mut Explored)| {
+            let mut explored = explored.clone();
+            change(&mut explored);
+            compare_with(&program, &rc11, &explored)
+        };
+        let missing = with(&|e| drop(e.graphs.pop()));
+        assert!(missing.unwrap_err().contains("missing"), "{program:?}");
+        let twice = with(&|e| e.graphs.push(e.graphs[0].clone()));
+        assert!(twice.unwrap_err().contains("twice"), "{program:?}");
+        let race = with(&|e| e.races = !e.races);
+        assert!(race.unwrap_err().contains("race"), "{program:?}");
+        let mut fewer = rc11.clone();
+        fewer.pop_last();
+        if fewer.iter().any(|e| !e.races.is_empty()) == races {
+            let extra = compare_with(&program, &fewer, &explored);
+            assert!(
+                extra.unwrap_err().contains("not an execution"),
+                "{program:?}"
+            );
+        }
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+/// What the generated programs of a test were like.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    programs: u64,
+    /// With too many executions.
+    left_out: u64,
+    /// With executions that are not sequentially consistent.
+    weak: u64,
+    hang: u64,
+    race: u64,
+    /// With cells, and no race in any execution under RC11.
+    no_race: u64,
+    /// With SC accesses only.
+    sc_only: u64,
+    /// Compared with the explorer of execution graphs, for each model.
+    compared: u64,
+    rc11: usize,
+    sc: usize,
+}
+
+/// Whether all accesses to words are SC. A failed `try_lock` is a relaxed read.
+fn is_sc_only(program: &Program) -> bool {
+    let sc = |order: &_| *order == SC;
+    program.threads.iter().flatten().all(|op| match op {
+        Op::Load(_, order)
+        | Op::Store(.., order)
+        | Op::Await(.., order)
+        | Op::AwaitRmw(.., order) => sc(order),
+        Op::Rmw(.., success, failure) => sc(success) && sc(failure),
+        Op::TryLock(_) => false,
+        _ => true,
+    })
+}
+
+fn generated(seed: u64, programs: u64, most: usize) -> Totals {
+    let start = Instant::now();
+    let mut random = Random::new(seed);
+    let mut totals = Totals::default();
+    while totals.programs < programs {
+        let program = random.program(most);
+        let Some(found) = executions(&program, MOST) else {
+            totals.left_out += 1;
+            continue;
+        };
+        let hangs = |e: &Execution| !e.blocked.is_empty();
+        let races = |e: &Execution| !e.races.is_empty();
+        totals.programs += 1;
+        totals.rc11 += found.rc11.len();
+        totals.sc += found.sc.len();
+        totals.weak += u64::from(found.rc11.len() > found.sc.len());
+        totals.hang += u64::from(found.rc11.iter().any(hangs));
+        totals.race += u64::from(found.rc11.iter().any(races));
+        totals.no_race += u64::from(program.cells > 0 && !found.rc11.iter().any(races));
+        assert!(found.sc.is_subset(&found.rc11), "{program:?}");
+        // Without races, SC accesses are sequentially consistent.
+        if is_sc_only(&program) && !found.sc.iter().any(races) {
+            totals.sc_only += 1;
+            assert_eq!(found.sc, found.rc11, "{program:?}");
+        }
+        for (model, expected) in [
+            (MemoryModel::Rc11, &found.rc11),
+            (MemoryModel::Sc, &found.sc),
+        ] {
+            let Some(explored) = explore_graphs(&program, model) else {
+                continue;
+            };
+            totals.compared += 1;
+            if let Err(difference) = compare_with(&program, expected, &explored) {
+                panic!("{model:?}: {difference}\n{program:?}");
+            }
+        }
+    }
+    println!("{totals:?} in {:?}", start.elapsed());
+    totals
+}
+
+#[test]
+fn generated_programs() {
+    let totals = generated(0x1234_5678_9abc, 20_000, 9);
+    // That the programs are of all kinds.
+    assert!(totals.left_out < 200 && totals.weak > 4000 && totals.hang > 2000);
+    assert!(totals.race > 1000 && totals.no_race > 1000 && totals.sc_only > 1000);
+}
+
+/// `ORACLE_PROGRAMS=200000 cargo test --test rc11_oracle -- --ignored --nocapture hunt`, with
+/// `ORACLE_SEED` for other programs and `ORACLE_MOST` for larger ones.
+#[test]
+#[ignore = "as long as one likes"]
+fn hunt() {
+    generated(
+        number("ORACLE_SEED", 0x9e37_79b9_7f4a),
+        number("ORACLE_PROGRAMS", 20_000),
+        number("ORACLE_MOST", 9) as usize,
+    );
+}
