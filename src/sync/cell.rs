@@ -93,6 +93,24 @@ impl<T> Cell<T> {
         })
     }
 
+    /// Read all of it, as one step, in a way that may race with a change.
+    ///
+    /// # Panics
+    ///
+    /// On an engine that keeps marks: what an unordered read finds of a value without a mark is not
+    /// modelled there.
+    pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        engine(|e| {
+            assert!(
+                !e.keeps_marks(),
+                "a list that is walked without its lock is modelled under sequential consistency \
+                 of interleavings only"
+            );
+            e.perform(self.object, Action::ReadMarked);
+        });
+        f(&self.value.lock())
+    }
+
     /// Change, as one step.
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         engine(|e| e.perform(self.object, Action::Write));

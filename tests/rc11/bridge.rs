@@ -59,7 +59,7 @@ pub(crate) fn to_engine(
                 .map(|lock| Mutex::new(LOCKS[lock], ()))
                 .collect(),
             cells: (0..program.cells)
-                .map(|cell| Cell::new(CELLS[cell], 0))
+                .map(|cell| Cell::new(CELLS[cell], 0).marked_by(|value| *value))
                 .collect(),
             program: program.clone(),
             reads: Arc::clone(&reads),
@@ -128,7 +128,7 @@ fn interpret(shared: &Arc<Shared>, t: usize) {
             Op::Unlock(lock) => (None, guards[lock].take().map(|_guard| 0)),
             Op::Get(cell) => (None, Some(shared.cells[cell].get())),
             Op::GetMarked(cell) => {
-                shared.cells[cell].with_marked(|_| ());
+                let _ = shared.cells[cell].marked();
                 (None, Some(0))
             }
             Op::Set(cell, value) => {

@@ -25,7 +25,7 @@ use super::{
     },
     consistency::View,
     grace::{Alone, grace_period_number},
-    graph::{Event, EventId, Graph, GraphThread, INITIAL, may_end, update, waits},
+    graph::{Event, EventId, Graph, GraphThread, INITIAL, RANK_STEP, may_end, update, waits},
     psc::FenceOrder,
     revisit::may_go_back,
 };
@@ -103,6 +103,7 @@ pub(super) struct Nesting {
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) kind: ObjectKind,
+    name: &'static str,
     owner: Option<ObjectId>,
     /// From before the part where every interleaving counts, and after it.
     value: u64,
@@ -306,7 +307,7 @@ impl Execution {
         owner: Option<ObjectId>,
         name: &'static str,
     ) -> ObjectId {
-        let object = self.place_object(kind, owner);
+        let object = self.place_object(kind, owner, name);
         if let Some(telling) = &mut self.recorder {
             let number = ObjectId(telling.objects.len() as u32);
             let owner = owner.map(|owner| telling.objects[&owner]);
@@ -317,9 +318,15 @@ impl Execution {
         object
     }
 
-    fn place_object(&mut self, kind: ObjectKind, owner: Option<ObjectId>) -> ObjectId {
+    fn place_object(
+        &mut self,
+        kind: ObjectKind,
+        owner: Option<ObjectId>,
+        name: &'static str,
+    ) -> ObjectId {
         let object = Object {
             kind,
+            name,
             owner,
             value: match kind {
                 ObjectKind::Atomic(value) => value,
@@ -373,6 +380,11 @@ impl Execution {
             }
             id => &mut self.late[(id - LATE) as usize],
         }
+    }
+
+    /// The name that an object was created with.
+    pub(super) fn name(&self, object: ObjectId) -> &'static str {
+        self.object(object).name
     }
 
     pub(super) fn current(&self) -> usize {
@@ -832,7 +844,7 @@ impl Execution {
             event.saw = grace_period_number(slot, event.index);
         }
         if event.writes {
-            event.rank = self.rank_after(object, last);
+            event.rank = self.rank_after(object, last) - 1 + RANK_STEP;
         }
         self.graph.events.push(event);
         let id = self.graph.events.len() as EventId - 1;
@@ -1141,7 +1153,7 @@ impl Execution {
                         last += 1;
                     }
                     let using = events[last as usize - 1];
-                    self.note(kind, using, id);
+                    self.note_possible(kind, using, id);
                     break;
                 }
             }
@@ -1160,8 +1172,14 @@ impl Execution {
         let freed_by = state.freed_by;
         let renewed_by = state.renewed_by;
         if freed {
-            self.note(kind, id, freed_by);
-            return;
+            let ordered = id == INITIAL
+                || freed_by == INITIAL
+                || View::knows(&self.graph, self.view.before(id), freed_by);
+            if ordered {
+                self.note(kind, id, freed_by);
+                return;
+            }
+            self.note_possible(kind, id, freed_by);
         }
         if id == INITIAL {
             return;
@@ -1231,6 +1249,18 @@ impl Execution {
             _ => INITIAL,
         };
         self.note(violation.kind, at, INITIAL);
+    }
+
+    /// Note a violation that comes about where `at` comes after `after`, and need not. The execution
+    /// in which it does not goes on.
+    fn note_possible(&mut self, kind: ViolationKind, at: EventId, after: EventId) {
+        if !self.found.iter().any(|found| found.kind == kind) {
+            self.found.push(Found {
+                kind,
+                at: Some(at),
+                after: Some(after),
+            });
+        }
     }
 
     fn note(&mut self, kind: ViolationKind, at: EventId, after: EventId) {

@@ -36,30 +36,33 @@ use std::{
 };
 
 /// A complete execution, in a form that does not depend on how it was found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionGraph {
-    /// The threads of the part where every interleaving counts, in the order of their beginning.
+    /// The events of each thread of the part where every interleaving counts, in the order of the
+    /// threads' beginning.
     pub threads: Vec<Vec<GraphEvent>>,
-    /// The order of the writes of each object that was written: by thread and place.
-    pub writes: Vec<Vec<(usize, usize)>>,
+    /// For each object that was written, its name and the order of its writes, by thread and place.
+    pub writes: Vec<(&'static str, Vec<(usize, usize)>)>,
     /// The kinds of violation that it shows.
     pub violations: Vec<ViolationKind>,
 }
 
 /// An event of an [`ExecutionGraph`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GraphEvent {
-    /// What it does.
-    pub action: String,
-    /// To which object.
-    pub object: u32,
+    /// The name that the object was created with.
+    pub object: &'static str,
+    /// What was done.
+    pub action: Action,
     /// What it was answered.
     pub saw: u64,
+    /// Whether it reads.
+    pub reads: bool,
+    /// The event that it reads from, by thread and place. `None`: the value from before, or
+    /// nothing.
+    pub reads_from: Option<(usize, usize)>,
     /// What it wrote, if it did.
     pub wrote: Option<u64>,
-    /// The event that it reads from, by thread and place, where it reads. `None` in that: the value
-    /// from before.
-    pub reads_from: Option<Option<(usize, usize)>>,
 }
 
 #[derive(Debug)]
@@ -302,28 +305,6 @@ fn explore_on(
             }
         }
         left.append(&mut execution.branches);
-        if std::env::var("DUMP").is_ok() && !execution.found.is_empty() {
-            let found = execution.found.clone();
-            let graph = execution.graph.clone();
-            drop(execution);
-            let mut e = explorer.execution.borrow_mut();
-            e.record();
-            e.take_up(Branch { graph: graph.clone(), ..Branch::default() });
-            let is_sc = e.view.is_sc;
-            drop(e);
-            explorer.run(program);
-            let mut e = explorer.execution.borrow_mut();
-            println!("{found:?} sc {is_sc}");
-            let r = e.take_recording();
-            let order = e.view.order.clone();
-            let mut n = 0;
-            for step in r.steps.iter().filter(|s| s.concurrent) {
-                let id = order[n]; n += 1;
-                let ev = &graph.events.get(id as usize);
-                println!("{id:4} {:16} {:40} {:?} {} saw {} from {:?}", step.context, step.functions.last().unwrap_or(&""), step.action, step.object, step.saw, ev.filter(|e| e.reads).map(|e| e.from as i16));
-            }
-            return exploration;
-        }
         for found in &execution.found {
             if !kinds.contains(&found.kind) {
                 kinds.push(found.kind);
@@ -358,13 +339,12 @@ fn told(execution: &Execution) -> ExecutionGraph {
         let events = events.map(|&id| &graph.events[id as usize]);
         let events = events.filter(|event| !event.blocked);
         let events = events.map(|event| GraphEvent {
-            action: sync::operation::name(event.action),
-            object: event.object.0,
+            object: execution.name(event.object),
+            action: event.action,
             saw: event.saw,
+            reads: event.reads,
+            reads_from: (event.reads && event.from != INITIAL).then(|| name(event.from)),
             wrote: event.writes.then_some(event.wrote),
-            reads_from: event
-                .reads
-                .then(|| (event.from != INITIAL).then(|| name(event.from))),
         });
         events.collect()
     });
@@ -373,7 +353,7 @@ fn told(execution: &Execution) -> ExecutionGraph {
     objects.sort_unstable();
     let writes = objects.iter().map(|&object| {
         let writes = view.location(object).writes.iter();
-        writes.map(|&w| name(w)).collect()
+        (execution.name(object), writes.map(|&w| name(w)).collect())
     });
     let writes = writes.collect();
     let mut violations: Vec<ViolationKind> = execution.found.iter().map(|f| f.kind).collect();
