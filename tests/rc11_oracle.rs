@@ -337,7 +337,13 @@ fn explore_graphs(program: &Program, model: MemoryModel) -> Explored {
             orders: orders.collect(),
         });
     });
-    assert!(exploration.complete, "{:?}", exploration.reason);
+    // What depends on which of two racing accesses came first is not the same each time.
+    let undefined = explored.races && uses_cells(program);
+    assert!(
+        exploration.complete || undefined,
+        "{:?}\n{program:?}",
+        exploration.reason
+    );
     explored
 }
 

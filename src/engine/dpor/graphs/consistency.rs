@@ -325,7 +325,8 @@ impl View {
                 1 => INITIAL,
                 place => location.writes[place - 2],
             };
-            if previous != INITIAL && !done(previous) {
+            // Writes of plain memory are ordered by other means, or race, and then in either order.
+            if previous != INITIAL && event.action != Action::Write && !done(previous) {
                 return false;
             }
             let mut readers = location.readers.iter();
@@ -352,7 +353,7 @@ impl View {
                 1 => INITIAL,
                 place => location.writes[place - 2],
             };
-            if previous != INITIAL {
+            if previous != INITIAL && event.action != Action::Write {
                 sc_before.join(&self.clocks[previous as usize].sc);
             }
             for &reader in &location.readers {

@@ -80,7 +80,10 @@ fn is_maximal(
             .readers
             .iter()
             .any(|&r| graph.events[r as usize].from == id && r < id);
-        if read_before || !is_last(event.rank) {
+        // Writes of plain memory that are not ordered race, and which of them came first is nothing
+        // that one execution differs from another in.
+        let is_plain = event.action == Action::Write;
+        if read_before || !is_plain && !is_last(event.rank) {
             return false;
         }
     }
