@@ -329,9 +329,10 @@ fn explore_graphs(program: &Program, model: MemoryModel) -> Explored {
             });
             events.collect()
         });
-        let orders = graph.writes.iter().map(|(object, writes)| {
-            (*object, writes.iter().copied().map(named).collect())
-        });
+        let orders = graph
+            .writes
+            .iter()
+            .map(|(object, writes)| (*object, writes.iter().copied().map(named).collect()));
         explored.graphs.push(Graph {
             threads: threads.collect(),
             orders: orders.collect(),

@@ -118,6 +118,8 @@ pub enum MemoryModel {
     /// Sequentially consistent: a load answers the last store.
     #[default]
     Sc,
+    /// RC11: see [`crate::engine::MemoryModel::Rc11`].
+    Rc11,
     /// Loom's, which is like that of C11.
     C11,
     /// That of the machine it runs on.
@@ -126,13 +128,14 @@ pub enum MemoryModel {
 
 impl MemoryModel {
     /// The ones that the `dpor` engine knows.
-    pub const EXPLORED: [Self; 1] = [Self::Sc];
+    pub const EXPLORED: [Self; 2] = [Self::Sc, Self::Rc11];
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sc => "sc",
+            Self::Rc11 => "rc11",
             Self::C11 => "c11",
             Self::Hardware => "hardware",
         }
@@ -288,7 +291,10 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
     let program = program::program(scenario, model.choices);
     let limits = &options.limits;
     let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
-        EngineKind::Dpor => dpor::explore(&program, limits),
+        EngineKind::Dpor => match options.memory_model {
+            MemoryModel::Rc11 => dpor::graphs::explore(&program, limits),
+            _ => dpor::explore(&program, limits),
+        },
         EngineKind::Loom => loom::explore(&program, limits),
         EngineKind::Native => native::explore(&program, limits, options.runs),
     }));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
-    engine::Limits,
+    engine::{self, Limits},
     library::{Library, LoadError},
     model::Model,
     scenario::Scenario,
@@ -104,6 +104,11 @@ impl ExploreArgs {
                 "the {engine} engine has a memory model of its own: --memory-model is for dpor"
             )));
         }
+        if self.memory_model == Some(MemoryModel::Rc11) && self.preemption_bound.is_some() {
+            return Err(usage(
+                "--preemption-bound is about interleavings, of which --memory-model rc11 has none",
+            ));
+        }
         if self.runs.is_some() && engine != EngineKind::Native {
             return Err(usage("--runs is for --engine native"));
         }
@@ -117,6 +122,10 @@ impl ExploreArgs {
             engine,
             memory_model: self.memory_model.unwrap_or(engine.memory_model()),
             limits: Limits {
+                memory_model: match self.memory_model {
+                    Some(MemoryModel::Rc11) => engine::MemoryModel::Rc11,
+                    _ => engine::MemoryModel::Sc,
+                },
                 budget: self.budget,
                 max_executions: self.max_executions,
                 preemption_bound: self.preemption_bound,
@@ -134,6 +143,9 @@ impl ExploreArgs {
         let mut command = format!("nfsd-check run {scenario} --model {model} --all");
         if self.engine != EngineKind::default() {
             command += &format!(" --engine {}", self.engine);
+        }
+        if let Some(memory) = self.memory_model {
+            command += &format!(" --memory-model {}", memory.name());
         }
         if let Some(bound) = self.preemption_bound {
             command += &format!(" --preemption-bound {bound}");

@@ -78,9 +78,7 @@ impl Domain {
     /// The grace periods that have begun.
     #[must_use]
     pub fn begun(&self) -> Begun {
-        Begun(engine(|e| {
-            e.perform(self.object, Action::GracePeriodCount)
-        }))
+        Begun(engine(|e| e.perform(self.object, Action::GracePeriodCount)))
     }
 
     /// Begin a grace period.

@@ -290,8 +290,8 @@ impl View {
                 return false;
             }
         }
-        for slot in 0..graph.threads.len() {
-            if next[slot] == 0 && graph.threads[slot].is_some() {
+        for (slot, thread) in graph.threads.iter().enumerate() {
+            if next[slot] == 0 && thread.is_some() {
                 self.begin_thread(graph, slot);
             }
         }
@@ -547,7 +547,8 @@ impl View {
         };
         let after = self.threads[first.thread as usize].events[first.index as usize + 1..].iter();
         after.filter(|&&x| differs(c, x)).any(|&x| {
-            let before = self.threads[second.thread as usize].events[..second.index as usize].iter();
+            let before =
+                self.threads[second.thread as usize].events[..second.index as usize].iter();
             before
                 .filter(|&&y| differs(y, d))
                 .any(|&y| self.hb(graph, x, y))
@@ -590,11 +591,8 @@ impl View {
                     .filter(|&&r| self.hb(graph, a, r))
                     .map(|&r| read(r)),
             );
-            let before = writes
-                .filter(|&&w| self.hb(graph, w, b))
-                .map(|&w| write(w));
-            let before =
-                before.chain(readers.filter(|&&r| self.hb(graph, r, b)).map(|&r| read(r)));
+            let before = writes.filter(|&&w| self.hb(graph, w, b)).map(|&w| write(w));
+            let before = before.chain(readers.filter(|&&r| self.hb(graph, r, b)).map(|&r| read(r)));
             match (after.min(), before.max()) {
                 (Some(after), Some(before)) => after < before,
                 _ => false,

@@ -31,13 +31,11 @@ use super::{
 };
 use crate::{
     engine::MemoryModel,
-    engine::recording::{Recorder, Recording},
     sync::{
-        engine::{Action, ObjectId, ObjectKind, Phase, Step, ThreadId},
+        engine::{Action, ObjectId, ObjectKind, Phase, Step},
         violation::{Violation, ViolationKind},
     },
 };
-use std::collections::BTreeMap;
 
 /// What is left to run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -148,15 +146,6 @@ pub(super) struct Execution {
     pub(super) kept: Vec<EventId>,
     map: Vec<EventId>,
     fences: FenceOrder,
-    /// Tells the run, if it is to be told.
-    recorder: Option<Telling>,
-}
-
-/// A recorder, and the numbers that it knows objects by.
-#[derive(Debug, Default)]
-struct Telling {
-    recorder: Recorder,
-    objects: BTreeMap<ObjectId, ObjectId>,
 }
 
 const STEP_LIMIT: usize = 20_000;
@@ -184,18 +173,7 @@ impl Execution {
             kept: Vec::new(),
             map: Vec::new(),
             fences: FenceOrder::default(),
-            recorder: None,
         }
-    }
-
-    /// Tell the next run.
-    pub(super) fn record(&mut self) {
-        self.recorder = Some(Telling::default());
-    }
-
-    pub(super) fn take_recording(&mut self) -> Recording {
-        let telling = self.recorder.take();
-        telling.map_or_else(Recording::default, |mut telling| telling.recorder.take())
     }
 
     /// Take up a branch. `false`: the memory model does not allow it.
@@ -234,18 +212,12 @@ impl Execution {
         self.alone = Alone::default();
         self.end = None;
         self.found.clear();
-        self.add_thread("main", 1, false);
+        self.add_thread(1, false);
         true
     }
 
-    fn add_thread(&mut self, name: &str, key: ThreadKey, daemon: bool) -> usize {
+    fn add_thread(&mut self, key: ThreadKey, daemon: bool) -> usize {
         let thread = self.threads.len();
-        if let Some(telling) = &mut self.recorder {
-            telling.recorder.thread(name);
-            if thread > 0 {
-                telling.recorder.begun_by(ThreadId(self.current as u32));
-            }
-        }
         let object = self.create(ObjectKind::Thread, None, "thread");
         self.threads.push(Thread {
             key,
@@ -302,23 +274,6 @@ impl Execution {
     }
 
     pub(super) fn create(
-        &mut self,
-        kind: ObjectKind,
-        owner: Option<ObjectId>,
-        name: &'static str,
-    ) -> ObjectId {
-        let object = self.place_object(kind, owner, name);
-        if let Some(telling) = &mut self.recorder {
-            let number = ObjectId(telling.objects.len() as u32);
-            let owner = owner.map(|owner| telling.objects[&owner]);
-            telling.objects.insert(object, number);
-            let thread = ThreadId(self.current as u32);
-            telling.recorder.object(thread, kind, owner, name);
-        }
-        object
-    }
-
-    fn place_object(
         &mut self,
         kind: ObjectKind,
         owner: Option<ObjectId>,
@@ -395,7 +350,7 @@ impl Execution {
         self.threads[self.current].object
     }
 
-    pub(super) fn spawn(&mut self, name: &str, daemon: bool) -> Option<usize> {
+    pub(super) fn spawn(&mut self, daemon: bool) -> Option<usize> {
         let parent = &mut self.threads[self.current];
         parent.children += 1;
         let key = parent
@@ -408,7 +363,7 @@ impl Execution {
             ));
             return None;
         };
-        let thread = self.add_thread(name, key, daemon);
+        let thread = self.add_thread(key, daemon);
         self.end.is_none().then_some(thread)
     }
 
@@ -482,9 +437,8 @@ impl Execution {
 
     fn may_settle(&self, thread: usize, waits: impl Fn(usize) -> bool) -> bool {
         let mut others = self.threads.iter().enumerate();
-        others.all(|(other, state)| {
-            other == thread || state.finished || state.daemon && waits(other)
-        })
+        others
+            .all(|(other, state)| other == thread || state.finished || state.daemon && waits(other))
     }
 
     fn schedule_concurrent(&mut self) -> Option<usize> {
@@ -662,9 +616,6 @@ impl Execution {
         if phase == self.phase {
             return;
         }
-        if let Some(telling) = &mut self.recorder {
-            telling.recorder.set_concurrent(phase == Phase::Concurrent);
-        }
         if phase == Phase::Concurrent {
             self.phase = phase;
             self.was_concurrent = true;
@@ -700,7 +651,6 @@ impl Execution {
         }
         if self.phase == Phase::Alone {
             let saw = self.perform_alone(object, action);
-            self.tell_step(object, action, saw);
             self.check_after(object, action, INITIAL);
             return saw;
         }
@@ -728,43 +678,8 @@ impl Execution {
         for domain in std::mem::take(&mut self.threads[me].beginning) {
             self.begin_section(domain, event.index);
         }
-        self.tell_step(object, action, event.saw);
         self.check_after(object, action, id);
         event.saw
-    }
-
-    fn tell_step(&mut self, object: ObjectId, action: Action, saw: u64) {
-        if self.recorder.is_none() {
-            return;
-        }
-        let is_thread = self.object(object).kind == ObjectKind::Thread;
-        let thread = ThreadId(self.current as u32);
-        if let Some(telling) = &mut self.recorder {
-            let number = telling.objects[&object];
-            let object = (!is_thread).then_some(number);
-            telling.recorder.step(thread, object, action, saw);
-        }
-    }
-
-    pub(super) fn enter(&mut self, function: &'static str) {
-        if let Some(telling) = &mut self.recorder {
-            telling.recorder.enter(ThreadId(self.current as u32), function);
-        }
-    }
-
-    pub(super) fn leave(&mut self) {
-        if self.end.is_none()
-            && let Some(telling) = &mut self.recorder
-        {
-            telling.recorder.leave(ThreadId(self.current as u32));
-        }
-    }
-
-    pub(super) fn object_name(&self, object: ObjectId) -> String {
-        match &self.recorder {
-            Some(telling) => telling.recorder.object_name(telling.objects[&object]).to_owned(),
-            None => String::new(),
-        }
     }
 
     fn end_daemons(&mut self) {
@@ -827,9 +742,7 @@ impl Execution {
             event.wrote = update(action, 0).unwrap_or(0);
             // Writes to plain memory are ordered, or race.
             if action != Action::Write {
-                let lowest = self
-                    .view
-                    .lowest(&self.graph, object, self.view.bound(slot));
+                let lowest = self.view.lowest(&self.graph, object, self.view.bound(slot));
                 for place in lowest..last {
                     self.other_place(event, place);
                 }
@@ -893,9 +806,7 @@ impl Execution {
     fn other_reads(&mut self, event: &Event, last: usize) {
         let object = event.object;
         let slot = event.thread as usize;
-        let lowest = self
-            .view
-            .lowest(&self.graph, object, self.view.bound(slot));
+        let lowest = self.view.lowest(&self.graph, object, self.view.bound(slot));
         for place in lowest..last {
             let value = self.value_at(object, place);
             if !may_end(event.action, value) {
@@ -997,7 +908,9 @@ impl Execution {
             if !fits || write.reads && place < bound.saturating_sub(1) {
                 continue;
             }
-            let next = left.get(i + 1).map(|&(_, next)| &self.graph.events[next as usize]);
+            let next = left
+                .get(i + 1)
+                .map(|&(_, next)| &self.graph.events[next as usize]);
             if next.is_some_and(|next| next.updates() && next.from == previous) {
                 continue;
             }
@@ -1045,9 +958,7 @@ impl Execution {
     fn hb_before(&self, event: &Event) -> Clock {
         let thread = &self.view.threads[event.thread as usize];
         match (event.index as usize).checked_sub(1) {
-            Some(previous) => {
-                self.view.clocks[thread.events[previous] as usize].hb
-            }
+            Some(previous) => self.view.clocks[thread.events[previous] as usize].hb,
             None => {
                 let thread = self.graph.threads[event.thread as usize];
                 match thread.map_or(INITIAL, |thread| thread.parent) {

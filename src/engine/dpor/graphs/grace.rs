@@ -87,9 +87,7 @@ impl Execution {
     pub(super) fn begin_section(&mut self, domain: ObjectId, index: u16) {
         let slot = self.threads[self.current].slot as u8;
         let mut known = self.graph.sections.iter();
-        if !known.any(|s| {
-            !s.early && s.domain == domain && s.thread == slot && s.begun == index
-        }) {
+        if !known.any(|s| !s.early && s.domain == domain && s.thread == slot && s.begun == index) {
             self.graph.begin_section(domain, slot, index);
         }
     }
@@ -139,9 +137,8 @@ impl Execution {
             return;
         }
         let mut sections = self.graph.sections.iter_mut();
-        let section = sections.rfind(|s| {
-            s.domain == domain && s.thread == slot && (s.early || s.begun < events)
-        });
+        let section = sections
+            .rfind(|s| s.domain == domain && s.thread == slot && (s.early || s.begun < events));
         if let Some(section) = section {
             section.ended = events;
         }

@@ -56,7 +56,9 @@ impl Event {
     pub(super) fn read_from(&mut self, from: EventId, value: u64) {
         self.from = from;
         self.blocked = !may_end(self.action, value);
-        let written = (!self.blocked).then(|| update(self.action, value)).flatten();
+        let written = (!self.blocked)
+            .then(|| update(self.action, value))
+            .flatten();
         self.saw = answer(self.action, value);
         self.writes = written.is_some();
         self.wrote = written.unwrap_or(0);
@@ -216,7 +218,11 @@ impl Graph {
         for &section in &graph.sections {
             let length = lengths[section.thread as usize];
             if section.early || section.begun < length {
-                let ended = if section.ended <= length { section.ended } else { OPEN };
+                let ended = if section.ended <= length {
+                    section.ended
+                } else {
+                    OPEN
+                };
                 self.sections.push(Section { ended, ..section });
             }
         }

@@ -17,17 +17,23 @@ mod graph;
 mod psc;
 mod revisit;
 
-use super::coroutines::{Coroutines, Resumed, suspend};
+use super::{
+    coroutines::{Coroutines, Resumed, suspend},
+    execution::{Director, Scheduled, ThreadKey},
+};
 use crate::{
-    engine::{Exploration, Limits, MemoryModel, Program},
+    engine::{
+        Exploration, Finding, Limits, MemoryModel, Program,
+        recording::{RecordedViolation, Recording, Site},
+    },
     sync::{
         self,
         engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
         violation::{Violation, ViolationKind},
     },
 };
-use execution::{Branch, End, Execution};
-use graph::INITIAL;
+use execution::{Branch, End, Execution, Found};
+use graph::{EventId, INITIAL};
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
@@ -189,14 +195,14 @@ impl Engine for Explorer {
         self.execution.borrow_mut().read_unlock(domain);
     }
 
-    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
+    fn spawn(&self, _name: &str, daemon: bool, body: Body) -> ThreadId {
         // The thread begins with the last step, which must not be before these.
         self.catch_up();
         let beginning = self.execution.borrow().beginning();
         if let Some(domain) = beginning {
             self.perform(domain, Action::Touch);
         }
-        let thread = self.execution.borrow_mut().spawn(name, daemon);
+        let thread = self.execution.borrow_mut().spawn(daemon);
         match thread {
             Some(thread) => {
                 self.begin(thread, body);
@@ -227,13 +233,9 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
-    fn enter(&self, function: &'static str) {
-        self.execution.borrow_mut().enter(function);
-    }
+    fn enter(&self, _function: &'static str) {}
 
-    fn leave(&self) {
-        self.execution.borrow_mut().leave();
-    }
+    fn leave(&self) {}
 
     fn keeps_marks(&self) -> bool {
         true
@@ -247,8 +249,8 @@ impl Engine for Explorer {
         self.execution.borrow().precedes(number)
     }
 
-    fn object_name(&self, object: ObjectId) -> String {
-        self.execution.borrow().object_name(object)
+    fn object_name(&self, _object: ObjectId) -> String {
+        String::new()
     }
 
     fn is_over(&self) -> bool {
@@ -256,12 +258,63 @@ impl Engine for Explorer {
     }
 }
 
-/// Explore a program, and show each complete execution to `observe`.
+/// Explore a program on the memory that `limits` name.
+///
+/// Each violation is shown by an interleaving where there is one. One that only weak memory shows
+/// has a [`Finding`] without steps.
+#[must_use]
+pub fn explore(program: &Program, limits: &Limits) -> Exploration {
+    let (mut exploration, shown) = explore_all(program, limits, None);
+    for Shown {
+        kind,
+        after,
+        schedules,
+    } in shown
+    {
+        let recording = schedules.into_iter().find_map(|schedule| {
+            let (replay, _) = super::directed(program, Director::Keys(schedule));
+            let recording = replay.recording;
+            recording.violation(kind).is_some().then_some(recording)
+        });
+        exploration.findings.push(Finding {
+            kind,
+            recording: recording.unwrap_or_else(|| without_steps(kind)),
+            after,
+        });
+    }
+    exploration
+}
+
+/// Explore a program, and show each complete execution to `observe`. Kinds of violation are named;
+/// there are no findings.
 pub fn explore_with(
     program: &Program,
     limits: &Limits,
     observe: &mut dyn FnMut(&ExecutionGraph),
 ) -> Exploration {
+    explore_all(program, limits, Some(observe)).0
+}
+
+/// A violation, after how many executions, and an interleaving that shows it.
+#[derive(Debug)]
+struct Shown {
+    kind: ViolationKind,
+    after: u64,
+    /// Interleavings that may show it: one of several, as another violation may come first.
+    schedules: Vec<Vec<Scheduled<ThreadKey>>>,
+}
+
+/// How many executions with a violation are kept to find an interleaving for it.
+const SCHEDULES: usize = 32;
+
+/// Who wants to see each complete execution.
+type Observer<'a> = Option<&'a mut dyn FnMut(&ExecutionGraph)>;
+
+fn explore_all(
+    program: &Program,
+    limits: &Limits,
+    observe: Observer<'_>,
+) -> (Exploration, Vec<Shown>) {
     let explorer = Explorer::new(limits.memory_model);
     let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
     sync::with_engine(engine, || explore_on(&explorer, program, limits, observe))
@@ -271,16 +324,16 @@ fn explore_on(
     explorer: &Explorer,
     program: &Program,
     limits: &Limits,
-    observe: &mut dyn FnMut(&ExecutionGraph),
-) -> Exploration {
+    mut observe: Observer<'_>,
+) -> (Exploration, Vec<Shown>) {
     let start = Instant::now();
     let mut exploration = Exploration::default();
+    let mut shown: Vec<Shown> = Vec::new();
     let mut left = vec![Branch::default()];
-    let mut kinds: Vec<ViolationKind> = Vec::new();
     while let Some(branch) = left.pop() {
         if let Some(reason) = limits.reached(start, exploration.executions) {
             exploration.reason = Some(reason);
-            return exploration;
+            return (exploration, shown);
         }
         let allowed = {
             let mut execution = explorer.execution.borrow_mut();
@@ -296,27 +349,102 @@ fn explore_on(
         match execution.end.clone() {
             Some(End::Cut(reason)) => {
                 exploration.reason = Some(reason);
-                return exploration;
+                return (exploration, shown);
             }
             Some(End::Blocked) => exploration.blocked += 1,
             Some(End::Finished | End::Fatal) | None => {
                 exploration.executions += 1;
-                observe(&told(&execution));
+                if let Some(observe) = &mut observe {
+                    observe(&told(&execution));
+                }
             }
         }
         left.append(&mut execution.branches);
         for found in &execution.found {
-            if !kinds.contains(&found.kind) {
-                kinds.push(found.kind);
+            let kind = found.kind;
+            let known = shown.iter().position(|shown| shown.kind == kind);
+            let known = known.unwrap_or_else(|| {
+                exploration.kinds.push(kind);
+                shown.push(Shown {
+                    kind,
+                    after: exploration.executions,
+                    schedules: Vec::new(),
+                });
+                shown.len() - 1
+            });
+            let schedules = &mut shown[known].schedules;
+            if schedules.len() < SCHEDULES {
+                schedules.extend(schedule(&execution, found));
             }
         }
         limits
             .progress
             .store(exploration.executions, Ordering::Relaxed);
+        if !shown.is_empty() && !limits.all {
+            exploration.reason = Some("stopped at the first violation".to_owned());
+            return (exploration, shown);
+        }
     }
     exploration.complete = true;
-    exploration.kinds = kinds;
-    exploration
+    (exploration, shown)
+}
+
+/// An interleaving of the graph of a run with the violation in it. `None` where the graph is none.
+fn schedule(execution: &Execution, found: &Found) -> Option<Vec<Scheduled<ThreadKey>>> {
+    let (graph, view) = (&execution.graph, &execution.view);
+    if !view.is_sc {
+        return None;
+    }
+    let knows = |of: EventId, event: EventId| {
+        consistency::View::knows(graph, &view.clocks[of as usize].sc, event)
+    };
+    let events = view.order.iter().copied();
+    let mut order: Vec<EventId> = match (found.at, found.after) {
+        (None, _) => events.clone().collect(),
+        (Some(at), after) => {
+            let is_needed = |e: EventId| {
+                e != at && !knows(e, at) && (knows(at, e) || after.is_some_and(|f| knows(f, e)))
+            };
+            let needed = events.clone().filter(|&e| is_needed(e));
+            needed.chain([at]).collect()
+        }
+    };
+    if !found.kind.is_fatal() {
+        let rest: Vec<EventId> = events.filter(|e| !order.contains(e)).collect();
+        order.extend(rest);
+    }
+    let steps = order.into_iter().map(|id| &graph.events[id as usize]);
+    let steps = steps.filter(|event| !event.blocked && !matches!(event.action, Action::Fence(_)));
+    steps
+        .map(|event| {
+            Some(Scheduled {
+                thread: graph.threads[event.thread as usize]?.key,
+                choice: match event.action {
+                    Action::Choose(_) => event.saw as u32,
+                    _ => 0,
+                },
+            })
+        })
+        .collect()
+}
+
+/// What is told of a violation that no interleaving shows.
+fn without_steps(kind: ViolationKind) -> Recording {
+    Recording {
+        violations: vec![RecordedViolation {
+            kind,
+            object: String::new(),
+            site: Site {
+                step: 0,
+                context: String::new(),
+                function: "",
+                functions: Vec::new(),
+            },
+            message: "weak memory shows it, and no interleaving that was tried does".to_owned(),
+            life: None,
+        }],
+        ..Recording::default()
+    }
 }
 
 /// The graph of a run without the numbers of its events, which tell how it was found.

@@ -109,9 +109,8 @@ impl FenceOrder {
             // And from where on it comes after each.
             self.by_thread.clear();
             for (fence, &id) in self.fences.iter().enumerate() {
-                let before = |&e: &EventId| {
-                    e == id || !View::knows(graph, &view.clocks[e as usize].hb, id)
-                };
+                let before =
+                    |&e: &EventId| e == id || !View::knows(graph, &view.clocks[e as usize].hb, id);
                 self.by_thread.push((events.partition_point(before), fence));
             }
             self.by_thread.sort_unstable_by(|a, b| b.cmp(a));
@@ -157,9 +156,9 @@ impl FenceOrder {
                 let after_none = bounds.iter().zip(current).all(|(b, c)| b <= c);
                 let known = &view.clocks[fences[fence] as usize].hb;
                 !after_none
-                    || all.iter().any(|&other| {
-                        other != fence && View::knows(graph, known, fences[other])
-                    })
+                    || all
+                        .iter()
+                        .any(|&other| other != fence && View::knows(graph, known, fences[other]))
             });
             if self.left.is_empty() {
                 return true;
