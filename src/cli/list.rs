@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     check::{EngineKind, model_order},
+    kernel::memory_model,
     library::{Library, LoadError},
     model::choices::CHOICES,
     scenario::OPERATIONS,
@@ -41,6 +42,8 @@ enum What {
     Violations,
     /// What explores
     Engines,
+    /// The litmus tests of the kernel's memory model, and what the primitives show of each
+    MemoryModel,
 }
 
 /// Print the list.
@@ -56,6 +59,7 @@ pub(super) fn list(args: &ListArgs) -> ExitCode {
         What::Engines => Ok(table(
             EngineKind::ALL.map(|engine| (engine.name(), engine.about())),
         )),
+        What::MemoryModel => Ok(memory_model()),
     };
     match text {
         Ok(text) => {
@@ -115,4 +119,19 @@ fn choices() -> String {
 
 fn operations() -> String {
     table(OPERATIONS.iter().map(|op| (op.syntax, op.about)))
+}
+
+fn memory_model() -> String {
+    let rows = memory_model::ROWS.iter().map(|row| {
+        let (lkmm, layer) = (row.lkmm.name(), row.layer.name());
+        (row.name, format!("{lkmm:9}  {layer:8}  {}", row.reason))
+    });
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  LKMM       shown\n", "test");
+    for (name, about) in rows {
+        let line = format!("{name:width$}  {about}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
 }
