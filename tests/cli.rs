@@ -760,6 +760,11 @@ fn lists_have_a_line_for_each() {
         ("operations", "start NET [threads N]  ", 20),
         ("violations", "use-after-free     KASAN", 13),
         ("engines", "dpor    ", 3),
+        (
+            "memory-model",
+            "test  ",
+            1 + nfsd_check::kernel::memory_model::ROWS.len(),
+        ),
     ] {
         let run = folder.run(&["list", what]);
         assert_eq!((run.status, &*run.stderr), (0, ""));

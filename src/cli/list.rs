@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     check::{EngineKind, model_order},
+    kernel::memory_model,
     library::{Library, LoadError},
     model::{Model, choices::CHOICES},
     scenario::OPERATIONS,
@@ -43,6 +44,8 @@ enum What {
     Engines,
     /// The bugs that there were: the model of each, the scenario that shows it, its fix
     Corpus,
+    /// The litmus tests of the kernel's memory model, and what the primitives show of each
+    MemoryModel,
 }
 
 /// Print the list.
@@ -59,6 +62,7 @@ pub(super) fn list(args: &ListArgs) -> ExitCode {
         What::Engines => Ok(table(
             EngineKind::ALL.map(|engine| (engine.name(), engine.about())),
         )),
+        What::MemoryModel => Ok(memory_model()),
     };
     match text {
         Ok(text) => {
@@ -149,4 +153,19 @@ fn choices() -> String {
 
 fn operations() -> String {
     table(OPERATIONS.iter().map(|op| (op.syntax, op.about)))
+}
+
+fn memory_model() -> String {
+    let rows = memory_model::ROWS.iter().map(|row| {
+        let (lkmm, layer) = (row.lkmm.name(), row.layer.name());
+        (row.name, format!("{lkmm:9}  {layer:8}  {}", row.reason))
+    });
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  LKMM       shown\n", "test");
+    for (name, about) in rows {
+        let line = format!("{name:width$}  {about}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
 }

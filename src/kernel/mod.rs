@@ -7,12 +7,15 @@
 //! [`Kernel`] holds what the primitives share: RCU, the contexts that run, and the options of the
 //! scenario.
 
+pub mod atomic;
+pub mod barrier;
 pub mod bitops;
 pub mod completion;
 pub mod context;
 pub mod fsnotify;
 pub mod list;
 pub mod list_lru;
+pub mod memory_model;
 pub mod net_namespace;
 pub mod notifier;
 pub mod percpu_ref;
@@ -20,6 +23,7 @@ pub mod pointer;
 pub mod rcu;
 pub mod refcount;
 pub mod rhashtable;
+pub mod rwonce;
 pub mod shrinker;
 pub mod slab;
 pub mod spinlock;
