@@ -2,7 +2,8 @@
 //! What runs a program written against [`crate::sync`], and what it may say about it.
 //!
 //! * [`dpor`] explores every sequentially consistent interleaving, reduced to one of each class of
-//!   equivalent ones. The only engine whose silence is a proof.
+//!   equivalent ones. Its silence is a proof.
+//! * [`dpor::graphs`] explores every execution that RC11 allows, each once. The same holds for it.
 //! * [`loom`] runs the same program on loom. A search.
 //! * [`native`] runs it on real threads. Luck.
 //! * [`dpor::replay`] runs one recorded interleaving.

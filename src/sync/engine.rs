@@ -271,6 +271,12 @@ pub trait Engine {
         false
     }
 
+    /// The model does something that the engine cannot run in all the ways that there are: the
+    /// exploration ends as incomplete, for this reason. Does not return.
+    fn give_up(&self, reason: &str) -> ! {
+        panic!("{reason}")
+    }
+
     /// What marked reads find from this thread's last write of plain memory on.
     fn mark(&self, object: ObjectId, value: u64) {
         let _ = (object, value);

@@ -241,6 +241,12 @@ impl Engine for Explorer {
         true
     }
 
+    fn give_up(&self, reason: &str) -> ! {
+        self.execution.borrow_mut().end = Some(End::Cut(reason.to_owned()));
+        suspend();
+        unreachable!("a run that is over is not resumed")
+    }
+
     fn mark(&self, object: ObjectId, value: u64) {
         self.execution.borrow_mut().mark(object, value);
     }
