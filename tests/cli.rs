@@ -399,6 +399,26 @@ fn without_expectations_all_models_are_checked() {
 }
 
 #[test]
+fn weak_memory_is_explored_when_asked_for() {
+    let folder = Folder::new("rc11", &[("put-order", &put_order(AS_IT_IS))]);
+    let args = [
+        "run",
+        "put-order",
+        "--memory-model",
+        "rc11",
+        "--format",
+        "json",
+    ];
+    let run = folder.run(&[&args[..], &["--model", "v4"]].concat());
+    assert_eq!(run.json()[0]["verdict"], "holds");
+    assert_eq!(run.json()[0]["memory_model"], "rc11");
+    let run = folder.run(&[&args[..], &["--model", "v2-8of9"]].concat());
+    let file = run.json()[0]["violations"][0]["counterexample"].clone();
+    let replayed = folder.run(&["replay", file.as_str().unwrap()]);
+    assert_eq!(replayed.status, 1);
+}
+
+#[test]
 fn bad_usage_exits_with_2_and_a_suggestion() {
     let folder = Folder::new("usage", &[("put-order", &put_order(AS_IT_IS))]);
     for (args, stderr) in [
@@ -406,7 +426,14 @@ fn bad_usage_exits_with_2_and_a_suggestion() {
         (&["gaet"], "'gate'"),
         (&["run", "--modle", "v4"], "'--model'"),
         (&["run", "--engine", "dpro"], "'dpor'"),
-        (&["run", "--memory-model", "tso"], "[possible values: sc]"),
+        (
+            &["run", "--memory-model", "tso"],
+            "[possible values: sc, rc11]",
+        ),
+        (
+            &["run", "--memory-model", "rc11", "--preemption-bound", "1"],
+            "--preemption-bound is about interleavings",
+        ),
         (&["run", "--format", "xml"], "[possible values: text, json]"),
         (&["run", "--jobs", "0"], "--jobs"),
         (&["run", "--budget", "soon"], "--budget"),

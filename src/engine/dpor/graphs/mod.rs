@@ -267,10 +267,33 @@ impl Engine for Explorer {
 /// Explore a program on the memory that `limits` name.
 ///
 /// Each violation is shown by an interleaving where there is one. One that only weak memory shows
-/// has a [`Finding`] without steps.
+/// has a [`Finding`] without steps; `limits` count anew for the search for another one.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     let (mut exploration, shown) = explore_all(program, limits, None);
+    show(program, &mut exploration, shown);
+    let without = |finding: &Finding| finding.recording.steps.is_empty();
+    if !limits.all && exploration.findings.iter().any(without) {
+        // Another execution may show it, or something else, in an interleaving.
+        let limits = Limits {
+            all: true,
+            ..limits.clone()
+        };
+        let (mut further, shown) = explore_all(program, &limits, None);
+        show(program, &mut further, shown);
+        further.findings.retain(|finding| !without(finding));
+        further.findings.truncate(1);
+        further.complete = false;
+        further.reason = exploration.reason.clone();
+        if !further.findings.is_empty() {
+            return further;
+        }
+    }
+    exploration
+}
+
+/// Find an interleaving for each violation.
+fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
     for Shown {
         kind,
         after,
@@ -288,7 +311,6 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             after,
         });
     }
-    exploration
 }
 
 /// Explore a program, and show each complete execution to `observe`. Kinds of violation are named;
@@ -380,7 +402,7 @@ fn explore_on(
             });
             let schedules = &mut shown[known].schedules;
             if schedules.len() < SCHEDULES {
-                schedules.extend(schedule(&execution, found));
+                schedules.extend(self::schedules(&execution, found));
             }
         }
         limits
@@ -395,43 +417,51 @@ fn explore_on(
     (exploration, shown)
 }
 
-/// An interleaving of the graph of a run with the violation in it. `None` where the graph is none.
-fn schedule(execution: &Execution, found: &Found) -> Option<Vec<Scheduled<ThreadKey>>> {
+/// Interleavings of the graph of a run with the violation in it. None where the graph is none.
+fn schedules(execution: &Execution, found: &Found) -> Vec<Vec<Scheduled<ThreadKey>>> {
     let (graph, view) = (&execution.graph, &execution.view);
     if !view.is_sc {
-        return None;
+        return Vec::new();
     }
     let knows = |of: EventId, event: EventId| {
         consistency::View::knows(graph, &view.clocks[of as usize].sc, event)
     };
-    let events = view.order.iter().copied();
-    let mut order: Vec<EventId> = match (found.at, found.after) {
-        (None, _) => events.clone().collect(),
-        (Some(at), after) => {
-            let is_needed = |e: EventId| {
-                e != at && !knows(e, at) && (knows(at, e) || after.is_some_and(|f| knows(f, e)))
-            };
-            let needed = events.clone().filter(|&e| is_needed(e));
-            needed.chain([at]).collect()
+    let all: Vec<EventId> = view.order.clone();
+    let mut orders: Vec<Vec<EventId>> = match (found.at, found.after) {
+        (None, _) => vec![all.clone()],
+        (Some(at), None) => vec![all.iter().copied().filter(|&e| knows(at, e)).collect()],
+        (Some(at), Some(after)) => {
+            let before = |e: &EventId| *e != at && (knows(at, *e) || knows(after, *e));
+            let together = all.iter().copied().filter(before).chain([at]);
+            // What comes first happens first; the thread that comes too late waits until then.
+            let first = all.iter().copied().filter(|&e| knows(after, e));
+            let then = all.iter().copied();
+            let then = then.filter(|&e| knows(at, e) && !knows(after, e) && e != at);
+            vec![first.chain(then).chain([at]).collect(), together.collect()]
         }
     };
     if !found.kind.is_fatal() {
-        let rest: Vec<EventId> = events.filter(|e| !order.contains(e)).collect();
-        order.extend(rest);
+        for order in &mut orders {
+            let rest = all.iter().copied().filter(|e| !order.contains(e));
+            let rest: Vec<EventId> = rest.collect();
+            order.extend(rest);
+        }
     }
-    let steps = order.into_iter().map(|id| &graph.events[id as usize]);
-    let steps = steps.filter(|event| !event.blocked && !matches!(event.action, Action::Fence(_)));
-    steps
-        .map(|event| {
-            Some(Scheduled {
-                thread: graph.threads[event.thread as usize]?.key,
-                choice: match event.action {
-                    Action::Choose(_) => event.saw as u32,
-                    _ => 0,
-                },
-            })
+    let scheduled = |id: EventId| {
+        let event = &graph.events[id as usize];
+        let is_step = !event.blocked && !matches!(event.action, Action::Fence(_));
+        let thread = graph.threads[event.thread as usize].filter(|_| is_step)?;
+        Some(Scheduled {
+            thread: thread.key,
+            choice: match event.action {
+                Action::Choose(_) => event.saw as u32,
+                _ => 0,
+            },
         })
-        .collect()
+    };
+    let orders = orders.into_iter();
+    let schedules = orders.map(|order| order.into_iter().filter_map(scheduled).collect());
+    schedules.collect()
 }
 
 /// What is told of a violation that no interleaving shows.
@@ -446,7 +476,9 @@ fn without_steps(kind: ViolationKind) -> Recording {
                 function: "",
                 functions: Vec::new(),
             },
-            message: "weak memory shows it, and no interleaving that was tried does".to_owned(),
+            message:
+                "an execution of the memory model shows it, and no interleaving that was tried"
+                    .to_owned(),
             life: None,
         }],
         ..Recording::default()
