@@ -936,6 +936,10 @@ impl Execution {
             });
             let target = map[target as usize];
             self.map = map;
+            // What its thread begins after it depends on what it reads now.
+            for thread in &mut graph.threads {
+                thread.take_if(|thread| thread.parent == target);
+            }
             let event = &mut graph.events[target as usize];
             event.read_from(new, write.wrote);
             if event.action == Action::GracePeriodBegin {
