@@ -367,7 +367,8 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
         ..Limits::default()
     };
     let program = program(scenario, model.choices);
-    let loom = loom::explore(&program, &limits(2, false));
+    // There are 257 pairs, and the suite has a few minutes for them.
+    let loom = loom::explore(&program, &limits(1, false));
     let kinds: Vec<ViolationKind> = loom.findings.iter().map(|f| f.kind).collect();
     println!(
         "{} on {}: {kinds:?} {:?}",
