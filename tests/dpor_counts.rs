@@ -2,7 +2,7 @@
 //! Known numbers of executions, and programs that other explorers get wrong.
 
 use nfsd_check::{
-    engine::{Exploration, Limits, Program, dpor},
+    engine::{Exploration, Limits, MemoryModel, Program, dpor},
     sync::{
         Mutex,
         atomic::AtomicU64,
@@ -15,24 +15,44 @@ use std::{
     sync::{Arc, Mutex as StdMutex},
 };
 
-fn explore(program: impl Fn() + Send + Sync + 'static) -> Exploration {
-    let program: Program = Arc::new(move || {
+fn settling(program: impl Fn() + Send + Sync + 'static) -> Program {
+    Arc::new(move || {
         program();
         thread::settle();
-    });
-    let exploration = dpor::explore(
-        &program,
-        &Limits {
-            all: true,
-            ..Limits::default()
-        },
-    );
+    })
+}
+
+fn limits(memory_model: MemoryModel) -> Limits {
+    Limits {
+        memory_model,
+        all: true,
+        ..Limits::default()
+    }
+}
+
+fn explore(program: impl Fn() + Send + Sync + 'static) -> Exploration {
+    let exploration = dpor::explore(&settling(program), &limits(MemoryModel::Sc));
     assert!(exploration.complete, "{exploration:?}");
     exploration
 }
 
+/// The number of executions, which is the same for interleavings, none of them cut, and for graphs
+/// under either memory model.
+fn count(program: impl Fn() + Send + Sync + 'static) -> u64 {
+    let program = settling(program);
+    let interleavings = dpor::explore(&program, &limits(MemoryModel::Sc));
+    assert!(interleavings.complete, "{interleavings:?}");
+    assert_eq!(interleavings.blocked, 0);
+    for model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let graphs = dpor::graphs::explore(&program, &limits(model));
+        assert!(graphs.complete && graphs.findings.is_empty(), "{graphs:?}");
+        assert_eq!(graphs.executions, interleavings.executions, "{model:?}");
+    }
+    interleavings.executions
+}
+
 fn increments_by_rmw(threads: usize, each: usize) -> u64 {
-    let exploration = explore(move || {
+    count(move || {
         let word = Arc::new(AtomicU64::new("word", 0));
         thread::set_phase(Phase::Concurrent);
         for _ in 0..threads {
@@ -43,13 +63,11 @@ fn increments_by_rmw(threads: usize, each: usize) -> u64 {
                 }
             });
         }
-    });
-    assert_eq!(exploration.blocked, 0);
-    exploration.executions
+    })
 }
 
 fn increments_by_mutex(threads: usize, each: usize) -> u64 {
-    let exploration = explore(move || {
+    count(move || {
         let lock = Arc::new(Mutex::new("lock", 0));
         thread::set_phase(Phase::Concurrent);
         for _ in 0..threads {
@@ -60,9 +78,7 @@ fn increments_by_mutex(threads: usize, each: usize) -> u64 {
                 }
             });
         }
-    });
-    assert_eq!(exploration.blocked, 0);
-    exploration.executions
+    })
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn reaches(program: &Program, under: Under) -> bool {
                 memory_model: MemoryModel::Rc11,
                 ..Limits::default()
             };
-            dpor::graphs::explore(program, &limits)
+            dpor::explore(program, &limits)
         }
         Under::Loom => {
             let limits = Limits {

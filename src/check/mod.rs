@@ -11,7 +11,7 @@ pub mod jobs;
 pub mod program;
 
 use crate::{
-    engine::{Exploration, Finding, Limits, dpor, loom, native},
+    engine::{self, Exploration, Finding, Limits, dpor, loom, native},
     model::Model,
     report::counterexample::Counterexample,
     scenario::Scenario,
@@ -289,12 +289,15 @@ impl Outcome {
 pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) -> Outcome {
     let start = Instant::now();
     let program = program::program(scenario, model.choices);
-    let limits = &options.limits;
-    let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
-        EngineKind::Dpor => match options.memory_model {
-            MemoryModel::Rc11 => dpor::graphs::explore(&program, limits),
-            _ => dpor::explore(&program, limits),
+    let limits = &Limits {
+        memory_model: match options.memory_model {
+            MemoryModel::Rc11 => engine::MemoryModel::Rc11,
+            _ => engine::MemoryModel::Sc,
         },
+        ..options.limits.clone()
+    };
+    let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
+        EngineKind::Dpor => dpor::explore(&program, limits),
         EngineKind::Loom => loom::explore(&program, limits),
         EngineKind::Native => native::explore(&program, limits, options.runs),
     }));

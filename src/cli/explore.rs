@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
-    engine::{self, Limits},
+    engine::Limits,
     library::{Library, LoadError},
     model::Model,
     scenario::Scenario,
@@ -122,10 +122,6 @@ impl ExploreArgs {
             engine,
             memory_model: self.memory_model.unwrap_or(engine.memory_model()),
             limits: Limits {
-                memory_model: match self.memory_model {
-                    Some(MemoryModel::Rc11) => engine::MemoryModel::Rc11,
-                    _ => engine::MemoryModel::Sc,
-                },
                 budget: self.budget,
                 max_executions: self.max_executions,
                 preemption_bound: self.preemption_bound,

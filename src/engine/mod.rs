@@ -120,8 +120,6 @@ pub struct Exploration {
     pub complete: bool,
     /// Why it is not complete.
     pub reason: Option<String>,
-    /// The kinds of violation that were seen, in the order found.
-    pub kinds: Vec<ViolationKind>,
     /// The first violation of each kind, in the order found.
     pub findings: Vec<Finding>,
 }

@@ -21,6 +21,12 @@ use crate::{
 /// thread that began it, and how many that one had begun before.
 pub(super) type ThreadKey = u128;
 
+/// The key of the `number`th thread that a thread begins, from 1. `None` where there is no room.
+pub(super) fn child_key(parent: ThreadKey, number: u32) -> Option<ThreadKey> {
+    let key = parent.checked_mul(64)?.checked_add(u128::from(number));
+    key.filter(|_| number < 64)
+}
+
 /// A step of a schedule: which thread, and the answer if it asks for a choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scheduled<T> {
@@ -295,11 +301,7 @@ impl Execution {
         }
         let parent = &mut self.threads[self.current];
         parent.children += 1;
-        let key = parent
-            .key
-            .checked_mul(64)
-            .and_then(|key| key.checked_add(u128::from(parent.children)));
-        let (Some(key), true) = (key, parent.children < 64) else {
+        let Some(key) = child_key(parent.key, parent.children) else {
             self.end = Some(End::Cut(
                 "contexts that begin contexts are nested too deep".to_owned(),
             ));

@@ -22,7 +22,7 @@ pub mod graphs;
 mod order;
 mod search;
 
-use super::{Exploration, Finding, Limits, Program, recording::Recording};
+use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recording};
 use crate::sync::{
     self,
     engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
@@ -262,9 +262,12 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "without a message".to_owned())
 }
 
-/// Explore a program.
+/// Explore a program on the memory that `limits` name.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
+    if limits.memory_model == MemoryModel::Rc11 {
+        return graphs::explore(program, limits);
+    }
     let explorer = Explorer::new();
     explorer.execution.borrow_mut().search.preemption_bound = limits.preemption_bound;
     let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);

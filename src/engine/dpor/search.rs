@@ -632,7 +632,8 @@ fn asleep(sleepers: &[Sleeper]) -> ThreadSet {
     sleepers.iter().fold(0, |set, s| set | 1 << s.thread)
 }
 
-fn is_waiting(action: Action) -> bool {
+/// Whether a thread that asks for this may have to wait for what the object holds.
+pub(super) fn is_waiting(action: Action) -> bool {
     matches!(
         action,
         Action::Lock | Action::Await(..) | Action::AwaitUpdate(..)

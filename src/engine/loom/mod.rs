@@ -146,7 +146,6 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         blocked: 0,
         complete: false,
         reason: session.stop.take(),
-        kinds: Vec::new(),
         findings: std::mem::take(&mut session.findings),
     }
 }

@@ -74,7 +74,7 @@ impl ThreadView {
 /// What follows from a graph.
 #[derive(Debug)]
 pub(super) struct View {
-    model: MemoryModel,
+    pub(super) model: MemoryModel,
     pub(super) clocks: Vec<EventClocks>,
     pub(super) threads: Vec<ThreadView>,
     /// An order in which the events can be performed: of all of po and rf, and of co and fr where

@@ -19,13 +19,13 @@
 use super::{
     super::{
         clock::{Clock, MAX_THREADS},
-        execution::ThreadKey,
+        execution::{ThreadKey, child_key},
         order::PlainOrder,
-        search::Request,
+        search::{Request, is_over, is_waiting},
     },
     consistency::View,
     grace::{Alone, grace_period_number},
-    graph::{Event, EventId, Graph, GraphThread, INITIAL, RANK_STEP, may_end, update, waits},
+    graph::{Event, EventId, Graph, GraphThread, INITIAL, RANK_STEP, answer, update},
     psc::FenceOrder,
     revisit::may_go_back,
 };
@@ -75,18 +75,18 @@ pub(super) struct Found {
 pub(super) struct Thread {
     pub(super) key: ThreadKey,
     pub(super) slot: usize,
-    pub(super) children: u32,
-    pub(super) object: ObjectId,
+    children: u32,
+    object: ObjectId,
     request: Option<Request>,
-    pub(super) daemon: bool,
-    pub(super) finished: bool,
+    daemon: bool,
+    finished: bool,
     /// A violation ended the execution in it.
     halted: bool,
     /// It stands at a wait that is in the graph and reads what does not end it.
     blocked: bool,
     /// How many of its events were performed.
     pub(super) events: u16,
-    pub(super) created: u32,
+    created: u32,
     pub(super) nesting: Vec<Nesting>,
     pub(super) beginning: Vec<ObjectId>,
     touching: Vec<ObjectId>,
@@ -99,8 +99,8 @@ pub(super) struct Nesting {
 }
 
 #[derive(Debug)]
-pub(super) struct Object {
-    pub(super) kind: ObjectKind,
+struct Object {
+    kind: ObjectKind,
     name: &'static str,
     owner: Option<ObjectId>,
     /// From before the part where every interleaving counts, and after it.
@@ -123,7 +123,6 @@ const LATE: u32 = CONCURRENT + MAX_THREADS as u32 * OBJECTS;
 /// The state of one run.
 #[derive(Debug)]
 pub(super) struct Execution {
-    pub(super) model: MemoryModel,
     pub(super) graph: Graph,
     pub(super) view: View,
     pub(super) threads: Vec<Thread>,
@@ -148,12 +147,12 @@ pub(super) struct Execution {
     fences: FenceOrder,
 }
 
+/// The most events an execution may have: their numbers have 16 bits.
 const STEP_LIMIT: usize = 20_000;
 
 impl Execution {
     pub(super) fn new(model: MemoryModel) -> Self {
         Self {
-            model,
             graph: Graph::default(),
             view: View::new(model),
             threads: Vec::new(),
@@ -315,7 +314,7 @@ impl Execution {
         ObjectId(LATE + self.late.len() as u32 - 1)
     }
 
-    pub(super) fn object(&self, object: ObjectId) -> &Object {
+    fn object(&self, object: ObjectId) -> &Object {
         match object.0 {
             id if id < CONCURRENT => &self.early[id as usize],
             id if id < LATE => {
@@ -353,11 +352,8 @@ impl Execution {
     pub(super) fn spawn(&mut self, daemon: bool) -> Option<usize> {
         let parent = &mut self.threads[self.current];
         parent.children += 1;
-        let key = parent
-            .key
-            .checked_mul(64)
-            .and_then(|key| key.checked_add(u128::from(parent.children)));
-        let (Some(key), true) = (key, parent.children < 64 && self.threads.len() < 255) else {
+        let key = child_key(parent.key, parent.children);
+        let Some(key) = key.filter(|_| self.threads.len() < 255) else {
             self.end = Some(End::Cut(
                 "contexts that begin contexts are nested too deep".to_owned(),
             ));
@@ -431,7 +427,7 @@ impl Execution {
             _ if state.halted => false,
             Action::GracePeriodEnd(number) => self.alone.has_ended(number),
             Action::Settle => self.may_settle(thread, |other| !self.is_enabled_alone(other)),
-            _ => !waits(action) || may_end(action, self.object(object).value),
+            _ => !is_waiting(action) || is_over(action, self.object(object).value),
         }
     }
 
@@ -490,7 +486,7 @@ impl Execution {
                     Action::Settle => settles = Some(thread),
                     _ => {
                         if earlier(first)
-                            && (!waits(action) || may_end(action, self.last_value(object)))
+                            && (!is_waiting(action) || is_over(action, self.last_value(object)))
                         {
                             first = Some(thread);
                         }
@@ -518,20 +514,14 @@ impl Execution {
 
     /// The value that the last write of an object left.
     fn last_value(&self, object: ObjectId) -> u64 {
-        match self.view.location(object).writes.last() {
-            Some(&write) => self.graph.events[write as usize].wrote,
-            None => self.object(object).value,
-        }
+        self.value_at(object, self.view.location(object).writes.len())
     }
 
     /// The value of an object at a place of its coherence order.
     fn value_at(&self, object: ObjectId, place: usize) -> u64 {
-        match place {
-            0 => self.object(object).value,
-            place => {
-                let write = self.view.location(object).writes[place - 1];
-                self.graph.events[write as usize].wrote
-            }
+        match self.write_at(object, place) {
+            INITIAL => self.object(object).value,
+            write => self.graph.events[write as usize].wrote,
         }
     }
 
@@ -552,14 +542,14 @@ impl Execution {
             let Some(Request { object, action }) = state.request else {
                 continue;
             };
-            if state.halted || state.blocked || !waits(action) {
+            if state.halted || state.blocked || !is_waiting(action) {
                 continue;
             }
             let last = self.view.location(object).writes.len();
             let lowest = self
                 .view
                 .lowest(&self.graph, object, self.view.bound(state.slot));
-            let ends = |place| may_end(action, self.value_at(object, place));
+            let ends = |place| is_over(action, self.value_at(object, place));
             if !(lowest..last).any(ends) {
                 continue;
             }
@@ -778,11 +768,6 @@ impl Execution {
         if event.writes {
             self.pending = Some(id);
         }
-        if matches!(action, Action::GracePeriodBegin) && event.reads {
-            // The number tells which grace period it is; what was read is in the order of writes.
-            let number = grace_period_number(slot, event.index);
-            self.graph.events[id as usize].saw = number;
-        }
     }
 
     /// A rank for a write right after the one at this place.
@@ -809,14 +794,11 @@ impl Execution {
         let lowest = self.view.lowest(&self.graph, object, self.view.bound(slot));
         for place in lowest..last {
             let value = self.value_at(object, place);
-            if !may_end(event.action, value) {
+            if !is_over(event.action, value) {
                 continue;
             }
             let mut other = *event;
             other.read_from(self.write_at(object, place), value);
-            if other.action == Action::GracePeriodBegin {
-                other.saw = grace_period_number(slot, other.index);
-            }
             if !other.writes {
                 self.branch_with(other, None);
                 continue;
@@ -942,9 +924,6 @@ impl Execution {
             }
             let event = &mut graph.events[target as usize];
             event.read_from(new, write.wrote);
-            if event.action == Action::GracePeriodBegin {
-                event.saw = grace_period_number(event.thread as usize, event.index);
-            }
             event.rank = rank + 1;
             if event.blocked && !is_last {
                 continue;
@@ -992,12 +971,7 @@ impl Execution {
                 if let Some(new) = update(action, old) {
                     state.value = new;
                 }
-                match action {
-                    Action::Lock => 1,
-                    Action::TryLock => u64::from(old == 0),
-                    Action::Store(..) | Action::Unlock => 0,
-                    _ => old,
-                }
+                answer(action, old)
             }
             _ => 0,
         }
@@ -1057,20 +1031,14 @@ impl Execution {
             self.note(ViolationKind::DoubleFree, id, earlier);
         } else if id != INITIAL && !state.uses.is_known_to(self.view.before(id)) {
             // A use that nothing puts before the free.
-            let (uses, before) = (state.uses, *self.view.before(id));
-            for slot in 0..self.view.threads.len() {
-                let events = &self.view.threads[slot].events;
-                let unordered = (1..=events.len() as u16)
-                    .find(|&n| uses.knows(slot, n) && !before.knows(slot, n));
-                if unordered.is_some() {
-                    let mut last = 0;
-                    while uses.knows(slot, last + 1) && (last as usize) < events.len() {
-                        last += 1;
-                    }
-                    let using = events[last as usize - 1];
-                    self.note_possible(kind, using, id);
-                    break;
-                }
+            let before = self.view.before(id);
+            let mut threads = self.view.threads.iter().enumerate();
+            let using = threads.find_map(|(slot, thread)| {
+                let last = state.uses.count(slot);
+                (last > before.count(slot)).then(|| thread.events[last as usize - 1])
+            });
+            if let Some(using) = using {
+                self.note_possible(kind, using, id);
             }
         }
         let state = self.object_mut(object);

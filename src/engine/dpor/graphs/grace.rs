@@ -173,7 +173,7 @@ impl Execution {
         if View::knows(&self.graph, known, first) {
             return true;
         }
-        if self.model == MemoryModel::Sc && self.view.is_sc {
+        if self.view.model == MemoryModel::Sc {
             return false;
         }
         events.iter().any(|&id| {
@@ -276,9 +276,8 @@ impl Execution {
         let mut kept = std::mem::take(&mut self.kept);
         if may_go_back(&self.graph, &self.view, end, id, &porf, &mut kept) {
             kept.retain(|&event| event != end);
-            if kept.last() != Some(&id) {
-                kept.push(id);
-                kept.sort_unstable();
+            if let Err(place) = kept.binary_search(&id) {
+                kept.insert(place, id);
             }
             let mut graph = super::graph::Graph::default();
             let mut map = Vec::new();

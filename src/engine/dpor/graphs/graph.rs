@@ -10,8 +10,11 @@
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
 //! order reduction", POPL 2022.)
 
-use super::super::{clock::MAX_THREADS, execution::ThreadKey};
-use crate::sync::engine::{Action, Condition, ObjectId, Ordering, Update};
+use super::{
+    super::{clock::MAX_THREADS, execution::ThreadKey, search::is_over},
+    grace::grace_period_number,
+};
+use crate::sync::engine::{Action, ObjectId, Ordering, Update};
 
 /// An event of a graph, by its number in the order of addition.
 pub(super) type EventId = u16;
@@ -55,11 +58,15 @@ impl Event {
     /// Let it read `value` from `from`.
     pub(super) fn read_from(&mut self, from: EventId, value: u64) {
         self.from = from;
-        self.blocked = !may_end(self.action, value);
+        self.blocked = !is_over(self.action, value);
         let written = (!self.blocked)
             .then(|| update(self.action, value))
             .flatten();
-        self.saw = answer(self.action, value);
+        self.saw = match self.action {
+            // The number tells which grace period it is; what was read is in the order of writes.
+            Action::GracePeriodBegin => grace_period_number(self.thread as usize, self.index),
+            action => answer(action, value),
+        };
         self.writes = written.is_some();
         self.wrote = written.unwrap_or(0);
     }
@@ -97,23 +104,6 @@ impl Event {
     }
 }
 
-/// Whether a thread that asks for this may find that it has to wait, for what the object holds.
-pub(super) fn waits(action: Action) -> bool {
-    matches!(
-        action,
-        Action::Lock | Action::Await(..) | Action::AwaitUpdate(..)
-    )
-}
-
-/// Whether a wait is over where the object has this value.
-pub(super) fn may_end(action: Action, value: u64) -> bool {
-    match action {
-        Action::Lock => Condition::Equal(0).holds(value),
-        Action::Await(condition, _) | Action::AwaitUpdate(condition, ..) => condition.holds(value),
-        _ => true,
-    }
-}
-
 /// What is written over `value`, if anything.
 pub(super) fn update(action: Action, value: u64) -> Option<u64> {
     match action {
@@ -126,11 +116,12 @@ pub(super) fn update(action: Action, value: u64) -> Option<u64> {
     }
 }
 
-/// What a step is answered that reads `value`.
-fn answer(action: Action, value: u64) -> u64 {
+/// What a step on a word or a lock is answered that finds `value`.
+pub(super) fn answer(action: Action, value: u64) -> u64 {
     match action {
         Action::Lock => 1,
         Action::TryLock => u64::from(value == 0),
+        Action::Store(..) | Action::Unlock => 0,
         _ => value,
     }
 }

@@ -62,8 +62,6 @@ pub struct GraphEvent {
     pub action: Action,
     /// What it was answered.
     pub saw: u64,
-    /// Whether it reads.
-    pub reads: bool,
     /// The event that it reads from, by thread and place. `None`: the value from before, or
     /// nothing.
     pub reads_from: Option<(usize, usize)>,
@@ -313,8 +311,8 @@ fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
     }
 }
 
-/// Explore a program, and show each complete execution to `observe`. Kinds of violation are named;
-/// there are no findings.
+/// Explore a program, and show each complete execution to `observe`. Violations are in those; there
+/// are no findings.
 pub fn explore_with(
     program: &Program,
     limits: &Limits,
@@ -392,7 +390,6 @@ fn explore_on(
             let kind = found.kind;
             let known = shown.iter().position(|shown| shown.kind == kind);
             let known = known.unwrap_or_else(|| {
-                exploration.kinds.push(kind);
                 shown.push(Shown {
                     kind,
                     after: exploration.executions,
@@ -508,7 +505,6 @@ fn told(execution: &Execution) -> ExecutionGraph {
             object: execution.name(event.object),
             action: event.action,
             saw: event.saw,
-            reads: event.reads,
             reads_from: (event.reads && event.from != INITIAL).then(|| name(event.from)),
             wrote: event.writes.then_some(event.wrote),
         });
