@@ -15,12 +15,16 @@ use super::{
     workqueue::Work,
 };
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter,
+    violation::ViolationKind,
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// What a mark is embedded in.
-pub trait Mark: Send + Sync + Sized + 'static {
+pub trait Mark: Hash + Send + Sync + Sized + 'static {
     /// The memory of the object.
     fn memory(&self) -> &Allocation;
     /// `struct fsnotify_mark`.
@@ -66,6 +70,12 @@ pub struct Group<M> {
     /// `mark_mutex`: `fsnotify_group_lock()`.
     mark_mutex: KernelMutex,
     _marks: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M> Hash for Group<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl<M> Group<M> {
@@ -189,7 +199,7 @@ impl<M: Mark> Fsnotify<M> {
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.
     pub fn destroy_mark(self: &Arc<Self>, mark: &Arc<M>) {
-        let _in = enter("fsnotify_destroy_mark");
+        let _in = enter("fsnotify_destroy_mark").forgets();
         let fsn = mark.fsn_mark();
         let detached = {
             let _mutex = fsn.group.mark_mutex.lock();
@@ -204,7 +214,7 @@ impl<M: Mark> Fsnotify<M> {
     /// `fsnotify_put_mark()`: the last reference takes the mark off its inode and hands it to the
     /// reaper.
     pub fn put_mark(self: &Arc<Self>, mark: &Arc<M>) {
-        let _in = enter("fsnotify_put_mark");
+        let _in = enter("fsnotify_put_mark").forgets();
         let fsn = mark.fsn_mark();
         let connector = &self.inodes[fsn.inode];
         let Some(lock) = fsn.refcnt.dec_and_lock(&connector.lock) else {

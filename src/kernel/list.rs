@@ -6,13 +6,25 @@
 //! list; which pointers are lost then is not modelled, since the execution ends there. A private
 //! list, which only its owner reaches, is a plain [`Vec`].
 
-use crate::sync::{alloc::Allocation, cell::Cell, engine::Step, violation::ViolationKind};
-use std::sync::Arc;
+use crate::sync::{
+    alloc::Allocation, cell::Cell, engine::Step, learns, violation::ViolationKind,
+};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Something with a node in its memory.
-pub trait Linked {
+pub trait Linked: Hash {
     /// The memory that the node lies in.
     fn memory(&self) -> &Allocation;
+}
+
+/// Which list it is, not what is on it.
+impl<T> Hash for ListHead<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries.object().hash(state);
+    }
 }
 
 /// `struct list_head`, as the head of a list.
@@ -58,18 +70,21 @@ impl<T: Linked> ListHead<T> {
 
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
     pub fn add_tail(&self, entry: &Arc<T>) {
+        learns(|| {
         self.entries.with_mut(|entries| {
             entry.memory().touch(Step::Last);
             if let Some(last) = entries.last() {
                 last.memory().touch(Step::Last);
             }
             entries.push(Arc::clone(entry));
+        })
         });
     }
 
     /// `list_first_entry()` and `list_del_init()` of it; `None` where the list is empty.
     #[must_use]
     pub fn take_first(&self) -> Option<Arc<T>> {
+        learns(|| {
         self.entries.with_mut(|entries| {
             if entries.is_empty() {
                 return None;
@@ -81,10 +96,12 @@ impl<T: Linked> ListHead<T> {
             }
             Some(first)
         })
+        })
     }
 
     /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
     pub fn remove(&self, entry: &Arc<T>) {
+        learns(|| {
         self.entries.with_mut(|entries| {
             let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
                 return;
@@ -94,44 +111,54 @@ impl<T: Linked> ListHead<T> {
             for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
                 neighbour.memory().touch(Step::Last);
             }
+        })
         });
     }
 
     /// `list_first_entry_or_null()`.
     #[must_use]
     pub fn first(&self) -> Option<Arc<T>> {
+        learns(|| {
         self.entries.with(|entries| entries.first().cloned())
+        })
     }
 
     /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
     #[must_use]
     pub fn first_unlocked(&self) -> Option<Arc<T>> {
+        learns(|| {
         self.entries.with_marked(|entries| entries.first().cloned())
+        })
     }
 
     /// `list_next_entry()` without the lock of the list: what is behind `entry`, `Some(None)` where
     /// that is the head, `None` where the entry is not on the list any more. A use of `entry`.
     #[must_use]
     pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
+        learns(|| {
         self.entries.with_marked(|entries| {
             entry.memory().touch(Step::Last);
             let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
             Some(entries.get(at + 1).cloned())
+        })
         })
     }
 
     /// Whether `entry` is on it, with the lock of the list held: its own node says so, `!list_empty()`.
     #[must_use]
     pub fn contains(&self, entry: &Arc<T>) -> bool {
+        learns(|| {
         self.entries.with(|entries| {
             entry.memory().touch(Step::Last);
             entries.iter().any(|e| Arc::ptr_eq(e, entry))
+        })
         })
     }
 
     /// Up to `most` first entries, moved to the front of a private list one after the other.
     #[must_use]
     pub fn take_some(&self, most: usize) -> Vec<Arc<T>> {
+        learns(|| {
         self.entries.with_mut(|entries| {
             let taken = most.min(entries.len());
             for entry in entries.iter().take(taken + 1) {
@@ -140,6 +167,7 @@ impl<T: Linked> ListHead<T> {
             let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
             taken.reverse();
             taken
+        })
         })
     }
 }

@@ -4,19 +4,28 @@
 use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
+    digest,
     engine::Ordering,
+    stores_states,
 };
-use std::sync::Arc;
+use std::{hash::Hash, hash::Hasher, sync::Arc};
 
 /// A pointer in memory that more than one context can reach, or NULL.
 #[derive(Debug)]
 pub struct Pointer<T> {
-    /// 0 for NULL, else one more than the target's place in `targets`.
+    /// 0 for NULL, else what stands beside the target in `targets`.
     word: AtomicU64,
-    targets: parking_lot::Mutex<Vec<Arc<T>>>,
+    targets: parking_lot::Mutex<Vec<(u64, Arc<T>)>>,
 }
 
-impl<T> Pointer<T> {
+/// Which pointer it is, not where it leads.
+impl<T> Hash for Pointer<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.word.object().hash(state);
+    }
+}
+
+impl<T: Hash> Pointer<T> {
     /// NULL, in an object.
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
@@ -36,25 +45,40 @@ impl<T> Pointer<T> {
     #[must_use]
     pub fn new(name: &'static str, target: Arc<T>) -> Self {
         Self {
-            word: AtomicU64::new(name, 1),
-            targets: parking_lot::Mutex::new(vec![target]),
+            word: AtomicU64::new(name, Self::word_of(&target, 0)),
+            targets: parking_lot::Mutex::new(vec![(Self::word_of(&target, 0), target)]),
         }
     }
 
     fn target(&self, word: u64) -> Option<Arc<T>> {
-        let index = word.checked_sub(1)?;
-        Some(Arc::clone(&self.targets.lock()[index as usize]))
+        if word == 0 {
+            return None;
+        }
+        let targets = self.targets.lock();
+        let target = targets.iter().find(|(known, _)| *known == word);
+        let (_, target) = target.expect("a pointer leads where it was made to lead");
+        Some(Arc::clone(target))
+    }
+
+    /// What stands for a target that is `place`th to be pointed to. Where states are stored it must
+    /// not depend on what was pointed to before.
+    fn word_of(target: &Arc<T>, place: usize) -> u64 {
+        match stores_states() {
+            true => digest(target) | 1,
+            false => place as u64 + 1,
+        }
     }
 
     fn word_for(&self, target: Option<&Arc<T>>) -> u64 {
         let Some(target) = target else { return 0 };
         let mut targets = self.targets.lock();
-        let known = targets.iter().position(|t| Arc::ptr_eq(t, target));
-        let index = known.unwrap_or_else(|| {
-            targets.push(Arc::clone(target));
-            targets.len() - 1
-        });
-        index as u64 + 1
+        let known = targets.iter().find(|(_, t)| Arc::ptr_eq(t, target));
+        if let Some((word, _)) = known {
+            return *word;
+        }
+        let word = Self::word_of(target, targets.len());
+        targets.push((word, Arc::clone(target)));
+        word
     }
 
     /// A plain load that is known to race, or `READ_ONCE()`: relaxed.

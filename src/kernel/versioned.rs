@@ -5,8 +5,13 @@
 //! memory a reader may find an old value; it must find the old chain with it, and not entries that
 //! nothing has published to it.
 
-use crate::sync::{alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering};
-use std::sync::{Arc, Weak};
+use crate::sync::{
+    alloc::Allocation, atomic::AtomicU64, atomically, digest, engine::Ordering, stores_states,
+};
+use std::{
+    hash::Hash,
+    sync::{Arc, Weak},
+};
 
 type Chain<T> = Vec<Arc<T>>;
 
@@ -24,7 +29,7 @@ struct Versions<T> {
     older: Vec<Vec<Weak<T>>>,
 }
 
-impl<T> Versioned<T> {
+impl<T: Hash> Versioned<T> {
     /// An empty chain in static memory.
     pub(crate) fn new(name: &'static str) -> Self {
         Self::of(AtomicU64::new(name, 0))
@@ -36,13 +41,15 @@ impl<T> Versioned<T> {
     }
 
     fn of(word: AtomicU64) -> Self {
-        Self {
+        let chain = Self {
             word,
             versions: parking_lot::Mutex::new(Versions {
                 newest: Vec::new(),
                 older: Vec::new(),
             }),
-        }
+        };
+        chain.publish(&Vec::new());
+        chain
     }
 
     /// Read it, as one step: acquire.
@@ -65,6 +72,7 @@ impl<T> Versioned<T> {
             let before = versions.newest.iter().map(Arc::downgrade);
             versions.older.push(before.collect());
             f(&mut versions.newest);
+            self.publish(&versions.newest);
         });
     }
 
@@ -78,5 +86,12 @@ impl<T> Versioned<T> {
         let versions = &mut *self.versions.lock();
         versions.newest.clear();
         versions.older.iter_mut().for_each(Vec::clear);
+        self.publish(&versions.newest);
+    }
+
+    fn publish(&self, chain: &Chain<T>) {
+        if stores_states() {
+            self.word.stands_for(digest(chain));
+        }
     }
 }

@@ -38,7 +38,10 @@ use crate::{
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Logically in the hash table.
 pub(super) const NFSD_FILE_HASHED: u32 = 0;
@@ -81,6 +84,13 @@ pub struct NfsdFile {
     /// for all files here.
     localio: bool,
     nfsd: Arc<Nfsd>,
+}
+
+/// Which file it is.
+impl Hash for NfsdFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory().hash(state);
+    }
 }
 
 impl Linked for NfsdFile {
@@ -128,6 +138,13 @@ pub struct NfsdFileMark {
     nfsd: Arc<Nfsd>,
 }
 
+/// Which mark it is.
+impl Hash for NfsdFileMark {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.object.memory().hash(state);
+    }
+}
+
 impl Mark for NfsdFileMark {
     fn memory(&self) -> &Allocation {
         self.object.memory()
@@ -145,7 +162,7 @@ impl Mark for NfsdFileMark {
 }
 
 /// Why an acquire failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// `nfserr_jukebox`: out of memory, or construction failed twice.
     Jukebox,
@@ -177,7 +194,7 @@ fn null_dereference(what: &str) {
 
 /// `nfsd_file_schedule_laundrette()`.
 fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_schedule_laundrette");
+    let _in = enter("nfsd_file_schedule_laundrette").forgets();
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
         nfsd.nfsd_filecache_laundrette.queue();
     }
@@ -248,7 +265,7 @@ fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
 
 /// `nfsd_file_free()`. The caller owns the file at reference 0, or it was never inserted.
 fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_free");
+    let _in = enter("nfsd_file_free").forgets();
     let unhashed = nfsd_file_unhash(nfsd, nf);
     if nfsd.choices.free_unhash == FreeUnhash::Always && !unhashed {
         nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
@@ -286,7 +303,8 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     // call_rcu() writes nf->nf_rcu.
     nf.memory().touch(Step::Next);
     let freed = Arc::clone(nf);
-    nfsd.kernel.call_rcu(move || nfsd_file_slab_free(&freed));
+    nfsd.kernel
+        .call_rcu(nf.memory(), move || nfsd_file_slab_free(&freed));
 }
 
 /// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long. The open file itself
@@ -305,7 +323,7 @@ pub fn nfsd_file_get(nf: &NfsdFile) -> bool {
 
 /// `nfsd_file_lru_add()`, by the constructor.
 fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_lru_add");
+    let _in = enter("nfsd_file_lru_add").forgets();
     nf.nf_ref.inc();
     if nfsd.nfsd_file_lru.add(nf) {
         nfsd_file_schedule_laundrette(nfsd);
@@ -353,7 +371,7 @@ fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
 
 /// `nfsd_file_put()`.
 pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_put");
+    let _in = enter("nfsd_file_put").forgets();
     nfsd.kernel.might_sleep("nfsd_file_put()");
     if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
         match nfsd.choices.lru {
@@ -395,7 +413,7 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// In the merged form the second half is `nfs_to_nfsd_file_put_local()`, inline in the NFS
 /// client's module. It is written here as one function, as the order is all that matters.
 pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
-    let _in = enter("nfsd_file_put_local");
+    let _in = enter("nfsd_file_put_local").forgets();
     let Some(nf) = pnf.xchg_null() else {
         return;
     };
@@ -424,7 +442,7 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
 
 /// `nfsd_file_dispose_list()` of a private list.
 fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
-    let _in = enter("nfsd_file_dispose_list");
+    let _in = enter("nfsd_file_dispose_list").forgets();
     for nf in dispose {
         if take_off_dispose_list(nfsd, &nf) != Some(false) {
             nfsd_file_free(nfsd, &nf);
@@ -434,7 +452,7 @@ fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
 
 /// `nfsd_file_dispose_list()` of a namespace's list, on which it takes no lock.
 fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal) {
-    let _in = enter("nfsd_file_dispose_list");
+    let _in = enter("nfsd_file_dispose_list").forgets();
     while !disposal.freeme.is_empty() {
         if let Some(nf) = disposal.freeme.take_first()
             && take_off_dispose_list(nfsd, &nf) != Some(false)
@@ -457,7 +475,7 @@ fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
 
 /// `nfsd_file_dispose_list_delayed()`: hands each file to its namespace's service threads.
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
-    let _in = enter("nfsd_file_dispose_list_delayed");
+    let _in = enter("nfsd_file_dispose_list_delayed").forgets();
     for nf in dispose {
         if take_off_dispose_list(nfsd, &nf) == Some(false) {
             continue;
@@ -499,7 +517,7 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
 
 /// `nfsd_file_net_dispose()`: a service thread frees up to eight files of its namespace.
 pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_net_dispose");
+    let _in = enter("nfsd_file_net_dispose").forgets();
     let nn = net.generic_unchecked();
     let l = fcache_disposal(nfsd, nn);
     if l.freeme.is_empty() {
@@ -586,7 +604,7 @@ fn nfsd_file_gc_cb(
 
 /// `nfsd_file_gc()`: one pass over the LRU.
 fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_gc");
+    let _in = enter("nfsd_file_gc").forgets();
     let mut dispose = Vec::new();
     let gc_lock = nfsd.nfsd_gc_lock.lock();
     let mut remaining = nfsd.nfsd_file_lru.count() as usize;
@@ -615,7 +633,7 @@ fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
 
 /// `nfsd_file_gc_worker()`: the laundrette.
 fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_gc_worker");
+    let _in = enter("nfsd_file_gc_worker").forgets();
     match nfsd.choices.lru {
         Lru::AtConstruction => {
             if nfsd.nfsd_file_lru.count() > 0 {
@@ -636,7 +654,7 @@ fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
 /// `nfsd_file_lru_count()` comes before it and decides that there is something to scan.
 pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.shrink(&nfsd.kernel, || {
-        let _in = enter("nfsd_file_lru_scan");
+        let _in = enter("nfsd_file_lru_scan").forgets();
         if nfsd.nfsd_file_lru.count() == 0 {
             return;
         }
@@ -711,7 +729,7 @@ fn nfsd_file_queue_for_close(nfsd: &Nfsd, inode: usize, dispose: &mut Vec<Arc<Nf
 
 /// `nfsd_file_close_inode()`: a lease is taken, or the inode goes away.
 fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
-    let _in = enter("nfsd_file_close_inode");
+    let _in = enter("nfsd_file_close_inode").forgets();
     let mut dispose = Vec::new();
     match nfsd.choices.gc_lock_close_inode {
         GcLockCloseInode::None => {
@@ -728,7 +746,7 @@ fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
 
 /// `nfsd_file_close_inode_sync()`: a service thread is about to unlink or rename over the inode.
 pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, inode: usize) {
-    let _in = enter("nfsd_file_close_inode_sync");
+    let _in = enter("nfsd_file_close_inode_sync").forgets();
     let mut dispose = Vec::new();
     nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
     nfsd_file_dispose_list(nfsd, dispose);
@@ -754,7 +772,7 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 
 /// `__nfsd_file_cache_purge()` of one namespace, or of all.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
-    let _in = enter("__nfsd_file_cache_purge");
+    let _in = enter("__nfsd_file_cache_purge").forgets();
     if let Some(net) = net
         && nfsd.choices.localio_invalidate == LocalioInvalidate::Purge
     {
@@ -782,7 +800,7 @@ fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
 
 /// `nfsd_file_cache_purge()`, with `nfsd_mutex` held where that is the only one.
 pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_cache_purge");
+    let _in = enter("nfsd_file_cache_purge").forgets();
     let _global = global_mutex(nfsd);
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
         let net = match nfsd.choices.purge_net {
@@ -837,7 +855,7 @@ fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
 
 /// `nfsd_file_mark_put()`.
 fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
-    let _in = enter("nfsd_file_mark_put");
+    let _in = enter("nfsd_file_mark_put").forgets();
     if mark.nfm_ref.dec_and_test() {
         if nfsd.choices.mark_group == MarkGroup::Global
             && nfsd.nfsd_file_fsnotify_group.get().is_none()
@@ -1136,7 +1154,7 @@ pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_file_cache_shutdown_net()`.
 pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_cache_shutdown_net");
+    let _in = enter("nfsd_file_cache_shutdown_net").forgets();
     if nfsd.choices.shutdown_barrier == ShutdownBarrier::BeforePurge {
         drop(nfsd.nfsd_gc_lock.lock());
     }
@@ -1177,7 +1195,7 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
 
 /// `nfsd_file_cache_shutdown()`, with the mutex held for what all servers share.
 pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_cache_shutdown");
+    let _in = enter("nfsd_file_cache_shutdown").forgets();
     if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {
         return;
     }
@@ -1212,7 +1230,7 @@ impl Nfsd {
             if nn.memory().is_freed() || nn.nfsd_serv.load().is_none() {
                 continue;
             }
-            files.extend(nn.state_files.lock().iter().cloned());
+            files.extend(nn.state_files.get());
         }
         files
     }

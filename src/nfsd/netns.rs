@@ -21,10 +21,14 @@ use crate::{
     },
     model::LocalioInvalidate,
     sync::{
-        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, shadow::Shadow,
+        violation::ViolationKind,
     },
 };
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock, Weak},
+};
 
 /// `struct net`, with nfsd's memory in it.
 pub type Net = net_namespace::Net<NfsdNet>;
@@ -64,6 +68,13 @@ impl NfsdFcacheDisposal {
     }
 }
 
+/// Which one it is.
+impl Hash for NfsdFcacheDisposal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.freeme.hash(state);
+    }
+}
+
 /// `struct nfsd_net`.
 #[derive(Debug)]
 pub struct NfsdNet {
@@ -76,9 +87,9 @@ pub struct NfsdNet {
     pub(super) uuid_net: AtomicU64,
     /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
     /// takes a file out of here puts it.
-    pub(super) state_files: parking_lot::Mutex<Vec<Arc<NfsdFile>>>,
+    pub(super) state_files: Shadow<Vec<Arc<NfsdFile>>>,
     /// Where requests from outside arrive. No memory of the kernel's.
-    pub(super) listening: parking_lot::Mutex<Option<Arc<SvcServ>>>,
+    pub(super) listening: Shadow<Option<Arc<SvcServ>>>,
     /// `nfsd_notifier_lock`; the kernel has one for all namespaces, and it is never held over
     /// anything but the one store.
     pub(super) nfsd_notifier_lock: SpinLock,
@@ -115,8 +126,8 @@ impl NfsdNet {
         Self {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
             uuid_net: AtomicU64::new("nfs_uuid->net", 0),
-            state_files: parking_lot::Mutex::new(Vec::new()),
-            listening: parking_lot::Mutex::new(None),
+            state_files: Shadow::new("state_files", Vec::new()),
+            listening: Shadow::new("listening", None),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
             flags: Flags::new_in(&memory, "flags", &[]),
             nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),
@@ -149,7 +160,7 @@ impl Pernet for NfsdNet {
     /// `nfsd_net_pre_exit()`: a client that knows the namespace still is made to forget it before
     /// the grace period.
     fn pre_exit(&self) {
-        let _in = enter("nfsd_net_pre_exit");
+        let _in = enter("nfsd_net_pre_exit").forgets();
         if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
             nfs_localio_invalidate_clients(&nfsd, self);
             if nfsd.choices.localio_invalidate == LocalioInvalidate::PreExit {

@@ -38,7 +38,10 @@ use crate::{
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// A list that `nfs_uuid->list` is put on: the global `nfs_uuids`, the `local_clients` of a
 /// namespace, or the one on the stack of who invalidates them.
@@ -47,6 +50,13 @@ pub struct ClientList {
     head: ListHead<NfsClient>,
     /// The stack frame that the head lies in, where it does.
     stack: Option<Allocation>,
+}
+
+/// Which one it is.
+impl Hash for ClientList {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.head.hash(state);
+    }
 }
 
 impl ClientList {
@@ -115,6 +125,13 @@ pub struct NfsClient {
     woken: AtomicU64,
 }
 
+/// Which one it is.
+impl Hash for NfsClient {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
+}
+
 impl Linked for NfsClient {
     fn memory(&self) -> &Allocation {
         &self.memory
@@ -132,6 +149,13 @@ pub struct NfsFileLocalio {
     slot: Pointer<NfsdFile>,
     /// `nfs_uuid`, the pointer back: whether it is set.
     nfs_uuid: AtomicU64,
+}
+
+/// Which one it is.
+impl Hash for NfsFileLocalio {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl Linked for NfsFileLocalio {
@@ -225,7 +249,7 @@ fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
 
 /// `nfs_uuid_end()`: the server is not local.
 fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
-    let _in = enter("nfs_uuid_end");
+    let _in = enter("nfs_uuid_end").forgets();
     if clp.net.load().is_some() {
         return;
     }
@@ -239,7 +263,7 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
 /// `nfs_uuid_is_local()`, in a service thread that was asked: the client begins to know the
 /// namespace.
 fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
-    let _in = enter("nfs_uuid_is_local");
+    let _in = enter("nfs_uuid_is_local").forgets();
     let nn = net.generic();
     let first = match nfsd.choices.invalidate {
         Invalidate::Walk => None,
@@ -355,7 +379,7 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
 
 /// `nfs_localio_disable_client()`.
 pub fn nfs_localio_disable_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
-    let _in = enter("nfs_localio_disable_client");
+    let _in = enter("nfs_localio_disable_client").forgets();
     let _ = nfs_uuid_put(nfsd, clp);
 }
 
@@ -366,7 +390,7 @@ pub(super) fn nfs_localio_invalidate_clients(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
     if nfsd.clients.is_empty() {
         return;
     }
-    let _in = enter("nfs_localio_invalidate_clients");
+    let _in = enter("nfs_localio_invalidate_clients").forgets();
     match nfsd.choices.invalidate {
         Invalidate::Walk => invalidate_by_walk(nfsd, nn),
         Invalidate::OneByOne => while invalidate_first(nfsd, nn) {},
@@ -457,7 +481,8 @@ pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
     }
     // __put_nfs_open_context(): kfree_rcu()
     let freed = Arc::clone(nfl);
-    nfsd.kernel.call_rcu(move || freed.memory.free());
+    nfsd.kernel
+        .call_rcu(&nfl.memory, move || freed.memory.free());
 }
 
 fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
@@ -498,7 +523,8 @@ pub fn nfs_free_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
     nfs_localio_disable_client(nfsd, clp);
     // rpc_shutdown_client() and what else belongs to a client comes here. Then kfree_rcu().
     let freed = Arc::clone(clp);
-    nfsd.kernel.call_rcu(move || freed.memory.free());
+    nfsd.kernel
+        .call_rcu(&clp.memory, move || freed.memory.free());
 }
 
 // Opening.

@@ -3,10 +3,12 @@
 
 use super::{
     alloc::Allocation,
-    engine,
+    digest, engine,
     engine::{Action, ObjectId, ObjectKind},
+    learns, stores_states,
     violation::ViolationKind,
 };
+use std::hash::Hash;
 
 /// A plain variable. Each access is a step, so that a racy program shows all it can do; two
 /// accesses that nothing orders are reported.
@@ -18,9 +20,10 @@ pub struct Cell<T> {
     value: parking_lot::Mutex<T>,
     /// What a marked read finds.
     mark: Option<fn(&T) -> u64>,
+    digest: fn(&T) -> u64,
 }
 
-impl<T> Cell<T> {
+impl<T: Hash> Cell<T> {
     /// A variable of static memory whose races are of the kind [`ViolationKind::DataRace`].
     #[must_use]
     pub fn new(name: &'static str, value: T) -> Self {
@@ -42,29 +45,38 @@ impl<T> Cell<T> {
         value: T,
     ) -> Self {
         let owner = owner.map(Allocation::object);
-        Self {
+        let cell = Self {
             object: engine(|e| e.create(ObjectKind::Plain(race), owner, name)),
             value: parking_lot::Mutex::new(value),
             mark: None,
-        }
+            digest: digest::<T>,
+        };
+        cell.publish(&cell.value.lock());
+        cell
     }
+}
 
+impl<T> Cell<T> {
     /// Let marked reads of it find `mark` of its value.
     #[must_use]
     pub fn marked_by(mut self, mark: fn(&T) -> u64) -> Self {
         self.mark = Some(mark);
-        self.publish_mark(&self.value.lock());
+        self.publish(&self.value.lock());
         self
     }
 
-    fn publish_mark(&self, value: &T) {
-        if let Some(mark) = self.mark {
-            engine(|e| {
-                if e.keeps_marks() {
-                    e.mark(self.object, mark(value));
-                }
-            });
-        }
+    /// The engine that wants to know is told what the variable holds now.
+    fn publish(&self, value: &T) {
+        engine(|e| {
+            if let Some(mark) = self.mark
+                && e.keeps_marks()
+            {
+                e.mark(self.object, mark(value));
+            }
+            if stores_states() {
+                e.content(self.object, (self.digest)(value));
+            }
+        });
     }
 
     /// The engine's index of it.
@@ -87,9 +99,11 @@ impl<T> Cell<T> {
     /// Where it is not marked by anything.
     pub fn marked(&self) -> u64 {
         let mark = self.mark.expect("only a marked variable is read like that");
-        engine(|e| match e.perform(self.object, Action::ReadMarked) {
-            found if e.keeps_marks() => found,
-            _ => mark(&self.value.lock()),
+        learns(|| {
+            engine(|e| match e.perform(self.object, Action::ReadMarked) {
+                found if e.keeps_marks() => found,
+                _ => mark(&self.value.lock()),
+            })
         })
     }
 
@@ -110,7 +124,7 @@ impl<T> Cell<T> {
         engine(|e| e.perform(self.object, Action::Write));
         let mut value = self.value.lock();
         let result = f(&mut value);
-        self.publish_mark(&value);
+        self.publish(&value);
         result
     }
 

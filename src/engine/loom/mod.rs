@@ -727,7 +727,7 @@ impl Engine for State {
                 grace_periods: RefCell::new(Vec::new()),
                 begun: self.new_word(0),
             }),
-            ObjectKind::Thread => Form::Thread,
+            ObjectKind::Shadow | ObjectKind::Thread => Form::Thread,
         };
         self.add(kind, owner, name, form)
     }
