@@ -6,7 +6,8 @@
 //! a thread depends on beside what it has learned shows as a difference, and ends the exploration.
 
 use super::{
-    automaton::{Access, Automaton, Doing, Edge, FINISHED, Place, START, UNKNOWN},
+    access::Access,
+    automaton::{Automaton, Doing, Edge, FINISHED, Place, START, UNKNOWN},
     layout::{Layout, Maker, PLACE, ThreadName},
     memory::{Asked, Effect, Memory, Query},
     state::{Fingerprint, State, Trail},
@@ -60,8 +61,6 @@ struct Segment {
     from: Place,
     learned: u64,
     effects: Vec<Effect>,
-    children: Vec<Place>,
-    accesses: Vec<(ObjectId, Access)>,
 }
 
 /// Why an execution goes no further.
@@ -90,6 +89,9 @@ pub(super) struct Execution {
     pub(super) path: Vec<Taken>,
     keys: Vec<Scheduled<ThreadKey>>,
     about: Option<u64>,
+    /// Of no use here.
+    accesses: Vec<(ObjectId, Access)>,
+    begun: Vec<ThreadName>,
 }
 
 impl Execution {
@@ -115,13 +117,17 @@ impl Execution {
             layout: &mut self.layout,
             state: &mut self.state,
             concurrent: self.phase == Phase::Concurrent,
-            accesses: &mut self.segment.accesses,
+            accesses: &mut self.accesses,
             violations: &mut self.violations,
+            begun: &mut self.begun,
             fatal: false,
             alone: false,
         };
         let result = f(&mut memory);
-        if memory.fatal {
+        let fatal = memory.fatal;
+        self.accesses.clear();
+        self.begun.clear();
+        if fatal {
             self.end.get_or_insert(End::Fatal);
         }
         if let Some(why) = self.layout.full.clone() {
@@ -215,13 +221,9 @@ impl Execution {
                 effects: segment.effects.into(),
                 next,
             };
-            let added = self.automaton.add_edge(
-                segment.from,
-                segment.learned,
-                edge,
-                &segment.accesses,
-                &segment.children,
-            );
+            let added = self
+                .automaton
+                .add_edge(segment.from, segment.learned, edge);
             if let Err(difference) = added {
                 self.not_deterministic(&difference);
             }
@@ -245,9 +247,7 @@ impl Execution {
     fn query(&mut self, query: Query) -> u64 {
         let place = self.come_to(Doing::Query(query));
         let answer = self.memory(|memory| memory.query(query));
-        let accesses = std::mem::take(&mut self.segment.accesses);
         self.open_segment(place, answer);
-        self.segment.accesses = accesses;
         self.learn(answer);
         answer
     }
@@ -370,6 +370,8 @@ impl Learner {
                 path: Vec::new(),
                 keys: Vec::new(),
                 about: None,
+                accesses: Vec::new(),
+                begun: Vec::new(),
             }),
             coroutines: Coroutines::default(),
             running: std::cell::Cell::new(false),
@@ -676,10 +678,7 @@ impl Engine for Learner {
                 let why = "contexts that begin contexts are nested too deep";
                 execution.end = Some(End::Cut(why.to_owned()));
             }
-            let name = execution.add_thread(family, daemon, key.unwrap_or(0));
-            if let Some(name) = name {
-                execution.segment.children.push(START + u64::from(name));
-            }
+            execution.add_thread(family, daemon, key.unwrap_or(0));
             execution.effect(Effect::Spawn(family, daemon));
             match execution.end {
                 None => Some(execution.threads.len() - 1),

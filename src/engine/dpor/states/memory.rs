@@ -10,7 +10,7 @@
 
 use super::{
     super::search::is_over,
-    automaton::Access,
+    access::Access,
     layout::{
         CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE, Maker,
         OPEN, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
@@ -77,6 +77,8 @@ pub(super) struct Memory<'a> {
     pub(super) concurrent: bool,
     pub(super) accesses: &'a mut Vec<(ObjectId, Access)>,
     pub(super) violations: &'a mut Vec<ViolationKind>,
+    /// The threads that were begun.
+    pub(super) begun: &'a mut Vec<ThreadName>,
     /// A violation has ended the execution.
     pub(super) fatal: bool,
     /// [`Effect::Alone`] has.
@@ -281,6 +283,36 @@ impl Memory<'_> {
         self.clear(makes_known);
     }
 
+    /// What a thread that waits would access if it could go on.
+    pub(super) fn would_access(&mut self, asked: &Asked) {
+        let access = match asked.action {
+            Action::Lock => Access::Lock,
+            Action::Await(..) => Access::Read,
+            Action::AwaitUpdate(..) => Access::Write,
+            _ => return,
+        };
+        self.access(asked.object, access);
+        let reads = asked.touching.iter().chain(&asked.beginning);
+        let owner = self.layout.object(asked.object).owner;
+        for object in reads.copied().chain(owner) {
+            self.access(object, Access::Read);
+        }
+    }
+
+    /// The threads that have to go on before one that waits for this can: one of each of the
+    /// alternatives. `None` where any that changes the object may be enough.
+    pub(super) fn waits_for(&self, asked: &Asked) -> Option<Vec<ThreadName>> {
+        match asked.action {
+            Action::Lock => Some(vec![self.value(asked.object) as ThreadName - 1]),
+            Action::GracePeriodEnd(number) => {
+                let waits_for = self.cell(ObjectId(number as u32), WAITS_FOR);
+                let threads = 0..self.layout.threads();
+                Some(threads.filter(|t| self.contains(waits_for, *t)).collect())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a thread that asks for this can go on.
     pub(super) fn is_enabled(&self, thread: ThreadName, asked: &Asked) -> bool {
         match asked.action {
@@ -344,7 +376,7 @@ impl Memory<'_> {
                 }
                 old
             }
-            Action::TryLock if self.value(object) == 1 => {
+            Action::TryLock if self.value(object) != 0 => {
                 self.access(object, Access::Read);
                 0
             }
@@ -354,7 +386,8 @@ impl Memory<'_> {
                     _ => Access::Write,
                 });
                 self.acquire(me, object, Ordering::Acquire);
-                self.set_value(object, 1);
+                // Who holds it.
+                self.set_value(object, u64::from(me) + 1);
                 1
             }
             Action::Unlock => {
@@ -468,6 +501,7 @@ impl Memory<'_> {
                     return;
                 };
                 self.access(self.layout.thread(child).family, Access::Write);
+                self.begun.push(child);
                 // Where it is: at its start, which has the number of its name.
                 self.state
                     .set(self.of_thread(child, PLACE), super::automaton::START + u64::from(child));

@@ -12,19 +12,24 @@
 //! ([`state`]). What is a state, and under which names, is [`layout`]'s business; what steps do,
 //! [`memory`]'s; running the program, [`learner`]'s.
 //!
-//! # Persistent sets
+//! # Which steps are left out
 //!
-//! Where the next step of a thread commutes with everything that all others may still do, only that
-//! step is taken: a persistent set of one (Godefroid, 1996). What a thread may still do is read off
-//! the automaton, which knows what has been seen so far. So the search is repeated until the last
-//! round has seen nothing new. That suffices. Let it have left out, at some state, a step of another
-//! thread that leads to an access which does not commute, and let the state be one from which the
-//! fewest steps remain. Nothing on the way to that access conflicts with the step that was taken
-//! instead, so the same way leads to it from the next state, too. From there fewer steps remain, so
-//! nothing is left out, and the way was seen, or one equivalent to it; with it every place on it,
-//! and the access. Then it stands in the automaton, and the set was not persistent. No state can
-//! come about again on one path, since a thread's place says what it has learned, so nothing is put
-//! off forever.
+//! At each state one thread goes first, and another one is tried only if that may make a
+//! difference: if something that it does later, in some execution from the next state on, does not
+//! commute with the step of the first. So the steps that are tried at a state are a persistent set
+//! (Godefroid, 1996), found while searching (Flanagan, Godefroid, POPL 2005). Since a state that
+//! comes about again is not gone on from, what is accessed later is kept with each state as a
+//! [`Summary`] (Yang, Chen, Gopalakrishnan, Kirby, SPIN 2008).
+//!
+//! Why that is enough: a summary of a state has the accesses of all executions from it, those that
+//! were left out included, as they are equivalent to ones that were not. That is so for states
+//! without a step. Let it be so for all that follow a state, where the steps of some threads were
+//! taken, and let there be a way from it, without a step of those threads, to an access that does
+//! not commute with one of these steps; the first such. Then the way can be gone after that step as
+//! well, up to the access: it is in the summary, or its thread waits there, and what it waits for is
+//! in the summary. So the access was noted as one that does not commute, and its thread was tried,
+//! or one that has to go on before it can. But the way has no steps of those. And a state cannot
+//! come about again on one path, since a thread's place says what it has learned.
 //!
 //! A step that ends the execution commutes with nothing.
 //!
@@ -35,36 +40,29 @@
 //! what it sees with what it has seen at every step that it runs, and the state that it comes to
 //! with the one that the tables lead to, and ends the exploration where they differ.
 
+mod access;
 mod automaton;
 mod layout;
 mod learner;
 mod memory;
 mod state;
 
-use super::{
-    ThreadKey,
-    execution::{Director, Scheduled},
-};
+use super::execution::{Director, Scheduled, ThreadKey};
 use crate::{
     engine::{Exploration, Finding, Limits, Program},
     sync::{
         self,
-        engine::{Action, Engine},
+        engine::{Action, Engine, ObjectId},
         violation::ViolationKind,
     },
 };
-use automaton::{Access, Doing, FINISHED, Place, START, UNKNOWN};
-use layout::{Mixer, PLACE, ThreadName};
+use access::{Access, SetNumber, Summaries, Summary};
+use automaton::{Doing, FINISHED, Place, START, UNKNOWN};
+use layout::{Map, PLACE, ThreadName};
 use learner::{End, Execution, Learner, Taken};
 use memory::{Asked, Memory};
-use state::{Fingerprint, State};
-use std::{
-    collections::HashSet,
-    hash::BuildHasherDefault,
-    rc::Rc,
-    sync::atomic::Ordering,
-    time::Instant,
-};
+use state::{Fingerprint, Mark, State};
+use std::{rc::Rc, sync::atomic::Ordering, time::Instant};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,14 +75,31 @@ enum Outcome {
     Alone,
 }
 
+/// A thread that can go on from a state, and how many answers there are if it asks for a choice.
+#[derive(Clone, Copy, Debug)]
+struct Enabled {
+    thread: ThreadName,
+    choices: u32,
+    /// Whether its steps were taken, or are to be.
+    tried: bool,
+}
+
 /// A state on the path that is being explored.
 #[derive(Debug)]
 struct Node {
-    mark: state::Mark,
-    /// The steps to take from it, the next one last.
-    left: Vec<Taken>,
+    fingerprint: Fingerprint,
+    mark: Mark,
     /// How many steps led to it.
     depth: usize,
+    enabled: Vec<Enabled>,
+    /// The threads that wait, with what for.
+    waiting: Vec<(ThreadName, Asked)>,
+    /// The steps to take from it, the next one last.
+    left: Vec<Taken>,
+    /// The step that is being explored, and what it accesses.
+    taken: Option<(ThreadName, SetNumber)>,
+    /// What was accessed so far from it on.
+    summary: Summary,
 }
 
 type Found = (ViolationKind, u64, Vec<Scheduled<ThreadKey>>);
@@ -96,13 +111,18 @@ struct Search<'a> {
     start: Instant,
     /// The state that is being looked at, apart from the learner's.
     state: State,
-    seen: HashSet<Fingerprint, BuildHasherDefault<Mixer>>,
+    /// The states that nothing is left to do from, with what is accessed from each on.
+    seen: Map<Fingerprint, Summary>,
+    summaries: Summaries,
+    /// By thread: which threads begin it.
+    parents: Map<ThreadName, Vec<ThreadName>>,
     path: Vec<Taken>,
     found: Vec<Found>,
     exploration: Exploration,
-    accesses: Vec<(sync::engine::ObjectId, Access)>,
+    /// Of the last step.
+    accesses: Vec<(ObjectId, Access)>,
     violations: Vec<ViolationKind>,
-    steps: u64,
+    begun: Vec<ThreadName>,
 }
 
 /// Why the search ends early.
@@ -118,13 +138,15 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
         limits,
         start: Instant::now(),
         state: State::default(),
-        seen: HashSet::default(),
+        seen: Map::default(),
+        summaries: Summaries::default(),
+        parents: Map::default(),
         path: Vec::new(),
         found: Vec::new(),
         exploration: Exploration::default(),
         accesses: Vec::new(),
         violations: Vec::new(),
-        steps: 0,
+        begun: Vec::new(),
     };
     sync::with_engine(engine, || {
         match search.explore() {
@@ -133,6 +155,16 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
         }
         search.learner.end_execution();
     });
+    if std::env::var_os("NFSD_CHECK_DEBUG").is_some() {
+        let execution = search.learner.execution.borrow();
+        eprintln!(
+            "{} states, {} places, {} summaries, {:?}",
+            search.seen.len(),
+            execution.automaton.places(),
+            search.summaries.len(),
+            search.start.elapsed(),
+        );
+    }
     let mut exploration = search.exploration;
     for (kind, after, schedule) in search.found {
         let recording = super::directed(program, Director::Keys(schedule)).0.recording;
@@ -155,33 +187,6 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
 
 impl Search<'_> {
     fn explore(&mut self) -> Result<(), Stop> {
-        loop {
-            let growth = self.learner.execution.borrow().automaton.growth;
-            self.round()?;
-            if std::env::var_os("NFSD_CHECK_DEBUG").is_some() {
-                let execution = self.learner.execution.borrow();
-                eprintln!(
-                    "round: {} states, {} steps, {} places, growth {} -> {}, {} executions, {:?}",
-                    self.seen.len(),
-                    self.steps,
-                    execution.automaton.places(),
-                    growth,
-                    execution.automaton.growth,
-                    self.exploration.executions,
-                    self.start.elapsed(),
-                );
-            }
-            if self.learner.execution.borrow().automaton.growth == growth {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Explore with what is known of the threads now.
-    fn round(&mut self) -> Result<(), Stop> {
-        self.exploration.executions = 0;
-        self.seen.clear();
-        self.path.clear();
         self.learner.begin_execution(self.program);
         {
             let execution = self.learner.execution.borrow();
@@ -190,70 +195,147 @@ impl Search<'_> {
             }
             self.state = execution.state.clone();
         }
-        let mut nodes: Vec<Node> = Vec::new();
-        let root = self.expand()?;
-        nodes.extend(root);
+        let mut nodes = vec![self.node()?];
         while let Some(node) = nodes.last_mut() {
             self.state.go_back(node.mark);
             self.path.truncate(node.depth);
             let Some(taken) = node.left.pop() else {
+                self.seen.insert(node.fingerprint, node.summary);
+                let summary = node.summary;
                 nodes.pop();
+                if let Some(parent) = nodes.last_mut() {
+                    self.state.go_back(parent.mark);
+                    self.explored(parent, summary);
+                }
                 continue;
             };
             let outcome = self.step(taken)?;
             self.path.push(taken);
-            if let Some(node) = self.arrive(outcome)? {
-                nodes.push(node);
+            self.note_parents(taken.thread);
+            let set = self.summaries.set(&self.accesses);
+            node.taken = Some((taken.thread, set));
+            self.note_violations()?;
+            match outcome {
+                Outcome::Fatal => {
+                    self.exploration.executions += 1;
+                    for index in 0..node.enabled.len() {
+                        Self::try_thread(node, index);
+                    }
+                    self.state.go_back(node.mark);
+                    self.explored(node, Summary::NOTHING);
+                }
+                Outcome::Alone => {
+                    self.end_alone()?;
+                    self.state.go_back(node.mark);
+                    self.explored(node, Summary::NOTHING);
+                }
+                Outcome::GoesOn => {
+                    if let Some(summary) = self.seen.get(&self.state.fingerprint()) {
+                        let summary = *summary;
+                        self.state.go_back(node.mark);
+                        self.explored(node, summary);
+                    } else {
+                        let node = self.node()?;
+                        nodes.push(node);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// A step has been taken: what is left to do from here.
-    fn arrive(&mut self, outcome: Outcome) -> Result<Option<Node>, Stop> {
-        match outcome {
-            Outcome::Fatal => {
-                self.exploration.executions += 1;
-                self.note_violations()?;
-                Ok(None)
+    fn note_parents(&mut self, parent: ThreadName) {
+        for child in self.begun.drain(..) {
+            let parents = self.parents.entry(child).or_default();
+            if !parents.contains(&parent) {
+                parents.push(parent);
             }
-            Outcome::Alone => {
-                self.note_violations()?;
-                self.end_alone()?;
-                Ok(None)
-            }
-            Outcome::GoesOn => {
-                self.note_violations()?;
-                if !self.seen.insert(self.state.fingerprint()) {
-                    return Ok(None);
+        }
+    }
+
+    /// All that follows the last step from a state was explored; from there on it accesses this.
+    fn explored(&mut self, node: &mut Node, later: Summary) {
+        let (thread, set) = node.taken.expect("a step was taken");
+        let summary = self.summaries.union(node.summary, later);
+        node.summary = self.summaries.add(summary, thread, set);
+        for other in self.summaries.conflicts(thread, set, later) {
+            self.let_go_first(node, thread, other, later, &mut Vec::new());
+        }
+    }
+
+    /// Let a thread be tried, or what has to go on before it can, all without `thread`.
+    fn let_go_first(
+        &self,
+        node: &mut Node,
+        thread: ThreadName,
+        other: ThreadName,
+        later: Summary,
+        asked_for: &mut Vec<ThreadName>,
+    ) {
+        if other == thread || asked_for.contains(&other) {
+            return;
+        }
+        asked_for.push(other);
+        if let Some(index) = node.enabled.iter().position(|e| e.thread == other) {
+            Self::try_thread(node, index);
+            return;
+        }
+        let waiting = node.waiting.iter().find(|(name, _)| *name == other);
+        let before: Vec<ThreadName> = match waiting {
+            // It does not exist yet.
+            None => self.parents.get(&other).cloned().unwrap_or_default(),
+            Some((_, asked)) => {
+                let execution = &mut *self.learner.execution.borrow_mut();
+                let memory = Memory {
+                    layout: &mut execution.layout,
+                    state: &mut self.state.clone(),
+                    concurrent: true,
+                    accesses: &mut Vec::new(),
+                    violations: &mut Vec::new(),
+                    begun: &mut Vec::new(),
+                    fatal: false,
+                    alone: false,
+                };
+                match memory.waits_for(asked) {
+                    // It needs all of them: where it needs this thread, it cannot go first.
+                    Some(all) if all.contains(&thread) => return,
+                    Some(all) => all.into_iter().take(1).collect(),
+                    None => self.summaries.writers(asked.object, later),
                 }
-                if self.seen.len() % 1024 == 0
-                    && let Some(reason) =
-                        self.limits.reached(self.start, self.exploration.executions)
-                {
-                    return Err(reason);
-                }
-                self.expand()
             }
+        };
+        for before in before {
+            self.let_go_first(node, thread, before, later, asked_for);
+        }
+    }
+
+    fn try_thread(node: &mut Node, index: usize) {
+        let enabled = &mut node.enabled[index];
+        if !enabled.tried {
+            enabled.tried = true;
+            let (thread, choices) = (enabled.thread, enabled.choices);
+            let steps = (0..choices).rev().map(|choice| Taken { thread, choice });
+            node.left.extend(steps);
         }
     }
 
     fn note_violations(&mut self) -> Result<(), Stop> {
         for kind in std::mem::take(&mut self.violations) {
-            self.note(kind, true)?;
+            if self.found.iter().any(|(known, ..)| *known == kind) {
+                continue;
+            }
+            let (last, before) = self.path.split_last().expect("a step has been taken");
+            self.learner.go_to(self.program, before)?;
+            self.learner.take(*last);
+            self.note(kind)?;
         }
         Ok(())
     }
 
-    /// A violation came about at the end of the path.
-    fn note(&mut self, kind: ViolationKind, goes_to: bool) -> Result<(), Stop> {
+    /// A violation came about in the learner's execution.
+    fn note(&mut self, kind: ViolationKind) -> Result<(), Stop> {
         if self.found.iter().any(|(known, ..)| *known == kind) {
             return Ok(());
-        }
-        if goes_to {
-            let (last, before) = self.path.split_last().expect("a step has been taken");
-            self.learner.go_to(self.program, before)?;
-            self.learner.take(*last);
         }
         let schedule = self.learner.schedule();
         self.found
@@ -287,26 +369,9 @@ impl Search<'_> {
             execution.violations.clone()
         };
         for kind in violations {
-            self.note(kind, false)?;
+            self.note(kind)?;
         }
         Ok(())
-    }
-
-    fn with_execution<R>(&mut self, f: impl FnOnce(&mut Execution, &mut State) -> R) -> R {
-        let mut execution = self.learner.execution.borrow_mut();
-        f(&mut execution, &mut self.state)
-    }
-
-    /// Threads that there are in the state, with where they are.
-    fn threads(&self) -> Vec<(ThreadName, Place)> {
-        let execution = self.learner.execution.borrow();
-        (0..execution.layout.threads())
-            .map(|name| {
-                let cell = execution.layout.thread(name).cells + PLACE;
-                (name, self.state.get(cell))
-            })
-            .filter(|(_, place)| *place != 0)
-            .collect()
     }
 
     fn asked(execution: &Execution, name: ThreadName, place: Place) -> Asked {
@@ -324,131 +389,87 @@ impl Search<'_> {
         }
     }
 
-    /// The steps to take from the state.
-    fn expand(&mut self) -> Result<Option<Node>, Stop> {
-        let threads = self.threads();
-        let mut enabled: Vec<(ThreadName, u32)> = Vec::new();
+    /// The state, with the first step to take from it.
+    fn node(&mut self) -> Result<Node, Stop> {
+        if self.seen.len().is_multiple_of(1024)
+            && let Some(reason) = self.limits.reached(self.start, self.exploration.executions)
+        {
+            return Err(reason);
+        }
+        let mut node = Node {
+            fingerprint: self.state.fingerprint(),
+            mark: self.state.mark(),
+            depth: self.path.len(),
+            enabled: Vec::new(),
+            waiting: Vec::new(),
+            left: Vec::new(),
+            taken: None,
+            summary: Summary::NOTHING,
+        };
         let mut settles = None;
-        let mut waits = false;
-        self.with_execution(|execution, state| {
-            for (name, place) in &threads {
-                let asked = Self::asked(execution, *name, *place);
-                if asked.action == Action::Settle {
-                    settles = Some(*name);
+        let mut all_daemons = true;
+        {
+            let execution = &mut *self.learner.execution.borrow_mut();
+            for name in 0..execution.layout.threads() {
+                let place = self.state.get(execution.layout.thread(name).cells + PLACE);
+                if place == FINISHED {
                     continue;
                 }
-                let is_enabled = {
-                    let memory = Memory {
-                        layout: &mut execution.layout,
-                        state,
-                        concurrent: true,
-                        accesses: &mut Vec::new(),
-                        violations: &mut Vec::new(),
-                        fatal: false,
-                        alone: false,
-                    };
-                    memory.is_enabled(*name, &asked)
+                let asked = Self::asked(execution, name, place);
+                if asked.action == Action::Settle {
+                    settles = Some(name);
+                    continue;
+                }
+                self.accesses.clear();
+                let mut memory = Memory {
+                    layout: &mut execution.layout,
+                    state: &mut self.state,
+                    concurrent: true,
+                    accesses: &mut self.accesses,
+                    violations: &mut self.violations,
+                    begun: &mut self.begun,
+                    fatal: false,
+                    alone: false,
                 };
-                if is_enabled {
+                if memory.is_enabled(name, &asked) {
                     let choices = match asked.action {
                         Action::Choose(below) => below,
                         _ => 1,
                     };
-                    enabled.push((*name, choices));
+                    node.enabled.push(Enabled {
+                        thread: name,
+                        choices,
+                        tried: false,
+                    });
                 } else {
-                    waits |= !execution.layout.thread(*name).daemon;
+                    memory.would_access(&asked);
+                    all_daemons &= memory.layout.thread(name).daemon;
+                    let set = self.summaries.set(&self.accesses);
+                    node.summary = self.summaries.add(node.summary, name, set);
+                    node.waiting.push((name, asked));
                 }
             }
-        });
-        let mark = self.state.mark();
-        let depth = self.path.len();
-        if enabled.is_empty() {
-            let left = match settles {
-                Some(name) if !waits => vec![Taken {
-                    thread: name,
-                    choice: 0,
-                }],
-                _ => {
-                    self.stuck(waits)?;
-                    return Ok(None);
-                }
-            };
-            return Ok(Some(Node { mark, left, depth }));
+        }
+        if node.enabled.is_empty() {
+            match settles {
+                Some(thread) if all_daemons => node.left.push(Taken { thread, choice: 0 }),
+                _ => self.stuck(!all_daemons)?,
+            }
+            return Ok(node);
         }
         // Whoever ran last goes on first: the first path found has few switches.
-        if let Some(last) = self.path.last()
-            && let Some(at) = enabled.iter().position(|(name, _)| *name == last.thread)
-        {
-            let first = enabled.remove(at);
-            enabled.insert(0, first);
-        }
-        for (name, choices) in &enabled {
-            if self.is_persistent(*name, *choices, &threads)? {
-                let left = Self::steps_of(*name, *choices).collect();
-                return Ok(Some(Node { mark, left, depth }));
-            }
-        }
-        let left = enabled.iter().rev();
-        let left = left.flat_map(|(name, choices)| Self::steps_of(*name, *choices));
-        let left = left.collect();
-        Ok(Some(Node { mark, left, depth }))
-    }
-
-    fn steps_of(thread: ThreadName, choices: u32) -> impl Iterator<Item = Taken> {
-        (0..choices)
-            .rev()
-            .map(move |choice| Taken { thread, choice })
-    }
-
-    /// Whether the next step of a thread commutes with all that the others may still do.
-    fn is_persistent(
-        &mut self,
-        name: ThreadName,
-        choices: u32,
-        threads: &[(ThreadName, Place)],
-    ) -> Result<bool, Stop> {
-        for taken in Self::steps_of(name, choices) {
-            let mark = self.state.mark();
-            let outcome = self.step(taken)?;
-            self.state.go_back(mark);
-            self.violations.clear();
-            if outcome == Outcome::Fatal {
-                return Ok(false);
-            }
-            let execution = self.learner.execution.borrow();
-            let others = threads.iter().filter(|(other, _)| *other != name);
-            let futures = others.filter_map(|(_, place)| execution.automaton.future(*place));
-            for future in futures {
-                let mut accesses = self.accesses.iter();
-                if accesses.any(|(object, access)| future.conflict(*object, *access)) {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
+        let last = self.path.last().map(|last| last.thread);
+        let goes_on = node.enabled.iter().position(|e| Some(e.thread) == last);
+        Self::try_thread(&mut node, goes_on.unwrap_or(0));
+        Ok(node)
     }
 
     /// No thread can go on.
-    fn stuck(&mut self, waits: bool) -> Result<(), Stop> {
-        let path = std::mem::take(&mut self.path);
-        let arrived = self.learner.go_to(self.program, &path);
-        self.path = path;
-        arrived?;
-        if waits && std::env::var_os("NFSD_CHECK_DEBUG").is_some() {
-            let threads = self.threads();
-            self.with_execution(|execution, _| {
-                for (name, place) in threads {
-                    eprintln!("stuck: {} {:?}", execution.layout.describe(name), Self::asked(execution, name, place));
-                }
-            });
-            return Err("stuck".into());
-        }
-        if waits {
-            self.learner
-                .execution
-                .borrow_mut()
-                .violations
-                .push(ViolationKind::HungTask);
+    fn stuck(&mut self, hung: bool) -> Result<(), Stop> {
+        self.learner.go_to(self.program, &self.path)?;
+        if hung {
+            let mut execution = self.learner.execution.borrow_mut();
+            execution.violations.push(ViolationKind::HungTask);
         }
         self.end_of_execution()
     }
@@ -459,19 +480,17 @@ impl Search<'_> {
             let mark = self.state.mark();
             self.accesses.clear();
             self.violations.clear();
+            self.begun.clear();
             if let Some(outcome) = self.step_by_table(taken)? {
                 return Ok(outcome);
             }
             self.state.go_back(mark);
-            let path = std::mem::take(&mut self.path);
-            let arrived = self.learner.go_to(self.program, &path);
-            self.path = path;
-            arrived?;
+            self.learner.go_to(self.program, &self.path)?;
             if self.learner.execution.borrow().state.fingerprint() != self.state.fingerprint() {
                 let step = self.path.len();
                 return Err(format!(
                     "the model is not deterministic: the state after {step} steps is not what \
-                     their tables say"
+                     the tables say"
                 ));
             }
             self.learner.take(taken);
@@ -501,6 +520,7 @@ impl Search<'_> {
                         concurrent: true,
                         accesses: &mut self.accesses,
                         violations: &mut self.violations,
+                        begun: &mut self.begun,
                         fatal: false,
                         alone: false,
                     };
@@ -514,6 +534,7 @@ impl Search<'_> {
             concurrent: true,
             accesses: &mut self.accesses,
             violations: &mut self.violations,
+            begun: &mut self.begun,
             fatal: false,
             alone: false,
         };
@@ -553,7 +574,6 @@ impl Search<'_> {
         if let Some(why) = memory.layout.full.clone() {
             return Err(why);
         }
-        self.steps += 1;
         Ok(Some(Outcome::GoesOn))
     }
 }
