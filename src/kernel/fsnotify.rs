@@ -15,8 +15,7 @@ use super::{
     workqueue::Work,
 };
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter,
-    violation::ViolationKind,
+    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
 };
 use std::{
     hash::{Hash, Hasher},
@@ -147,54 +146,56 @@ impl<M: Mark> Fsnotify<M> {
 
     /// `fsnotify_find_mark()` under `fsnotify_group_lock()`: the group's mark on the inode, with a
     /// reference, handed to `f` before the mutex is given back.
-    pub fn find_mark<R>(
+    pub fn find_mark<R: Hash>(
         &self,
         group: &Arc<Group<M>>,
         inode: usize,
         f: impl FnOnce(Option<&Arc<M>>) -> R,
     ) -> R {
-        let _in = enter("fsnotify_find_mark");
-        let _mutex = group.mark_mutex.lock();
-        let connector = &self.inodes[inode];
-        let found = {
-            let _lock = connector.lock.lock();
-            let found = connector
-                .marks
-                .read()
-                .into_iter()
-                .find(|m| m.fsn_mark().is_of(group));
-            if let Some(mark) = &found {
-                mark.fsn_mark().refcnt.inc();
-            }
-            found
-        };
-        f(found.as_ref())
+        enter("fsnotify_find_mark").learns(|| {
+            let _mutex = group.mark_mutex.lock();
+            let connector = &self.inodes[inode];
+            let found = {
+                let _lock = connector.lock.lock();
+                let found = connector
+                    .marks
+                    .read()
+                    .into_iter()
+                    .find(|m| m.fsn_mark().is_of(group));
+                if let Some(mark) = &found {
+                    mark.fsn_mark().refcnt.inc();
+                }
+                found
+            };
+            f(found.as_ref())
+        })
     }
 
     /// `fsnotify_add_inode_mark()`: `false` where the group has a mark on the inode already.
     #[must_use]
     pub fn add_inode_mark(&self, mark: &Arc<M>) -> bool {
-        let _in = enter("fsnotify_add_inode_mark");
-        let fsn = mark.fsn_mark();
-        let _mutex = fsn.group.mark_mutex.lock();
-        fsn.attached.store(1, Ordering::Relaxed);
-        // The group's list and the inode's hold a reference.
-        fsn.refcnt.inc();
-        let connector = &self.inodes[fsn.inode];
-        let exists = {
-            let _lock = connector.lock.lock();
-            let mut marks = connector.marks.read().into_iter();
-            let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
-            if !exists {
-                connector.marks.change(|marks| marks.push(Arc::clone(mark)));
+        enter("fsnotify_add_inode_mark").learns(|| {
+            let fsn = mark.fsn_mark();
+            let _mutex = fsn.group.mark_mutex.lock();
+            fsn.attached.store(1, Ordering::Relaxed);
+            // The group's list and the inode's hold a reference.
+            fsn.refcnt.inc();
+            let connector = &self.inodes[fsn.inode];
+            let exists = {
+                let _lock = connector.lock.lock();
+                let mut marks = connector.marks.read().into_iter();
+                let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
+                if !exists {
+                    connector.marks.change(|marks| marks.push(Arc::clone(mark)));
+                }
+                exists
+            };
+            if exists {
+                fsn.attached.store(0, Ordering::Relaxed);
+                fsn.refcnt.dec();
             }
-            exists
-        };
-        if exists {
-            fsn.attached.store(0, Ordering::Relaxed);
-            fsn.refcnt.dec();
-        }
-        !exists
+            !exists
+        })
     }
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.

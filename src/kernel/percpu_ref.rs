@@ -63,7 +63,9 @@ impl PercpuRef {
     }
 
     fn data(&self) -> Arc<Data> {
-        self.data.get().expect("a percpu_ref is initialised before it is used")
+        self.data
+            .get()
+            .expect("a percpu_ref is initialised before it is used")
     }
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
@@ -84,21 +86,22 @@ impl PercpuRef {
     /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.
     #[must_use = "without the reference nothing may be assumed"]
     pub fn tryget_live(&self, kernel: &Kernel) -> bool {
-        let _in = enter("percpu_ref_tryget_live");
-        let _rcu = kernel.rcu_read_lock();
-        let flags = self.flags.load(Ordering::Relaxed);
-        if flags & DEAD != 0 {
-            return false;
-        }
-        let data = self.data();
-        if flags & ATOMIC == 0 {
-            data.percpu_count.fetch_add(1, Ordering::Relaxed);
-            return true;
-        }
-        let not_zero = Update::AddUnless { add: 1, unless: 0 };
-        data.count
-            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        enter("percpu_ref_tryget_live").learns(|| {
+            let _rcu = kernel.rcu_read_lock();
+            let flags = self.flags.load(Ordering::Relaxed);
+            if flags & DEAD != 0 {
+                return false;
+            }
+            let data = self.data();
+            if flags & ATOMIC == 0 {
+                data.percpu_count.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+            let not_zero = Update::AddUnless { add: 1, unless: 0 };
+            data.count
+                .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.

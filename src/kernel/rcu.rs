@@ -70,7 +70,11 @@ impl Kernel {
     /// before it, and the sections that its grace period waits for, happen before the callback.
     ///
     /// `object` is what the callback is about, and all that it knows.
-    pub fn call_rcu(self: &Arc<Self>, object: &Allocation, callback: impl FnOnce() + Send + 'static) {
+    pub fn call_rcu(
+        self: &Arc<Self>,
+        object: &Allocation,
+        callback: impl FnOnce() + Send + 'static,
+    ) {
         let _in = enter("call_rcu").forgets();
         // Before the grace period begins: who counts it finds the callback initialised.
         let done = AtomicU64::new("rcu_head", 0);

@@ -69,8 +69,7 @@ impl<T: Hash> Rhltable<T> {
     /// `rhltable_lookup()`, under RCU: the entries of a key.
     #[must_use]
     pub fn lookup(&self, key: usize) -> Vec<Arc<T>> {
-        let _in = enter("rhltable_lookup");
-        self.buckets[key].read()
+        enter("rhltable_lookup").learns(|| self.buckets[key].read())
     }
 
     /// `rhashtable_walk_next()` until the end, between `rhashtable_walk_start()` and `_stop()`,

@@ -73,7 +73,10 @@ impl ShrinkerList {
     /// `shrinker_free()`: afterwards no scan runs and none begins.
     pub fn free(&self, kernel: &Arc<Kernel>) {
         let _in = enter("shrinker_free");
-        let shrinker = self.registered.get().expect("a shrinker is registered before it is freed");
+        let shrinker = self
+            .registered
+            .get()
+            .expect("a shrinker is registered before it is freed");
         shrinker.put();
         kernel.sleeping("wait_for_completion()", || {
             shrinker

@@ -30,8 +30,8 @@ pub struct KmemCache {
     objects: Shadow<Vec<(u32, Arc<Allocation>)>>,
 }
 
-/// An object of a cache.
-#[derive(Debug)]
+/// An object of a cache. Its [`Hash`] is that of the object it is.
+#[derive(Debug, Hash)]
 pub struct SlabObject {
     memory: Arc<Allocation>,
     /// The creation of the cache it is from.
@@ -70,21 +70,22 @@ impl KmemCache {
     /// `kmem_cache_alloc()`: `None` where there is no memory.
     #[must_use]
     pub fn alloc(&self, kernel: &Kernel) -> Option<SlabObject> {
-        let _in = enter("kmem_cache_alloc");
-        if !kernel.allocation_succeeds() {
-            return None;
-        }
-        self.allocation.access();
-        let memory = Arc::new(Allocation::new(
-            self.object_name,
-            ViolationKind::UseAfterFree,
-        ));
-        let creation = self.created.get();
-        self.objects.with_mut(|objects| {
-            let before = objects.partition_point(|(_, other)| other.object() < memory.object());
-            objects.insert(before, (creation, Arc::clone(&memory)));
-        });
-        Some(SlabObject { memory, creation })
+        enter("kmem_cache_alloc").learns(|| {
+            if !kernel.allocation_succeeds() {
+                return None;
+            }
+            self.allocation.access();
+            let memory = Arc::new(Allocation::new(
+                self.object_name,
+                ViolationKind::UseAfterFree,
+            ));
+            let creation = self.created.get();
+            self.objects.with_mut(|objects| {
+                let before = objects.partition_point(|(_, other)| other.object() < memory.object());
+                objects.insert(before, (creation, Arc::clone(&memory)));
+            });
+            Some(SlabObject { memory, creation })
+        })
     }
 
     /// `kmem_cache_free()`.

@@ -213,49 +213,51 @@ fn nfsd_file_alloc(
     inode: usize,
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
-    let _in = enter("nfsd_file_alloc");
-    let object = nfsd.nfsd_file_slab.alloc(&nfsd.kernel)?;
-    match nfsd.choices.net_ref {
-        NetRef::AtAlloc => net.get(),
-        NetRef::AtAllocGc if acquire.want_gc => net.get(),
-        NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
-    }
-    let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
-    let state: &[u32] = match nfsd.choices.flags_init {
-        FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
-        FlagsInit::AfterInsert => &[],
-    };
-    let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
-    let memory = object.memory();
-    Some(Arc::new(NfsdFile {
-        nf_ref: Refcount::new_in(memory, "nf_ref", 1),
-        nf_flags: Flags::new_in(memory, "nf_flags", &flags),
-        nf_lru: LruNode::new_in(memory, "nf_lru"),
-        nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
-        nf_file: Cell::new_in(memory, "nf_file", false),
-        nf_mark: Cell::new_in(memory, "nf_mark", None),
-        nf_net: Arc::clone(net),
-        nf_inode: inode,
-        localio: acquire.localio,
-        nfsd: Arc::clone(nfsd),
-        object,
-    }))
+    enter("nfsd_file_alloc").learns(|| {
+        let object = nfsd.nfsd_file_slab.alloc(&nfsd.kernel)?;
+        match nfsd.choices.net_ref {
+            NetRef::AtAlloc => net.get(),
+            NetRef::AtAllocGc if acquire.want_gc => net.get(),
+            NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
+        }
+        let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
+        let state: &[u32] = match nfsd.choices.flags_init {
+            FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
+            FlagsInit::AfterInsert => &[],
+        };
+        let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
+        let memory = object.memory();
+        Some(Arc::new(NfsdFile {
+            nf_ref: Refcount::new_in(memory, "nf_ref", 1),
+            nf_flags: Flags::new_in(memory, "nf_flags", &flags),
+            nf_lru: LruNode::new_in(memory, "nf_lru"),
+            nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
+            nf_file: Cell::new_in(memory, "nf_file", false),
+            nf_mark: Cell::new_in(memory, "nf_mark", None),
+            nf_net: Arc::clone(net),
+            nf_inode: inode,
+            localio: acquire.localio,
+            nfsd: Arc::clone(nfsd),
+            object,
+        }))
+    })
 }
 
 /// `nfsd_file_unhash()`: whether the caller is the one that unhashed it.
 fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    let _in = enter("nfsd_file_unhash");
-    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
-        nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
-        return true;
-    }
-    false
+    enter("nfsd_file_unhash").learns(|| {
+        if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
+            nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
+            return true;
+        }
+        false
+    })
 }
 
 /// `nfsd_file_check_write_error()` and what its caller does with it: a writeback error that was not
 /// seen resets the namespace's write verifier. A file that was just opened has seen all errors.
 fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
-    let _in = enter("nfsd_file_check_write_error");
+    let _in = enter("nfsd_file_check_write_error").forgets();
     if nfsd.inodes[nf.nf_inode].writeback_error {
         let nn = nf.nf_net().generic();
         let _in = enter("nfsd_reset_write_verifier");
@@ -310,7 +312,7 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long. The open file itself
 /// is private to the `nfsd_file`.
 fn nfsd_filp_close(nfsd: &Nfsd) {
-    let _in = enter("nfsd_filp_close");
+    let _in = enter("nfsd_filp_close").forgets();
     nfsd.kernel.sleeping("nfsd_filp_close()", || ());
 }
 
@@ -339,9 +341,10 @@ fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 
 /// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
 fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    let _in = enter("nfsd_file_lru_remove");
-    // list_lru_del_obj() only looks whether the node is linked.
-    nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+    enter("nfsd_file_lru_remove").learns(|| {
+        // list_lru_del_obj() only looks whether the node is linked.
+        nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+    })
 }
 
 /// A file has been put on a dispose list.
@@ -849,8 +852,7 @@ pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
 
 /// `nfsd_file_mark_get()`.
 fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
-    let _in = enter("nfsd_file_mark_get");
-    mark.nfm_ref.inc_not_zero()
+    enter("nfsd_file_mark_get").learns(|| mark.nfm_ref.inc_not_zero())
 }
 
 /// `nfsd_file_mark_put()`.
@@ -870,38 +872,39 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
 
 /// `nfsd_file_mark_find_or_create()`.
 fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
-    let _in = enter("nfsd_file_mark_find_or_create");
-    loop {
-        let group = nfsd.nfsd_file_fsnotify_group.get();
-        let group = group.expect("the group lives as long as the cache");
-        let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
-            let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
-            (found.map(Arc::clone), got)
-        });
-        if let Some(mark) = found {
-            if got {
+    enter("nfsd_file_mark_find_or_create").learns(|| {
+        loop {
+            let group = nfsd.nfsd_file_fsnotify_group.get();
+            let group = group.expect("the group lives as long as the cache");
+            let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
+                let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
+                (found.map(Arc::clone), got)
+            });
+            if let Some(mark) = found {
+                if got {
+                    nfsd.fsnotify.put_mark(&mark);
+                    return Some(mark);
+                }
+                // The one that drops the last nfm_ref may wait for the group's mutex: help it along,
+                // or this loop finds the same dying mark for as long.
+                nfsd.fsnotify.destroy_mark(&mark);
                 nfsd.fsnotify.put_mark(&mark);
+            }
+            let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
+            let memory = object.memory();
+            let mark = Arc::new(NfsdFileMark {
+                fsn_mark: FsnMark::new_in(memory, &group, inode),
+                nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
+                nfsd: Arc::clone(nfsd),
+                object,
+            });
+            if nfsd.fsnotify.add_inode_mark(&mark) {
                 return Some(mark);
             }
-            // The one that drops the last nfm_ref may wait for the group's mutex: help it along,
-            // or this loop finds the same dying mark for as long.
-            nfsd.fsnotify.destroy_mark(&mark);
+            // -EEXIST: someone else was faster.
             nfsd.fsnotify.put_mark(&mark);
         }
-        let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
-        let memory = object.memory();
-        let mark = Arc::new(NfsdFileMark {
-            fsn_mark: FsnMark::new_in(memory, &group, inode),
-            nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
-            nfsd: Arc::clone(nfsd),
-            object,
-        });
-        if nfsd.fsnotify.add_inode_mark(&mark) {
-            return Some(mark);
-        }
-        // -EEXIST: someone else was faster.
-        nfsd.fsnotify.put_mark(&mark);
-    }
+    })
 }
 
 // Section B22: acquiring.
@@ -913,8 +916,8 @@ fn nfsd_file_lookup_locked(
     inode: usize,
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
-    let _in = enter("nfsd_file_lookup_locked");
-    nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire)
+    enter("nfsd_file_lookup_locked")
+        .learns(|| nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire))
 }
 
 /// The first of these that fits and is not being freed, with a reference.
@@ -947,92 +950,93 @@ pub fn nfsd_file_do_acquire(
     inode: usize,
     acquire: Acquire,
 ) -> Result<Arc<NfsdFile>, Status> {
-    let _in = enter("nfsd_file_do_acquire");
-    let mut open_retry = true;
-    loop {
-        let found = {
-            let rcu = nfsd.kernel.rcu_read_lock();
-            match nfsd.choices.lookup_rcu {
-                LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
-                LookupRcu::Off => {
-                    let entries = nfsd.nfsd_file_rhltable.lookup(inode);
-                    drop(rcu);
-                    nfsd_file_fits(entries, net, acquire)
-                }
-            }
-        };
-        let nf = match found {
-            Some(nf) => {
-                match nfsd.choices.lru {
-                    Lru::AtConstruction => {}
-                    // What the LRU had is not needed any more; this caller has one of its own.
-                    Lru::ByPut => {
-                        if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
-                            sync::report(Violation::on(
-                                ViolationKind::Warning,
-                                nf.memory().object(),
-                                "WARN_ON_ONCE: the LRU had the last reference of a file in use",
-                            ));
-                        }
-                    }
-                }
-                nf
-            }
-            None => {
-                let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
+    enter("nfsd_file_do_acquire").learns(|| {
+        let mut open_retry = true;
+        loop {
+            let found = {
                 let rcu = nfsd.kernel.rcu_read_lock();
-                let i_lock = nfsd.i_locks[inode].lock();
-                let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
-                if found.is_none() {
-                    nfsd.nfsd_file_rhltable.insert(inode, &new);
-                    match nfsd.choices.flags_init {
-                        FlagsInit::BeforeInsert => {}
-                        FlagsInit::AfterInsert => {
-                            new.nf_flags.set_bit(NFSD_FILE_HASHED);
-                            new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                match nfsd.choices.lookup_rcu {
+                    LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
+                    LookupRcu::Off => {
+                        let entries = nfsd.nfsd_file_rhltable.lookup(inode);
+                        drop(rcu);
+                        nfsd_file_fits(entries, net, acquire)
+                    }
+                }
+            };
+            let nf = match found {
+                Some(nf) => {
+                    match nfsd.choices.lru {
+                        Lru::AtConstruction => {}
+                        // What the LRU had is not needed any more; this caller has one of its own.
+                        Lru::ByPut => {
+                            if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
+                                sync::report(Violation::on(
+                                    ViolationKind::Warning,
+                                    nf.memory().object(),
+                                    "WARN_ON_ONCE: the LRU had the last reference of a file in use",
+                                ));
+                            }
+                        }
+                    }
+                    nf
+                }
+                None => {
+                    let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
+                    let rcu = nfsd.kernel.rcu_read_lock();
+                    let i_lock = nfsd.i_locks[inode].lock();
+                    let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
+                    if found.is_none() {
+                        nfsd.nfsd_file_rhltable.insert(inode, &new);
+                        match nfsd.choices.flags_init {
+                            FlagsInit::BeforeInsert => {}
+                            FlagsInit::AfterInsert => {
+                                new.nf_flags.set_bit(NFSD_FILE_HASHED);
+                                new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                            }
+                        }
+                    }
+                    drop(i_lock);
+                    drop(rcu);
+                    match found {
+                        None => return construct(nfsd, inode, acquire, &new),
+                        Some(nf) => {
+                            nfsd_file_free(nfsd, &new);
+                            nf
                         }
                     }
                 }
-                drop(i_lock);
-                drop(rcu);
-                match found {
-                    None => return construct(nfsd, inode, acquire, &new),
-                    Some(nf) => {
-                        nfsd_file_free(nfsd, &new);
-                        nf
-                    }
+            };
+            // wait_for_construction:
+            match nfsd.choices.pending_wait {
+                PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
+                PendingWait::Relaxed => nf
+                    .nf_flags
+                    .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
+            }
+            // Its constructor has failed, or it was unhashed meanwhile.
+            if nf.is_hashed() {
+                // A reader may look at the open file now; who brings one of its own does not.
+                if !acquire.opened && !nf.nf_file.get() {
+                    sync::report(Violation::on(
+                        ViolationKind::Warning,
+                        nf.nf_file.object(),
+                        "handed out without an open file: NULL pointer dereference",
+                    ));
                 }
+                return Ok(nf);
             }
-        };
-        // wait_for_construction:
-        match nfsd.choices.pending_wait {
-            PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
-            PendingWait::Relaxed => nf
-                .nf_flags
-                .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
-        }
-        // Its constructor has failed, or it was unhashed meanwhile.
-        if nf.is_hashed() {
-            // A reader may look at the open file now; who brings one of its own does not.
-            if !acquire.opened && !nf.nf_file.get() {
-                sync::report(Violation::on(
-                    ViolationKind::Warning,
-                    nf.nf_file.object(),
-                    "handed out without an open file: NULL pointer dereference",
-                ));
+            if !open_retry {
+                construction_err(nfsd, &nf);
+                return Err(Status::Jukebox);
             }
-            return Ok(nf);
+            match nfsd.choices.acquire_retry {
+                AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
+                AcquireRetry::Forgets => {}
+            }
+            open_retry = false;
         }
-        if !open_retry {
-            construction_err(nfsd, &nf);
-            return Err(Status::Jukebox);
-        }
-        match nfsd.choices.acquire_retry {
-            AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
-            AcquireRetry::Forgets => {}
-        }
-        open_retry = false;
-    }
+    })
 }
 
 /// `nfsd_file_acquire_opened()`: an NFSv4 OPEN has created and opened the file already.
@@ -1126,12 +1130,13 @@ fn construction_err(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 
 /// `nfsd_open_verified()`: may sleep, may fail.
 fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
-    let _in = enter("nfsd_open_verified");
-    nfsd.kernel.sleeping("nfsd_open_verified()", || ());
-    if nfsd.inodes[inode].open_fails {
-        return Err(Status::OpenFailed);
-    }
-    Ok(())
+    enter("nfsd_open_verified").learns(|| {
+        nfsd.kernel.sleeping("nfsd_open_verified()", || ());
+        if nfsd.inodes[inode].open_fails {
+            return Err(Status::OpenFailed);
+        }
+        Ok(())
+    })
 }
 
 // Section B23 to B25: start and stop.

@@ -139,6 +139,11 @@ pub struct Function {
 }
 
 impl Function {
+    /// Run the function's body, of which the caller learns nothing but the result: see [`learns`].
+    pub fn learns<R: Hash>(self, body: impl FnOnce() -> R) -> R {
+        learns(body)
+    }
+
     /// All that the caller learns from the function is that it has returned: see [`learns`].
     pub fn forgets(mut self) -> Self {
         if stores_states() {

@@ -223,7 +223,12 @@ impl Summaries {
         number
     }
 
-    fn add_to(&mut self, to: &mut Vec<(ThreadName, SetNumber)>, thread: ThreadName, set: SetNumber) {
+    fn add_to(
+        &mut self,
+        to: &mut Vec<(ThreadName, SetNumber)>,
+        thread: ThreadName,
+        set: SetNumber,
+    ) {
         match to.binary_search_by_key(&thread, |(t, _)| *t) {
             Ok(at) => to[at].1 = self.set_union(to[at].1, set),
             Err(at) => to.insert(at, (thread, set)),
@@ -247,9 +252,9 @@ impl Summaries {
         let others = summaries[later.0 as usize].iter();
         let others = others.filter(|(other, theirs)| {
             *other != thread
-                && *conflicts.entry((set.0, theirs.0)).or_insert_with(|| {
-                    sets[set.0 as usize].conflicts(&sets[theirs.0 as usize])
-                })
+                && *conflicts
+                    .entry((set.0, theirs.0))
+                    .or_insert_with(|| sets[set.0 as usize].conflicts(&sets[theirs.0 as usize]))
         });
         others.map(|(other, _)| *other).collect()
     }

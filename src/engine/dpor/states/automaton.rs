@@ -54,6 +54,21 @@ impl Automaton {
         &self.doings[place as usize - 1].1
     }
 
+    pub(super) fn census(&self) -> Vec<(ThreadName, usize)> {
+        let mut c = std::collections::BTreeMap::new();
+        for (t, _) in &self.doings {
+            *c.entry(*t).or_insert(0) += 1;
+        }
+        c.into_iter().collect()
+    }
+    pub(super) fn dump(&self, thread: ThreadName) {
+        for (i, (t, d)) in self.doings.iter().enumerate() {
+            if *t == thread {
+                eprintln!("  {} {:?}", i + 1, d);
+            }
+        }
+    }
+
     /// How many places are known.
     pub(super) fn places(&self) -> usize {
         self.doings.len()
@@ -92,12 +107,7 @@ impl Automaton {
     /// # Errors
     ///
     /// Where something else was done when it was run before.
-    pub(super) fn add_edge(
-        &mut self,
-        from: Place,
-        learned: u64,
-        edge: Edge,
-    ) -> Result<(), String> {
+    pub(super) fn add_edge(&mut self, from: Place, learned: u64, edge: Edge) -> Result<(), String> {
         match self.edges.get(&(from, learned)) {
             Some(known) if *known == edge => {}
             Some(known) if known.next != UNKNOWN && edge.next != UNKNOWN => {

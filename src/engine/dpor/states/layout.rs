@@ -7,12 +7,15 @@
 //! at the same time, the second and later ones get a number. An object is named by what it lies in,
 //! or else by the thread that made it, and how many of its name that one had made before.
 
+use super::state::{CellIndex, State};
 use crate::sync::{
     engine::{ObjectId, ObjectKind},
     violation::ViolationKind,
 };
-use super::state::{CellIndex, State};
-use std::{collections::HashMap, hash::{BuildHasherDefault, Hasher}};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 /// A thread, by its name here.
 pub(super) type ThreadName = u32;
@@ -252,8 +255,18 @@ impl Layout {
     }
 
     pub(super) fn describe(&self, thread: ThreadName) -> String {
-        let (family, number) = self.thread_names.iter().find(|(_, n)| **n == thread).unwrap().0;
-        let f = self.families.iter().find(|(_, n)| **n == *family).unwrap().0;
+        let (family, number) = self
+            .thread_names
+            .iter()
+            .find(|(_, n)| **n == thread)
+            .unwrap()
+            .0;
+        let f = self
+            .families
+            .iter()
+            .find(|(_, n)| **n == *family)
+            .unwrap()
+            .0;
         format!("{f:?} {number}")
     }
 
@@ -304,7 +317,9 @@ impl Layout {
         let key = (variable.0, reader.map_or(0, |reader| reader + 1));
         let event = *self.events.entry(key).or_insert(next);
         if event >= MOST {
-            self.full = Some(format!("more than {MOST} plain accesses have to be told apart"));
+            self.full = Some(format!(
+                "more than {MOST} plain accesses have to be told apart"
+            ));
             return MOST - 1;
         }
         event

@@ -167,7 +167,11 @@ impl Execution {
     }
 
     fn learn(&mut self, number: u64) {
-        self.me().trails.last_mut().expect("one at least").add(number);
+        self.me()
+            .trails
+            .last_mut()
+            .expect("one at least")
+            .add(number);
     }
 
     /// What the current thread has learned, and what it will do with its next step.
@@ -181,7 +185,9 @@ impl Execution {
         }
         for objects in [&me.touching, &me.beginning] {
             all.add(objects.len() as u64);
-            objects.iter().for_each(|object| all.add(u64::from(object.0)));
+            objects
+                .iter()
+                .for_each(|object| all.add(u64::from(object.0)));
         }
         for (domain, depth) in &me.nesting {
             if *depth > 0 {
@@ -221,9 +227,7 @@ impl Execution {
                 effects: segment.effects.into(),
                 next,
             };
-            let added = self
-                .automaton
-                .add_edge(segment.from, segment.learned, edge);
+            let added = self.automaton.add_edge(segment.from, segment.learned, edge);
             if let Err(difference) = added {
                 self.not_deterministic(&difference);
             }
@@ -491,7 +495,9 @@ impl Learner {
         match &self.execution.borrow().end {
             None => Ok(()),
             Some(End::Cut(why)) => Err(why.clone()),
-            Some(end) => Err(format!("the model is not deterministic: it ends early, {end:?}")),
+            Some(end) => Err(format!(
+                "the model is not deterministic: it ends early, {end:?}"
+            )),
         }
     }
 
@@ -606,7 +612,10 @@ impl Engine for Learner {
         if self.is_over_now() {
             return false;
         }
-        self.execution.borrow_mut().query(Query::IsFreed(allocation)) == 1
+        self.execution
+            .borrow_mut()
+            .query(Query::IsFreed(allocation))
+            == 1
     }
 
     fn read_lock(&self, domain: ObjectId) {

@@ -12,8 +12,8 @@ use super::{
     super::search::is_over,
     access::Access,
     layout::{
-        CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE, Maker,
-        OPEN, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
+        CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE,
+        Maker, OPEN, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
     },
     state::{CellIndex, State, scramble},
 };
@@ -105,12 +105,14 @@ impl Memory<'_> {
 
     fn insert(&mut self, set: CellIndex, member: u32) {
         let cell = set + member / 64;
-        self.state.set(cell, self.state.get(cell) | 1 << (member % 64));
+        self.state
+            .set(cell, self.state.get(cell) | 1 << (member % 64));
     }
 
     fn remove(&mut self, set: CellIndex, member: u32) {
         let cell = set + member / 64;
-        self.state.set(cell, self.state.get(cell) & !(1 << (member % 64)));
+        self.state
+            .set(cell, self.state.get(cell) & !(1 << (member % 64)));
     }
 
     fn copy(&mut self, to: CellIndex, from: CellIndex) {
@@ -263,10 +265,7 @@ impl Memory<'_> {
         let number = self.state.get(count);
         self.state.set(count, number + 1);
         let grace_period = self.layout.name_grace_period(domain, thread, number);
-        self.copy(
-            self.cell(grace_period, WAITS_FOR),
-            self.cell(domain, OPEN),
-        );
+        self.copy(self.cell(grace_period, WAITS_FOR), self.cell(domain, OPEN));
         // What was open and ends later may be this thread's own only by mistake: it would wait for
         // itself, as in the kernel.
         let known = self.of_thread(thread, KNOWN);
@@ -381,10 +380,13 @@ impl Memory<'_> {
                 0
             }
             Action::Lock | Action::TryLock => {
-                self.access(object, match action {
-                    Action::Lock => Access::Lock,
-                    _ => Access::Write,
-                });
+                self.access(
+                    object,
+                    match action {
+                        Action::Lock => Access::Lock,
+                        _ => Access::Write,
+                    },
+                );
                 self.acquire(me, object, Ordering::Acquire);
                 // Who holds it.
                 self.set_value(object, u64::from(me) + 1);
@@ -503,8 +505,10 @@ impl Memory<'_> {
                 self.access(self.layout.thread(child).family, Access::Write);
                 self.begun.push(child);
                 // Where it is: at its start, which has the number of its name.
-                self.state
-                    .set(self.of_thread(child, PLACE), super::automaton::START + u64::from(child));
+                self.state.set(
+                    self.of_thread(child, PLACE),
+                    super::automaton::START + u64::from(child),
+                );
                 let known = self.of_thread(me, KNOWN);
                 self.copy(self.of_thread(child, KNOWN), known);
             }

@@ -164,10 +164,18 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
             search.summaries.len(),
             search.start.elapsed(),
         );
+        for (t, n) in execution.automaton.census() {
+            eprintln!("   {n} {t} {}", execution.layout.describe(t));
+        }
+        if let Ok(t) = std::env::var("DUMP") {
+            execution.automaton.dump(t.parse().unwrap());
+        }
     }
     let mut exploration = search.exploration;
     for (kind, after, schedule) in search.found {
-        let recording = super::directed(program, Director::Keys(schedule)).0.recording;
+        let recording = super::directed(program, Director::Keys(schedule))
+            .0
+            .recording;
         if recording.violation(kind).is_some() {
             exploration.findings.push(Finding {
                 kind,
