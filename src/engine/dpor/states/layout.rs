@@ -84,6 +84,9 @@ pub(super) struct Object {
     pub(super) owner: Option<ObjectId>,
     /// Its first cell.
     pub(super) cells: CellIndex,
+    /// Two cells with the sections that have begun before something that has changed it, and before
+    /// something that has read it since.
+    pub(super) carries: Option<CellIndex>,
 }
 
 /// What is known of a thread.
@@ -107,10 +110,13 @@ pub(super) const KNOWN: u32 = 1;
 pub(super) const FENCE_WOULD_ACQUIRE: u32 = KNOWN + WORDS;
 /// What was known at the last release fence.
 pub(super) const FENCE_RELEASED: u32 = FENCE_WOULD_ACQUIRE + WORDS;
-const THREAD_CELLS: u32 = FENCE_RELEASED + WORDS;
+/// The sections that have begun before its next step and that a grace period would wait for.
+pub(super) const BEFORE: u32 = FENCE_RELEASED + WORDS;
+const THREAD_CELLS: u32 = BEFORE + 1;
 
 // The cells of an object.
-/// A word's value; 1 for a lock that is held and for an allocation that is freed.
+/// A word's value; of a lock, who holds it; 1 for an allocation that is freed; of a domain, the sections
+/// that are open.
 pub(super) const VALUE: u32 = 0;
 /// What a lock, a plain variable or a shadow holds.
 pub(super) const CONTENT: u32 = 1;
@@ -121,14 +127,12 @@ pub(super) const MESSAGE: u32 = 2;
 pub(super) const WRITTEN: u32 = 2;
 /// Of a plain variable: who has read it since it was written.
 pub(super) const READERS: u32 = 3;
-/// Of a domain: the threads that are in a section.
-pub(super) const OPEN: u32 = MESSAGE + WORDS;
 /// Of a domain: what was known where a section ended.
-pub(super) const ENDED: u32 = OPEN + WORDS;
-/// Of a grace period: the threads whose section it waits for.
+pub(super) const ENDED: u32 = MESSAGE + WORDS;
+/// Of a grace period: the sections that it waits for.
 pub(super) const WAITS_FOR: u32 = 0;
 /// Of a grace period: what its end makes known.
-pub(super) const MAKES_KNOWN: u32 = WORDS;
+pub(super) const MAKES_KNOWN: u32 = 1;
 
 /// What the end of a thing that only this module knows would be called.
 const NEVER: ViolationKind = ViolationKind::Warning;
@@ -147,7 +151,11 @@ pub(super) struct Layout {
     grace_periods: Map<u32, Vec<ObjectId>>,
     /// The first cell of each set of events that somebody knows.
     pub(super) knowledge: Vec<CellIndex>,
+    /// The cells with the sections that have begun before something.
+    pub(super) carriers: Vec<CellIndex>,
     events: Map<(u32, u32), u32>,
+    sections: Map<(u32, u32), u32>,
+    section_threads: Vec<ThreadName>,
     /// Why there are no names left.
     pub(super) full: Option<String>,
 }
@@ -211,7 +219,21 @@ impl Layout {
             ObjectKind::Domain { .. } => self.knowledge.extend([cells + MESSAGE, cells + ENDED]),
             _ => {}
         }
-        self.add_object(key, Object { kind, owner, cells })
+        let carries = match kind {
+            ObjectKind::Shadow | ObjectKind::Thread | ObjectKind::Domain { .. } => None,
+            _ => Some(self.take_cells(2)),
+        };
+        self.carriers
+            .extend(carries.into_iter().flat_map(|cells| [cells, cells + 1]));
+        self.add_object(
+            key,
+            Object {
+                kind,
+                owner,
+                cells,
+                carries,
+            },
+        )
     }
 
     fn add_object(&mut self, key: (Maker, &'static str, u64), object: Object) -> ObjectId {
@@ -236,7 +258,15 @@ impl Layout {
         self.knowledge.push(cells + MAKES_KNOWN);
         let kind = ObjectKind::Allocation(NEVER);
         let owner = None;
-        let grace_period = self.add_object(key, Object { kind, owner, cells });
+        let grace_period = self.add_object(
+            key,
+            Object {
+                kind,
+                owner,
+                cells,
+                carries: None,
+            },
+        );
         let known = self.grace_periods.entry(domain.0).or_default();
         known.push(grace_period);
         grace_period
@@ -297,6 +327,7 @@ impl Layout {
         let cells = self.take_cells(THREAD_CELLS);
         let sets = [KNOWN, FENCE_WOULD_ACQUIRE, FENCE_RELEASED];
         self.knowledge.extend(sets.map(|set| cells + set));
+        self.carriers.push(cells + BEFORE);
         let kind = ObjectKind::Thread;
         let object = self.name_object(Maker::Thread(name), "thread", 0, kind);
         let family_object = self.name_object(Maker::Family(family), "family", 0, kind);
@@ -308,6 +339,28 @@ impl Layout {
         });
         self.thread_names.insert((family, number), name);
         Some(name)
+    }
+
+    /// The bit that stands for a thread's section of a domain.
+    pub(super) fn section(&mut self, domain: ObjectId, thread: ThreadName) -> u64 {
+        let next = self.sections.len() as u32;
+        let section = *self.sections.entry((domain.0, thread)).or_insert(next);
+        if section == next {
+            self.section_threads.push(thread);
+        }
+        if section >= u64::BITS {
+            self.full = Some("more than 64 sections have to be told apart".to_owned());
+            return 1;
+        }
+        1 << section
+    }
+
+    /// The threads whose sections these are.
+    pub(super) fn in_sections(&self, sections: u64) -> impl Iterator<Item = ThreadName> {
+        let threads = self.section_threads.iter().enumerate();
+        threads
+            .filter(move |(section, _)| sections & 1 << section != 0)
+            .map(|(_, thread)| *thread)
     }
 
     /// An event that threads may know of: the last write of a plain variable, or a thread's last

@@ -125,7 +125,6 @@ impl Execution {
         };
         let result = f(&mut memory);
         let fatal = memory.fatal;
-        self.accesses.clear();
         self.begun.clear();
         if fatal {
             self.end.get_or_insert(End::Fatal);
@@ -250,7 +249,8 @@ impl Execution {
 
     fn query(&mut self, query: Query) -> u64 {
         let place = self.come_to(Doing::Query(query));
-        let answer = self.memory(|memory| memory.query(query));
+        let name = self.me().name;
+        let answer = self.memory(|memory| memory.query(name, query));
         self.open_segment(place, answer);
         self.learn(answer);
         answer
@@ -325,6 +325,7 @@ impl Execution {
             });
         }
         self.open_segment(place, 0);
+        self.accesses.clear();
         let (answer, learned) = self.memory(|memory| memory.perform(name, &asked, choice));
         self.segment.learned = learned;
         self.learn(learned);
@@ -427,11 +428,13 @@ impl Learner {
     fn resume(&self, thread: usize) {
         let resumed = self.coroutines.resume(thread);
         let mut execution = self.execution.borrow_mut();
+        let name = execution.threads[thread].name;
         match resumed {
-            Resumed::Suspended => {}
+            Resumed::Suspended => execution.memory(|memory| memory.end_step(name)),
             Resumed::Returned => {
                 if execution.end.is_none() {
                     execution.close_segment(FINISHED);
+                    execution.memory(|memory| memory.end_step(name));
                     execution.finish(thread);
                 }
             }

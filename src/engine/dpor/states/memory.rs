@@ -12,8 +12,8 @@ use super::{
     super::search::is_over,
     access::Access,
     layout::{
-        CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE,
-        Maker, OPEN, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
+        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE,
+        Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
     },
     state::{CellIndex, State, scramble},
 };
@@ -86,8 +86,24 @@ pub(super) struct Memory<'a> {
 }
 
 impl Memory<'_> {
-    fn access(&mut self, object: ObjectId, mode: Access) {
-        self.accesses.push((object, mode));
+    fn access(&mut self, object: ObjectId, access: Access) {
+        self.accesses.push((object, access));
+    }
+
+    /// What has begun before the steps that this one depends on has begun before it.
+    fn depend(&mut self, thread: ThreadName, object: ObjectId, access: Access) {
+        self.access(object, access);
+        let Some(carries) = self.layout.object(object).carries else {
+            return;
+        };
+        let mut sections = self.state.get(carries);
+        if access != Access::Read {
+            sections |= self.state.get(carries + 1);
+        }
+        if sections != 0 && self.concurrent {
+            let before = self.of_thread(thread, BEFORE);
+            self.state.set(before, self.state.get(before) | sections);
+        }
     }
 
     fn report(&mut self, kind: ViolationKind) {
@@ -107,12 +123,6 @@ impl Memory<'_> {
         let cell = set + member / 64;
         self.state
             .set(cell, self.state.get(cell) | 1 << (member % 64));
-    }
-
-    fn remove(&mut self, set: CellIndex, member: u32) {
-        let cell = set + member / 64;
-        self.state
-            .set(cell, self.state.get(cell) & !(1 << (member % 64)));
     }
 
     fn copy(&mut self, to: CellIndex, from: CellIndex) {
@@ -220,8 +230,8 @@ impl Memory<'_> {
 
     // Lifetimes.
 
-    fn use_allocation(&mut self, allocation: ObjectId) {
-        self.access(allocation, Access::Read);
+    fn use_allocation(&mut self, me: ThreadName, allocation: ObjectId) {
+        self.depend(me, allocation, Access::Read);
         if let ObjectKind::Allocation(kind) = self.layout.object(allocation).kind
             && self.value(allocation) == 1
         {
@@ -231,30 +241,57 @@ impl Memory<'_> {
 
     // Sections.
 
+    fn sections_wait(&self, domain: ObjectId) -> bool {
+        self.layout.object(domain).kind
+            == ObjectKind::Domain {
+                sections_wait: true,
+            }
+    }
+
     fn begin_section(&mut self, thread: ThreadName, domain: ObjectId) {
-        self.access(domain, Access::Read);
-        self.insert(self.cell(domain, OPEN), thread);
-        if self.concurrent {
-            let known = self.of_thread(thread, KNOWN);
-            self.join(known, self.cell(domain, MESSAGE));
+        let section = self.layout.section(domain, thread);
+        let open = self.value(domain);
+        self.set_value(domain, open | section);
+        if self.sections_wait(domain) {
+            self.access(domain, Access::Read);
+            if self.concurrent {
+                let known = self.of_thread(thread, KNOWN);
+                self.join(known, self.cell(domain, MESSAGE));
+            }
+        } else {
+            let before = self.of_thread(thread, BEFORE);
+            self.state.set(before, self.state.get(before) | section);
         }
     }
 
     fn end_section(&mut self, thread: ThreadName, domain: ObjectId) {
-        self.access(domain, Access::Read);
-        self.remove(self.cell(domain, OPEN), thread);
+        let section = self.layout.section(domain, thread);
+        let open = self.value(domain);
+        self.set_value(domain, open & !section);
         let known = self.of_thread(thread, KNOWN);
         for index in 0.. {
             let Some(grace_period) = self.layout.grace_period(domain, index) else {
                 break;
             };
             let waits_for = self.cell(grace_period, WAITS_FOR);
-            if self.contains(waits_for, thread) {
-                self.remove(waits_for, thread);
+            let left = self.state.get(waits_for);
+            if left & section != 0 {
+                self.state.set(waits_for, left & !section);
                 self.join(self.cell(grace_period, MAKES_KNOWN), known);
             }
         }
-        self.join(self.cell(domain, ENDED), known);
+        if self.sections_wait(domain) {
+            self.access(domain, Access::Read);
+            self.join(self.cell(domain, ENDED), known);
+            return;
+        }
+        for index in 0..self.layout.carriers.len() {
+            let cell = self.layout.carriers[index];
+            let before = self.state.get(cell);
+            if before & section != 0 {
+                self.state.set(cell, before & !section);
+            }
+        }
     }
 
     /// Answers the grace period.
@@ -265,14 +302,19 @@ impl Memory<'_> {
         let number = self.state.get(count);
         self.state.set(count, number + 1);
         let grace_period = self.layout.name_grace_period(domain, thread, number);
-        self.copy(self.cell(grace_period, WAITS_FOR), self.cell(domain, OPEN));
-        // What was open and ends later may be this thread's own only by mistake: it would wait for
-        // itself, as in the kernel.
+        let sections_wait = self.sections_wait(domain);
+        let mut sections = self.value(domain);
+        if self.concurrent && !sections_wait {
+            sections &= self.state.get(self.of_thread(thread, BEFORE));
+        }
+        self.state.set(self.cell(grace_period, WAITS_FOR), sections);
         let known = self.of_thread(thread, KNOWN);
         let makes_known = self.cell(grace_period, MAKES_KNOWN);
         self.copy(makes_known, known);
-        self.join(makes_known, self.cell(domain, ENDED));
-        self.join(self.cell(domain, MESSAGE), known);
+        if sections_wait {
+            self.join(makes_known, self.cell(domain, ENDED));
+            self.join(self.cell(domain, MESSAGE), known);
+        }
         u64::from(grace_period.0)
     }
 
@@ -280,6 +322,27 @@ impl Memory<'_> {
         let makes_known = self.cell(grace_period, MAKES_KNOWN);
         self.join(self.of_thread(thread, KNOWN), makes_known);
         self.clear(makes_known);
+    }
+
+    /// The step is over: what has begun before it has begun before whatever depends on it.
+    pub(super) fn end_step(&mut self, thread: ThreadName) {
+        if !self.concurrent {
+            return;
+        }
+        let before = self.state.get(self.of_thread(thread, BEFORE));
+        for index in 0..self.accesses.len() {
+            let (object, access) = self.accesses[index];
+            let Some(carries) = self.layout.object(object).carries else {
+                continue;
+            };
+            if access == Access::Read {
+                let read = self.state.get(carries + 1);
+                self.state.set(carries + 1, read | before);
+            } else {
+                self.state.set(carries, before);
+                self.state.set(carries + 1, 0);
+            }
+        }
     }
 
     /// What a thread that waits would access if it could go on.
@@ -305,8 +368,8 @@ impl Memory<'_> {
             Action::Lock => Some(vec![self.value(asked.object) as ThreadName - 1]),
             Action::GracePeriodEnd(number) => {
                 let waits_for = self.cell(ObjectId(number as u32), WAITS_FOR);
-                let threads = 0..self.layout.threads();
-                Some(threads.filter(|t| self.contains(waits_for, *t)).collect())
+                let sections = self.state.get(waits_for);
+                Some(self.layout.in_sections(sections).collect())
             }
             _ => None,
         }
@@ -319,8 +382,7 @@ impl Memory<'_> {
                 is_over(asked.action, self.value(asked.object))
             }
             Action::GracePeriodEnd(number) => {
-                let waits_for = self.cell(ObjectId(number as u32), WAITS_FOR);
-                (0..WORDS).all(|word| self.state.get(waits_for + word) == 0)
+                self.state.get(self.cell(ObjectId(number as u32), WAITS_FOR)) == 0
             }
             Action::Settle => {
                 unreachable!("whether thread {thread} may settle is the caller's to say")
@@ -343,12 +405,12 @@ impl Memory<'_> {
     fn action(&mut self, me: ThreadName, object: ObjectId, action: Action, choice: u32) -> u64 {
         match action {
             Action::Load(order) | Action::Await(_, order) => {
-                self.access(object, Access::Read);
+                self.depend(me, object, Access::Read);
                 self.acquire(me, object, order);
                 self.value(object)
             }
             Action::Store(value, order) => {
-                self.access(object, Access::Write);
+                self.depend(me, object, Access::Write);
                 self.copy(self.cell(object, MESSAGE), self.published(me, order));
                 self.set_value(object, value);
                 0
@@ -358,7 +420,7 @@ impl Memory<'_> {
                 match update.apply(old) {
                     Some(new) => self.update(me, object, new, success),
                     None => {
-                        self.access(object, Access::Read);
+                        self.depend(me, object, Access::Read);
                         self.acquire(me, object, failure);
                     }
                 }
@@ -369,14 +431,14 @@ impl Memory<'_> {
                 match update.apply(old) {
                     Some(new) => self.update(me, object, new, order),
                     None => {
-                        self.access(object, Access::Read);
+                        self.depend(me, object, Access::Read);
                         self.acquire(me, object, order);
                     }
                 }
                 old
             }
             Action::TryLock if self.value(object) != 0 => {
-                self.access(object, Access::Read);
+                self.depend(me, object, Access::Read);
                 0
             }
             Action::Lock | Action::TryLock => {
@@ -393,7 +455,7 @@ impl Memory<'_> {
                 1
             }
             Action::Unlock => {
-                self.access(object, Access::Unlock);
+                self.depend(me, object, Access::Unlock);
                 self.copy(
                     self.cell(object, MESSAGE),
                     self.published(me, Ordering::Release),
@@ -402,16 +464,16 @@ impl Memory<'_> {
                 0
             }
             Action::Read | Action::ReadMarked => {
-                self.access(object, Access::Read);
+                self.depend(me, object, Access::Read);
                 0
             }
             Action::Write => {
-                self.access(object, Access::Write);
+                self.depend(me, object, Access::Write);
                 0
             }
             // The callbacks that are asked about are told apart otherwise.
             Action::GracePeriodCount => {
-                self.access(object, Access::Read);
+                self.depend(me, object, Access::Read);
                 0
             }
             Action::GracePeriodBegin => self.begin_grace_period(me, object),
@@ -432,7 +494,7 @@ impl Memory<'_> {
     }
 
     fn update(&mut self, me: ThreadName, object: ObjectId, new: u64, order: Ordering) {
-        self.access(object, Access::Write);
+        self.depend(me, object, Access::Write);
         self.acquire(me, object, order);
         self.join(self.cell(object, MESSAGE), self.published(me, order));
         self.set_value(object, new);
@@ -442,24 +504,24 @@ impl Memory<'_> {
     /// action tells.
     fn check_after(&mut self, me: ThreadName, asked: &Asked) -> u64 {
         for &allocation in &asked.touching {
-            self.use_allocation(allocation);
+            self.use_allocation(me, allocation);
         }
         let object = asked.object;
         let about = self.layout.object(object);
         if let Some(owner) = about.owner {
-            self.use_allocation(owner);
+            self.use_allocation(me, owner);
         }
         match asked.action {
-            Action::Touch => self.use_allocation(object),
+            Action::Touch => self.use_allocation(me, object),
             Action::Free => {
-                self.access(object, Access::Write);
+                self.depend(me, object, Access::Write);
                 if self.value(object) == 1 {
                     self.report(ViolationKind::DoubleFree);
                 }
                 self.set_value(object, 1);
             }
             Action::Renew => {
-                self.access(object, Access::Write);
+                self.depend(me, object, Access::Write);
                 self.set_value(object, 0);
             }
             Action::Read | Action::Write => {
@@ -486,7 +548,7 @@ impl Memory<'_> {
                     self.set_value(object, value);
                 }
             }
-            Effect::Touch(allocation) => self.use_allocation(allocation),
+            Effect::Touch(allocation) => self.use_allocation(me, allocation),
             Effect::Fence(order) => {
                 if acquires(order) {
                     let seen = self.of_thread(me, FENCE_WOULD_ACQUIRE);
@@ -511,16 +573,18 @@ impl Memory<'_> {
                 );
                 let known = self.of_thread(me, KNOWN);
                 self.copy(self.of_thread(child, KNOWN), known);
+                let before = self.state.get(self.of_thread(me, BEFORE));
+                self.state.set(self.of_thread(child, BEFORE), before);
             }
             Effect::Content(object, digest) => match self.layout.object(object).kind {
                 ObjectKind::Atomic(_) => {
-                    self.access(object, Access::Write);
+                    self.depend(me, object, Access::Write);
                     self.set_value(object, digest);
                 }
                 kind => {
                     // What a lock protects is told before it is given back.
                     if kind != ObjectKind::Lock {
-                        self.access(object, Access::Write);
+                        self.depend(me, object, Access::Write);
                     }
                     self.state.set(self.cell(object, CONTENT), digest);
                 }
@@ -531,15 +595,15 @@ impl Memory<'_> {
     }
 
     /// What a thread that asks this learns.
-    pub(super) fn query(&mut self, query: Query) -> u64 {
+    pub(super) fn query(&mut self, me: ThreadName, query: Query) -> u64 {
         match query {
             Query::Count(cell) => self.state.get(cell),
             Query::IsFreed(allocation) => {
-                self.access(allocation, Access::Read);
+                self.depend(me, allocation, Access::Read);
                 self.value(allocation)
             }
             Query::Content(object) => {
-                self.access(object, Access::Read);
+                self.depend(me, object, Access::Read);
                 self.state.get(self.cell(object, CONTENT))
             }
         }
@@ -552,5 +616,6 @@ impl Memory<'_> {
         for set in [KNOWN, FENCE_WOULD_ACQUIRE, FENCE_RELEASED] {
             self.clear(self.of_thread(thread, set));
         }
+        self.state.set(self.of_thread(thread, BEFORE), 0);
     }
 }

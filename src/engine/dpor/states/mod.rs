@@ -566,14 +566,16 @@ impl Search<'_> {
             match edge.next {
                 UNKNOWN => return Ok(None),
                 FINISHED => {
+                    memory.end_step(name);
                     memory.finish(name);
                     break;
                 }
                 next => place = next,
             }
             match automaton.doing(place) {
-                Doing::Query(query) => learned = memory.query(*query),
+                Doing::Query(query) => learned = memory.query(name, *query),
                 Doing::Step(_) => {
+                    memory.end_step(name);
                     memory.state.set(cell, place);
                     break;
                 }
