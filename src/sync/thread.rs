@@ -42,6 +42,9 @@ pub fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
+    if stores_states() {
+        engine(|e| e.give_up("what a thread returns is no part of the states that are stored"));
+    }
     let finished = Arc::new(AtomicU64::new("finished", 0));
     let result = Arc::new(Mutex::new(None));
     let handle = JoinHandle {

@@ -21,7 +21,7 @@ mod follow;
 pub mod graphs;
 mod order;
 mod search;
-mod states;
+pub mod states;
 
 use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recording};
 use crate::sync::{
@@ -269,7 +269,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.memory_model == MemoryModel::Rc11 {
         return graphs::explore(program, limits);
     }
-    if std::env::var_os("NFSD_CHECK_STATES").is_some() {
+    if limits.stored_states || std::env::var_os("NFSD_CHECK_STATES").is_some() {
         return states::explore(program, limits);
     }
     let explorer = Explorer::new();

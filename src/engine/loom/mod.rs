@@ -144,6 +144,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     Exploration {
         executions: session.executions,
         blocked: 0,
+        states: None,
         complete: false,
         reason: session.stop.take(),
         findings: std::mem::take(&mut session.findings),

@@ -265,9 +265,4 @@ impl Summaries {
         let writers = threads.filter(|(_, set)| self.sets[set.0 as usize].writes(object));
         writers.map(|(thread, _)| *thread).collect()
     }
-
-    /// How many summaries there are.
-    pub(super) fn len(&self) -> usize {
-        self.summaries.len()
-    }
 }

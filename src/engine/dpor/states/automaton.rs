@@ -54,26 +54,6 @@ impl Automaton {
         &self.doings[place as usize - 1].1
     }
 
-    pub(super) fn census(&self) -> Vec<(ThreadName, usize)> {
-        let mut c = std::collections::BTreeMap::new();
-        for (t, _) in &self.doings {
-            *c.entry(*t).or_insert(0) += 1;
-        }
-        c.into_iter().collect()
-    }
-    pub(super) fn dump(&self, thread: ThreadName) {
-        for (i, (t, d)) in self.doings.iter().enumerate() {
-            if *t == thread {
-                eprintln!("  {} {:?}", i + 1, d);
-            }
-        }
-    }
-
-    /// How many places are known.
-    pub(super) fn places(&self) -> usize {
-        self.doings.len()
-    }
-
     /// The place with this fingerprint, where the thread does this.
     ///
     /// # Errors

@@ -284,22 +284,6 @@ impl Layout {
         *self.families.entry(key).or_insert(next)
     }
 
-    pub(super) fn describe(&self, thread: ThreadName) -> String {
-        let (family, number) = self
-            .thread_names
-            .iter()
-            .find(|(_, n)| **n == thread)
-            .unwrap()
-            .0;
-        let f = self
-            .families
-            .iter()
-            .find(|(_, n)| **n == *family)
-            .unwrap()
-            .0;
-        format!("{f:?} {number}")
-    }
-
     /// The first thread of a family that does not run in `state`.
     pub(super) fn name_thread(
         &mut self,

@@ -10,7 +10,7 @@ use super::{
     automaton::{Automaton, Doing, Edge, FINISHED, Place, START, UNKNOWN},
     layout::{Layout, Maker, PLACE, ThreadName},
     memory::{Asked, Effect, Memory, Query},
-    state::{Fingerprint, State, Trail},
+    state::{Fingerprint, State, Trail, scramble},
 };
 use crate::{
     engine::{
@@ -679,8 +679,12 @@ impl Engine for Learner {
             let mut execution = self.execution.borrow_mut();
             let about = match execution.about.take() {
                 Some(about) => about,
-                // It may know all that its parent has learned.
-                None => execution.fingerprint() as u64,
+                // It may know all that its parent has learned, and is not another one that was begun
+                // with the same step.
+                None => {
+                    let number = execution.segment.effects.len() as u64;
+                    execution.fingerprint() as u64 ^ scramble(number)
+                }
             };
             let family = execution.layout.family(name, about, daemon);
             let me = execution.me();
@@ -789,6 +793,12 @@ impl Engine for Learner {
 
     fn about(&self, digest: u64) {
         self.execution.borrow_mut().about = Some(digest);
+    }
+
+    fn give_up(&self, reason: &str) -> ! {
+        self.execution.borrow_mut().end = Some(End::Cut(reason.to_owned()));
+        suspend();
+        unreachable!("an execution that is over is not resumed")
     }
 
     fn object_name(&self, _object: ObjectId) -> String {

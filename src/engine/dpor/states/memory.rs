@@ -12,8 +12,8 @@ use super::{
     super::search::is_over,
     access::Access,
     layout::{
-        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN, MESSAGE,
-        Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
+        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN,
+        MESSAGE, Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
     },
     state::{CellIndex, State, scramble},
 };
@@ -382,7 +382,9 @@ impl Memory<'_> {
                 is_over(asked.action, self.value(asked.object))
             }
             Action::GracePeriodEnd(number) => {
-                self.state.get(self.cell(ObjectId(number as u32), WAITS_FOR)) == 0
+                self.state
+                    .get(self.cell(ObjectId(number as u32), WAITS_FOR))
+                    == 0
             }
             Action::Settle => {
                 unreachable!("whether thread {thread} may settle is the caller's to say")

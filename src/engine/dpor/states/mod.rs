@@ -84,6 +84,17 @@ struct Enabled {
     tried: bool,
 }
 
+/// A thread that cannot go on from a state.
+#[derive(Debug)]
+struct Waiting {
+    thread: ThreadName,
+    /// The object it waits for.
+    object: ObjectId,
+    /// The threads that all have to go on before it can, where that is known; else any that changes
+    /// the object may be enough.
+    before: Option<Vec<ThreadName>>,
+}
+
 /// A state on the path that is being explored.
 #[derive(Debug)]
 struct Node {
@@ -92,8 +103,8 @@ struct Node {
     /// How many steps led to it.
     depth: usize,
     enabled: Vec<Enabled>,
-    /// The threads that wait, with what for.
-    waiting: Vec<(ThreadName, Asked)>,
+    /// The threads that wait.
+    waiting: Vec<Waiting>,
     /// The steps to take from it, the next one last.
     left: Vec<Taken>,
     /// The step that is being explored, and what it accesses.
@@ -155,22 +166,7 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
         }
         search.learner.end_execution();
     });
-    if std::env::var_os("NFSD_CHECK_DEBUG").is_some() {
-        let execution = search.learner.execution.borrow();
-        eprintln!(
-            "{} states, {} places, {} summaries, {:?}",
-            search.seen.len(),
-            execution.automaton.places(),
-            search.summaries.len(),
-            search.start.elapsed(),
-        );
-        for (t, n) in execution.automaton.census() {
-            eprintln!("   {n} {t} {}", execution.layout.describe(t));
-        }
-        if let Ok(t) = std::env::var("DUMP") {
-            execution.automaton.dump(t.parse().unwrap());
-        }
-    }
+    search.exploration.states = Some(search.seen.len() as u64);
     let mut exploration = search.exploration;
     for (kind, after, schedule) in search.found {
         let recording = super::directed(program, Director::Keys(schedule))
@@ -185,8 +181,8 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
         } else {
             exploration.complete = false;
             exploration.reason = Some(format!(
-                "the model is not deterministic: a {kind} found in execution {after} did not come \
-                 about again"
+                "a {kind} found in execution {after} did not come about again: either only a grace \
+                 period orders what was taken for a race, or the model is not deterministic"
             ));
         }
     }
@@ -288,29 +284,17 @@ impl Search<'_> {
             Self::try_thread(node, index);
             return;
         }
-        let waiting = node.waiting.iter().find(|(name, _)| *name == other);
-        let before: Vec<ThreadName> = match waiting {
+        let waiting = node.waiting.iter().find(|waiting| waiting.thread == other);
+        let before = match waiting {
             // It does not exist yet.
             None => self.parents.get(&other).cloned().unwrap_or_default(),
-            Some((_, asked)) => {
-                let execution = &mut *self.learner.execution.borrow_mut();
-                let memory = Memory {
-                    layout: &mut execution.layout,
-                    state: &mut self.state.clone(),
-                    concurrent: true,
-                    accesses: &mut Vec::new(),
-                    violations: &mut Vec::new(),
-                    begun: &mut Vec::new(),
-                    fatal: false,
-                    alone: false,
-                };
-                match memory.waits_for(asked) {
-                    // It needs all of them: where it needs this thread, it cannot go first.
-                    Some(all) if all.contains(&thread) => return,
-                    Some(all) => all.into_iter().take(1).collect(),
-                    None => self.summaries.writers(asked.object, later),
-                }
-            }
+            Some(Waiting {
+                before: Some(all), ..
+            }) => match all.contains(&thread) {
+                true => return,
+                false => all.iter().copied().take(1).collect(),
+            },
+            Some(Waiting { object, .. }) => self.summaries.writers(*object, later),
         };
         for before in before {
             self.let_go_first(node, thread, before, later, asked_for);
@@ -451,10 +435,15 @@ impl Search<'_> {
                     });
                 } else {
                     memory.would_access(&asked);
+                    let before = memory.waits_for(&asked);
                     all_daemons &= memory.layout.thread(name).daemon;
                     let set = self.summaries.set(&self.accesses);
                     node.summary = self.summaries.add(node.summary, name, set);
-                    node.waiting.push((name, asked));
+                    node.waiting.push(Waiting {
+                        thread: name,
+                        object: asked.object,
+                        before,
+                    });
                 }
             }
         }
