@@ -50,6 +50,11 @@ impl<T: Linked> ListHead<T> {
         self.entries.marked() == 0
     }
 
+    /// Forget what is on it, without a step: when nothing runs any more.
+    pub(crate) fn forget(&self) {
+        self.entries.forget();
+    }
+
     /// What is on it, without a step: for the end of an execution, when nothing runs.
     #[must_use]
     pub fn entries(&self) -> Vec<Arc<T>> {

@@ -41,6 +41,13 @@ impl<T> Pointer<T> {
         }
     }
 
+    /// Forget all that it ever pointed to, without a step: when nothing runs any more, and a target
+    /// may lead back to what the pointer lies in.
+    pub(crate) fn forget(&self) {
+        let targets = std::mem::take(&mut *self.targets.lock());
+        drop(targets);
+    }
+
     fn target(&self, word: u64) -> Option<Arc<T>> {
         let index = word.checked_sub(1)?;
         Some(Arc::clone(&self.targets.lock()[index as usize]))

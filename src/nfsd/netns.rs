@@ -134,6 +134,16 @@ impl NfsdNet {
         }
     }
 
+    /// Nothing runs any more: forget what leads back to the namespace.
+    pub(super) fn forget(&self) {
+        self.nfsd_serv.forget();
+        *self.listening.lock() = None;
+        self.state_files.lock().clear();
+        self.fcache_disposal.forget();
+        self.fcache_dispose.freeme.forget();
+        self.local_clients.forget();
+    }
+
     /// It is memory of this nfsd.
     pub(super) fn belongs_to(&self, nfsd: &Arc<Nfsd>) {
         let set = self.nfsd.set(Arc::downgrade(nfsd));

@@ -83,6 +83,11 @@ impl ClientList {
         clp.list.store(Some(self));
     }
 
+    /// Nothing runs any more: forget what is on it.
+    pub(super) fn forget(&self) {
+        self.head.forget();
+    }
+
     /// `list_splice_init()` onto this list.
     fn splice(self: &Arc<Self>, from: &Self) {
         for clp in from.head.take_some(usize::MAX).iter().rev() {
@@ -183,6 +188,11 @@ impl NfsClient {
     #[must_use]
     pub fn memory(&self) -> &Allocation {
         &self.memory
+    }
+
+    /// Nothing runs any more: forget the lists that it was on.
+    pub(super) fn forget(&self) {
+        self.list.forget();
     }
 
     /// `list_empty(&nfs_uuid->list)`, with the lock of the list held.

@@ -121,6 +121,16 @@ impl<T> Cell<T> {
     }
 }
 
+impl<T: Default> Cell<T> {
+    /// Drop the value without a step: when nothing runs any more, and it may lead back to whoever
+    /// owns the variable.
+    pub fn forget(&self) {
+        let value = std::mem::take(&mut *self.value.lock());
+        // Not with the lock held: what is dropped may be anything.
+        drop(value);
+    }
+}
+
 impl<T: Clone> Cell<T> {
     /// A copy of the value.
     #[must_use]
