@@ -556,13 +556,17 @@ impl Execution {
             let mut event = self.template(thread, object, action);
             event.reads = true;
             self.other_reads(&event, last);
+            self.threads[thread].blocked = true;
+            if action == Action::Lock {
+                // Nothing that is written later could only be read by it: see `revisit`.
+                return true;
+            }
             event.read_from(self.write_at(object, last), self.last_value(object));
             self.graph.events.push(event);
             self.view.append(&self.graph);
             self.view.order.push(self.graph.events.len() as EventId - 1);
             self.performed += 1;
             self.threads[thread].events += 1;
-            self.threads[thread].blocked = true;
             return true;
         }
         false
@@ -695,6 +699,7 @@ impl Execution {
             reads: false,
             writes: false,
             blocked: false,
+            pinned: false,
         }
     }
 
@@ -881,6 +886,8 @@ impl Execution {
             .chain(writes.iter().enumerate().map(|(i, &w)| (i + 1, w)))
             .filter(|&(_, w)| w == INITIAL || w != target && is_kept(w))
             .collect();
+        // A lock that was taken, and that somebody else takes first now.
+        let postpones = self.graph.events[target as usize].action == Action::Lock;
         let mut branches = Vec::new();
         for (i, &(place, previous)) in left.iter().enumerate() {
             let fits = match write.reads {
@@ -905,7 +912,13 @@ impl Execution {
         for (rank, is_last) in branches {
             let mut graph = Graph::default();
             let mut map = std::mem::take(&mut self.map);
-            graph.restrict_from(&self.graph, kept, &mut map);
+            if postpones {
+                let rest = kept.iter().copied().filter(|&event| event != target);
+                let rest: Vec<EventId> = rest.collect();
+                graph.restrict_from(&self.graph, &rest, &mut map);
+            } else {
+                graph.restrict_from(&self.graph, kept, &mut map);
+            }
             let moved = |event: EventId| match event {
                 INITIAL => INITIAL,
                 event => map[event as usize],
@@ -914,10 +927,19 @@ impl Execution {
             graph.events.push(Event {
                 rank,
                 from: moved(write.from),
+                pinned: write.pinned || postpones,
                 ..*write
             });
             let target = map[target as usize];
             self.map = map;
+            if postpones {
+                self.branches.push(Branch {
+                    graph,
+                    fresh: None,
+                    changed: vec![new],
+                });
+                continue;
+            }
             // What its thread begins after it depends on what it reads now.
             for thread in &mut graph.threads {
                 thread.take_if(|thread| thread.parent == target);

@@ -47,6 +47,8 @@ pub(super) struct Event {
     pub(super) writes: bool,
     /// A wait that reads a value which does not end it: the thread stands still.
     pub(super) blocked: bool,
+    /// A lock that another thread, which had taken it, has to take later: see `revisit`.
+    pub(super) pinned: bool,
 }
 
 impl Event {
