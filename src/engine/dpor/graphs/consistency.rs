@@ -330,7 +330,8 @@ impl View {
                 return false;
             }
             let mut readers = location.readers.iter();
-            if !readers.all(|&r| r == id || graph.events[r as usize].from != previous || done(r)) {
+            let reads_it = |r: &Event| r.from == previous && !r.blocked;
+            if !readers.all(|&r| r == id || !reads_it(&graph.events[r as usize]) || done(r)) {
                 return false;
             }
         }
@@ -357,7 +358,8 @@ impl View {
                 sc_before.join(&self.clocks[previous as usize].sc);
             }
             for &reader in &location.readers {
-                if reader != id && graph.events[reader as usize].from == previous {
+                let read = &graph.events[reader as usize];
+                if reader != id && read.from == previous && !read.blocked {
                     sc_before.join(&self.clocks[reader as usize].sc);
                 }
             }
@@ -445,7 +447,7 @@ impl View {
     /// Whether the partial order of sequentially consistent accesses and fences, `psc` of RC11, has
     /// no cycle.
     pub(super) fn psc_is_acyclic(&self, graph: &Graph, fences: &mut FenceOrder) -> bool {
-        let accesses = |event: &Event| event.is_sc() && !event.is_sc_fence();
+        let accesses = |event: &Event| event.is_sc() && !event.is_sc_fence() && !event.blocked;
         match graph.events.iter().any(accesses) {
             true => self.psc_of_accesses_is_acyclic(graph),
             false => fences.is_acyclic(graph, self),
@@ -455,7 +457,7 @@ impl View {
     /// The same, as the paper has it, where there are sequentially consistent accesses.
     fn psc_of_accesses_is_acyclic(&self, graph: &Graph) -> bool {
         let nodes: Vec<EventId> = (0..graph.events.len() as EventId)
-            .filter(|&id| graph.events[id as usize].is_sc())
+            .filter(|&id| graph.events[id as usize].is_sc() && !graph.events[id as usize].blocked)
             .collect();
         if nodes.len() < 2 {
             return true;
@@ -497,7 +499,8 @@ impl View {
         if a_fence && b_fence && (self.hb(graph, a, b) || self.hb_eco_hb(graph, a, b)) {
             return true;
         }
-        let all = 0..graph.events.len() as EventId;
+        let is_there = |&id: &EventId| !graph.events[id as usize].blocked;
+        let all = (0..graph.events.len() as EventId).filter(is_there);
         let reaches = |from: EventId, to: EventId| from == to || self.hb(graph, from, to);
         let firsts: Vec<EventId> = match a_fence {
             true => all.clone().filter(|&c| reaches(a, c)).collect(),
@@ -581,6 +584,7 @@ impl View {
             let read = |r: EventId| 2 * self.position(graph, graph.events[r as usize].from) + 1;
             let writes = location.writes.iter();
             let readers = location.readers.iter();
+            let readers = readers.filter(|&&r| !graph.events[r as usize].blocked);
             let after = writes
                 .clone()
                 .filter(|&&w| self.hb(graph, a, w))

@@ -27,7 +27,7 @@ use super::{
     grace::{Alone, grace_period_number},
     graph::{Event, EventId, Graph, GraphThread, INITIAL, RANK_STEP, answer, update},
     psc::FenceOrder,
-    revisit::may_go_back,
+    revisit::{may_go_back, waits_on, waits_through},
 };
 use crate::{
     engine::MemoryModel,
@@ -575,10 +575,7 @@ impl Execution {
     /// Whether a wait in the graph reads what does not end it though something was written since.
     fn has_stale_wait(&self) -> bool {
         let mut events = self.graph.events.iter();
-        events.any(|event| {
-            let last = self.view.location(event.object).writes.last();
-            event.blocked && last.is_some_and(|&last| last != event.from)
-        })
+        events.any(|event| event.blocked && !waits_on(&self.graph, &self.view, event, |_| true))
     }
 
     fn end_stuck(&mut self) {
@@ -858,7 +855,7 @@ impl Execution {
         let object = write.object;
         let readers = self.view.location(object).readers.clone();
         for &target in readers.iter().rev() {
-            if target == id {
+            if target == id || waits_through(&self.graph, &self.view, target, write) {
                 continue;
             }
             let mut kept = std::mem::take(&mut self.kept);
