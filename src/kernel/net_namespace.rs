@@ -7,9 +7,12 @@
 //! freed at the end of `cleanup_net()`; later kernels put that off until the next one, which
 //! leaves the same accesses after its end, or fewer.
 
-use super::{Kernel, refcount::Refcount};
+use super::{Kernel, pointer::Target, refcount::Refcount};
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, engine::Step, enter,
+    alloc::Allocation,
+    atomic::AtomicU64,
+    engine::{ObjectId, Ordering, Step},
+    enter,
     violation::ViolationKind,
 };
 use std::sync::{Arc, OnceLock};
@@ -40,6 +43,12 @@ pub struct Net<P> {
     /// `struct net_generic`.
     gen_memory: Allocation,
     generic: OnceLock<P>,
+}
+
+impl<P> Target for Net<P> {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
+    }
 }
 
 impl<P: Pernet> Net<P> {

@@ -18,7 +18,7 @@ use crate::{
         list::Linked,
         list_lru::{LruNode, LruStatus, OnLru},
         net_namespace::Pernet,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         refcount::Refcount,
         slab::{KmemCache, SlabObject},
     },
@@ -87,6 +87,12 @@ pub struct NfsdFile {
 impl Linked for NfsdFile {
     fn memory(&self) -> &Allocation {
         self.object.memory()
+    }
+}
+
+impl Target for NfsdFile {
+    fn object(&self) -> ObjectId {
+        self.memory().object()
     }
 }
 

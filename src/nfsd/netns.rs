@@ -16,12 +16,16 @@ use crate::{
         list::ListHead,
         net_namespace::{self, Pernet},
         percpu_ref::PercpuRef,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{KernelMutex, SpinLock},
     },
     model::LocalioInvalidate,
     sync::{
-        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+        alloc::Allocation,
+        atomic::AtomicU64,
+        engine::{ObjectId, Ordering},
+        enter,
+        violation::ViolationKind,
     },
 };
 use std::sync::{Arc, OnceLock, Weak};
@@ -42,6 +46,12 @@ pub struct NfsdFcacheDisposal {
     pub(super) freeme: ListHead<NfsdFile>,
     /// Its memory, where it is an object of its own.
     pub(super) memory: Option<Allocation>,
+}
+
+impl Target for NfsdFcacheDisposal {
+    fn object(&self) -> ObjectId {
+        self.freeme.object()
+    }
 }
 
 impl NfsdFcacheDisposal {

@@ -25,7 +25,7 @@ use crate::{
     kernel::{
         Kernel,
         list::{Linked, ListHead},
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
     model::{AddFileFailure, Invalidate, LocalIoNetRef, UuidBegin},
@@ -33,7 +33,7 @@ use crate::{
         self,
         alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Condition, Ordering},
+        engine::{Condition, ObjectId, Ordering},
         enter,
         violation::{Violation, ViolationKind},
     },
@@ -93,6 +93,12 @@ impl ClientList {
         for clp in from.head.take_some(usize::MAX).iter().rev() {
             self.add(clp);
         }
+    }
+}
+
+impl Target for ClientList {
+    fn object(&self) -> ObjectId {
+        self.head.object()
     }
 }
 
