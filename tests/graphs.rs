@@ -3,8 +3,9 @@
 
 use nfsd_check::{
     check::program::program,
-    engine::{Exploration, Limits, MemoryModel, dpor},
+    engine::{Exploration, Finding, Limits, MemoryModel, dpor},
     library::Library,
+    report::counterexample::Counterexample,
     sync::violation::ViolationKind,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -37,6 +38,7 @@ fn scenarios_have_the_violations_that_interleavings_have() {
         "shrinker-vs-netns-exit",
         "lease-vs-stop",
         "lease-vs-netns-exit",
+        "unlink-vs-stop",
         "unlink-vs-netns-exit",
         "flush-vs-lookup",
         "flush-during-open",
@@ -61,4 +63,32 @@ fn scenarios_have_the_violations_that_interleavings_have() {
             }
         }
     }
+}
+
+/// A violation that no interleaving shows is told all the same, and the file comes back as it was.
+/// Here a client takes itself off a list on a stack, the walk reads that without a lock, and nothing
+/// keeps the client's write from coming after the end of the stack frame.
+#[test]
+fn what_only_weak_memory_shows_has_steps() {
+    let library = Library::find().expect("the library is there");
+    let scenario = Arc::new(
+        library
+            .scenario("client-disable-vs-stop-of-two")
+            .expect("it is in the library"),
+    );
+    let model = library.model("v4").expect("it is in the library");
+    let found = dpor::explore(
+        &program(&scenario, model.choices),
+        &limits(MemoryModel::Rc11),
+    );
+    assert!(found.complete, "{:?}", found.reason);
+    let weak = |f: &&Finding| f.kind == ViolationKind::UseAfterFree;
+    let finding = found.findings.iter().find(weak).expect("it is found");
+    assert!(finding.recording.weak && !finding.recording.steps.is_empty());
+    let violation = finding.recording.violation(finding.kind);
+    assert_eq!(violation.map(|v| v.object.as_str()), Some("stack_frame#1"));
+    let file = Counterexample::new(&scenario, &model, "dpor", "rc11", finding);
+    let read = Counterexample::parse("x.json", file.to_json().as_bytes());
+    assert_eq!(read.expect("it is a counterexample"), file);
+    assert!(file.weak && file.tell().contains("use-after-free of 'stack_frame#1'"));
 }

@@ -128,7 +128,7 @@ pub(super) fn waits_on(
     wait: &Event,
     was_there: impl Fn(EventId) -> bool,
 ) -> bool {
-    let writes = &view.location(wait.object).writes[view.position(graph, wait.from)..];
+    let writes = &view.location(wait.object).writes[View::position(graph, wait.from)..];
     let mut newer = writes.iter().map(|&w| (w, &graph.events[w as usize]));
     let mut previous = wait.from;
     newer.all(|(id, write)| {
@@ -149,8 +149,8 @@ pub(super) fn waits_through(graph: &Graph, view: &View, target: EventId, write: 
         return false;
     }
     let (first, last) = (
-        view.position(graph, wait.from),
-        view.position(graph, write.from),
+        View::position(graph, wait.from),
+        View::position(graph, write.from),
     );
     let writes = &view.location(wait.object).writes;
     first <= last
