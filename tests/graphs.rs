@@ -3,12 +3,21 @@
 
 use nfsd_check::{
     check::program::program,
-    engine::{Exploration, Finding, Limits, MemoryModel, dpor},
+    engine::{Exploration, Finding, Limits, MemoryModel, Program, dpor},
     library::Library,
     report::counterexample::Counterexample,
-    sync::violation::ViolationKind,
+    sync::{
+        atomic::AtomicU64,
+        engine::{Ordering::Relaxed, Phase},
+        rcu::Domain,
+        thread,
+        violation::ViolationKind,
+    },
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 const MODELS: [MemoryModel; 2] = [MemoryModel::Sc, MemoryModel::Rc11];
 
@@ -91,4 +100,43 @@ fn what_only_weak_memory_shows_has_steps() {
     let read = Counterexample::parse("x.json", file.to_json().as_bytes());
     assert_eq!(read.expect("it is a counterexample"), file);
     assert!(file.weak && file.tell().contains("use-after-free of 'stack_frame#1'"));
+}
+
+/// The store buffering that a grace period forbids: what is written before it is seen by whatever
+/// comes after a section that began after it, in the section or not; and what is written in a section
+/// that began before is seen after it. (The kernel's `SB+rcusync+rcu`, but with the read behind the
+/// section, as a wake-up stands behind the lock that it was queued under.)
+#[test]
+fn what_follows_a_section_tells_when_it_began() {
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let found = Arc::clone(&seen);
+    let program: Program = Arc::new(move || {
+        let rcu = Arc::new(Domain::new("rcu"));
+        let server = Arc::new(AtomicU64::new("server", 1));
+        let queued = Arc::new(AtomicU64::new("queued", 0));
+        thread::set_phase(Phase::Concurrent);
+        let (domain, stopped, list) = (rcu.clone(), server.clone(), queued.clone());
+        let stop = thread::spawn("stop", move || {
+            stopped.store(0, Relaxed);
+            domain.begin().end();
+            list.load(Relaxed)
+        });
+        let (domain, running, list) = (rcu, server, queued);
+        let queue = thread::spawn("queue", move || {
+            domain.read_lock();
+            list.store(1, Relaxed);
+            domain.read_unlock();
+            running.load(Relaxed)
+        });
+        let outcome = (stop.join(), queue.join());
+        thread::settle();
+        found.lock().unwrap().insert(outcome);
+    });
+    for memory in MODELS {
+        seen.lock().unwrap().clear();
+        let exploration = dpor::graphs::explore(&program, &limits(memory));
+        assert!(exploration.complete, "{:?}", exploration.reason);
+        let expected = BTreeSet::from([(0, 0), (1, 0), (1, 1)]);
+        assert_eq!(*seen.lock().unwrap(), expected, "{memory:?}");
+    }
 }

@@ -161,6 +161,7 @@ impl Counterexample {
         Self {
             scenario: Scenario {
                 expect: Vec::new(),
+                expect_rc11: Vec::new(),
                 ..scenario.clone()
             },
             model: model.clone(),
