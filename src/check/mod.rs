@@ -372,7 +372,7 @@ fn entry(
         message: text(|violation| &violation.message),
         counterexample,
         counterexample_error,
-        replayable: !finding.recording.steps.is_empty(),
+        replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
     }
 }
 

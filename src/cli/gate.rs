@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     check::{
-        Outcome,
+        MemoryModel, Outcome,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
     },
     scenario::Expectation,
@@ -42,6 +42,14 @@ pub(super) struct GateArgs {
     models: Vec<String>,
     #[command(flatten)]
     explore: ExploreArgs,
+}
+
+/// What is expected of a pair under a memory model.
+fn expected(pair: &Pair, memory_model: MemoryModel) -> Option<&Expectation> {
+    match memory_model {
+        MemoryModel::Rc11 => pair.scenario.expected_under_rc11(&pair.model.name),
+        _ => pair.scenario.expected(&pair.model.name),
+    }
 }
 
 /// One pair in the JSON document.
@@ -88,14 +96,14 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         &options,
         &pairs,
         |pair| {
-            let expected = pair.scenario.expected(&pair.model.name);
+            let expected = expected(pair, options.memory_model);
             let out_of_reach = expected == Some(&Expectation::Undecided);
             out_of_reach.then_some(UNDECIDED_EXECUTIONS)
         },
         &mut output,
         |output, index, outcome| {
             let pair = &pairs[index];
-            let difference = compare(pair.scenario.expected(&pair.model.name), &outcome);
+            let difference = compare(expected(pair, outcome.memory_model), &outcome);
             if text {
                 let reproduce = args.explore.reproduce(pair);
                 output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
@@ -131,7 +139,7 @@ fn entry<'a>(
 ) -> Entry<'a> {
     Entry {
         outcome,
-        expected: pair.scenario.expected(&pair.model.name),
+        expected: expected(pair, outcome.memory_model),
         found: found(outcome),
         difference: difference.as_ref().map(|difference| DifferenceEntry {
             kind: difference.name(),

@@ -41,6 +41,9 @@ pub struct ReplayArgs {
     pub all_steps: bool,
 }
 
+/// The exit status where the interleaving could not be followed to its end.
+const COULD_NOT_FOLLOW: u8 = 3;
+
 /// How to print a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReplayFormat {
@@ -61,6 +64,14 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if counterexample.weak {
+        let text = match args.format {
+            ReplayFormat::Text => counterexample.tell(),
+            ReplayFormat::Json => counterexample.to_json(),
+        };
+        let _ = anstream::stdout().lock().write_all(text.as_bytes());
+        return ExitCode::from(COULD_NOT_FOLLOW);
+    }
     let replay = replay::replay(&counterexample, &model);
     let file = args.file.to_string_lossy();
     let text = match args.format {
@@ -134,6 +145,7 @@ fn document(c: &Counterexample, model: &Model, replay: &Replay, file: &str) -> V
                 object,
                 saw,
                 choice,
+                reads: _,
             } = Step::new(step);
             json!({
                 "step": at + 1,

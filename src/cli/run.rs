@@ -143,7 +143,11 @@ fn violation(entry: &ViolationEntry) -> String {
         let _ = if entry.replayable {
             writeln!(text, "    nfsd-check replay {}", quote(path))
         } else {
-            writeln!(text, "    without steps: it cannot be replayed")
+            let path = quote(path);
+            writeln!(
+                text,
+                "    no interleaving shows it; its steps: nfsd-check replay {path}"
+            )
         };
     }
     text

@@ -7,10 +7,14 @@
 //! freed at the end of `cleanup_net()`; later kernels put that off until the next one, which
 //! leaves the same accesses after its end, or fewer.
 
-use super::{Kernel, refcount::Refcount};
+use super::{Kernel, pointer::Target, refcount::Refcount};
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, engine::Step, enter,
-    thread::next_knows, violation::ViolationKind,
+    alloc::Allocation,
+    atomic::AtomicU64,
+    engine::{ObjectId, Ordering, Step},
+    enter,
+    thread::next_knows,
+    violation::ViolationKind,
 };
 use std::{
     hash::{Hash, Hasher},
@@ -49,6 +53,12 @@ pub struct Net<P> {
 impl<P> Hash for Net<P> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.memory.hash(state);
+    }
+}
+
+impl<P> Target for Net<P> {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
     }
 }
 

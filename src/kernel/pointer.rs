@@ -2,20 +2,38 @@
 //! Pointers that contexts share. C headers: `include/linux/rcupdate.h`, `asm/rwonce.h`.
 
 use crate::sync::{
+    self,
     alloc::Allocation,
     atomic::{AtomicU64, fence},
-    digest,
-    engine::Ordering,
-    stores_states,
+    engine::{ObjectId, Ordering},
 };
-use std::{hash::Hash, hash::Hasher, sync::Arc};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+/// What a pointer can lead to.
+pub trait Target {
+    /// An object of it, which tells it from its like.
+    fn object(&self) -> ObjectId;
+}
 
 /// A pointer in memory that more than one context can reach, or NULL.
 #[derive(Debug)]
 pub struct Pointer<T> {
-    /// 0 for NULL, else what stands beside the target in `targets`.
+    /// 0 for NULL, else what stands for one of `targets`.
     word: AtomicU64,
     targets: parking_lot::Mutex<Vec<(u64, Arc<T>)>>,
+}
+
+/// What stands for a target that is the `number`th of a pointer, from 1. Where the steps of an
+/// execution are run again, the targets may come in another order, and the word has to be the same;
+/// so it has where states that were come to in different ways are compared.
+fn new_word<T: Target>(number: usize, target: &T) -> u64 {
+    match sync::keeps_marks() || sync::stores_states() {
+        true => u64::from(target.object().0) + 1,
+        false => number as u64,
+    }
 }
 
 /// Which pointer it is, not where it leads.
@@ -25,7 +43,7 @@ impl<T> Hash for Pointer<T> {
     }
 }
 
-impl<T: Hash> Pointer<T> {
+impl<T: Target> Pointer<T> {
     /// NULL, in an object.
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
@@ -44,10 +62,18 @@ impl<T: Hash> Pointer<T> {
     /// A pointer on a stack.
     #[must_use]
     pub fn new(name: &'static str, target: Arc<T>) -> Self {
+        let word = new_word(1, &*target);
         Self {
-            word: AtomicU64::new(name, Self::word_of(&target, 0)),
-            targets: parking_lot::Mutex::new(vec![(Self::word_of(&target, 0), target)]),
+            word: AtomicU64::new(name, word),
+            targets: parking_lot::Mutex::new(vec![(word, target)]),
         }
+    }
+
+    /// Forget all that it ever pointed to, without a step: when nothing runs any more, and a target
+    /// may lead back to what the pointer lies in.
+    pub(crate) fn forget(&self) {
+        let targets = std::mem::take(&mut *self.targets.lock());
+        drop(targets);
     }
 
     fn target(&self, word: u64) -> Option<Arc<T>> {
@@ -55,18 +81,9 @@ impl<T: Hash> Pointer<T> {
             return None;
         }
         let targets = self.targets.lock();
-        let target = targets.iter().find(|(known, _)| *known == word);
-        let (_, target) = target.expect("a pointer leads where it was made to lead");
+        let known = targets.iter().find(|(of, _)| *of == word);
+        let (_, target) = known.expect("what a pointer holds was stored in it");
         Some(Arc::clone(target))
-    }
-
-    /// What stands for a target that is `place`th to be pointed to. Where states are stored it must
-    /// not depend on what was pointed to before.
-    fn word_of(target: &Arc<T>, place: usize) -> u64 {
-        match stores_states() {
-            true => digest(target) | 1,
-            false => place as u64 + 1,
-        }
     }
 
     fn word_for(&self, target: Option<&Arc<T>>) -> u64 {
@@ -76,7 +93,7 @@ impl<T: Hash> Pointer<T> {
         if let Some((word, _)) = known {
             return *word;
         }
-        let word = Self::word_of(target, targets.len());
+        let word = new_word(targets.len() + 1, &**target);
         targets.push((word, Arc::clone(target)));
         word
     }

@@ -8,14 +8,12 @@
 use crate::sync::{
     alloc::Allocation, atomic::AtomicU64, atomically, digest, engine::Ordering, stores_states,
 };
-use std::{
-    hash::Hash,
-    sync::{Arc, Weak},
-};
+use std::{hash::Hash, sync::Arc};
 
 type Chain<T> = Vec<Arc<T>>;
 
-/// A chain of entries in all its versions.
+/// A chain of entries in all its versions. An entry must not lead back to the chain: nothing would
+/// be freed.
 #[derive(Debug)]
 pub(crate) struct Versioned<T> {
     word: AtomicU64,
@@ -25,8 +23,8 @@ pub(crate) struct Versioned<T> {
 #[derive(Debug)]
 struct Versions<T> {
     newest: Chain<T>,
-    /// All before it. Weak, as entries lead back to the chain they are on.
-    older: Vec<Vec<Weak<T>>>,
+    /// All before it: a reader that finds an old version uses what has been freed since.
+    older: Vec<Chain<T>>,
 }
 
 impl<T: Hash> Versioned<T> {
@@ -58,7 +56,7 @@ impl<T: Hash> Versioned<T> {
             let version = self.word.load(Ordering::Acquire) as usize;
             let versions = self.versions.lock();
             match versions.older.get(version) {
-                Some(chain) => chain.iter().filter_map(Weak::upgrade).collect(),
+                Some(chain) => chain.clone(),
                 None => versions.newest.clone(),
             }
         })
@@ -69,8 +67,7 @@ impl<T: Hash> Versioned<T> {
         atomically(|| {
             self.word.fetch_add(1, Ordering::AcqRel);
             let versions = &mut *self.versions.lock();
-            let before = versions.newest.iter().map(Arc::downgrade);
-            versions.older.push(before.collect());
+            versions.older.push(versions.newest.clone());
             f(&mut versions.newest);
             self.publish(&versions.newest);
         });

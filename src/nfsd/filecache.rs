@@ -18,9 +18,9 @@ use crate::{
         list::Linked,
         list_lru::{LruNode, LruStatus, OnLru},
         net_namespace::Pernet,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         refcount::Refcount,
-        slab::SlabObject,
+        slab::{KmemCache, SlabObject},
     },
     model::{
         AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
@@ -83,7 +83,8 @@ pub struct NfsdFile {
     /// `NFSD_MAY_LOCALIO` of `nf_may`. Never changes. Its other bits and `nf_cred` are the same
     /// for all files here.
     localio: bool,
-    nfsd: Arc<Nfsd>,
+    /// Where it goes back to.
+    slab: Arc<KmemCache>,
 }
 
 /// Which file it is.
@@ -96,6 +97,12 @@ impl Hash for NfsdFile {
 impl Linked for NfsdFile {
     fn memory(&self) -> &Allocation {
         self.object.memory()
+    }
+}
+
+impl Target for NfsdFile {
+    fn object(&self) -> ObjectId {
+        self.memory().object()
     }
 }
 
@@ -135,7 +142,8 @@ pub struct NfsdFileMark {
     object: SlabObject,
     fsn_mark: FsnMark<Self>,
     nfm_ref: Refcount,
-    nfsd: Arc<Nfsd>,
+    /// Where it goes back to.
+    slab: Arc<KmemCache>,
 }
 
 /// Which mark it is.
@@ -157,7 +165,7 @@ impl Mark for NfsdFileMark {
     /// `nfsd_file_mark_free()`.
     fn free_mark(&self) {
         let _in = enter("nfsd_file_mark_free");
-        self.nfsd.nfsd_file_mark_slab.free(&self.object);
+        self.slab.free(&self.object);
     }
 }
 
@@ -203,7 +211,7 @@ fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
 /// `nfsd_file_slab_free()`: the RCU callback. The credentials are left out.
 fn nfsd_file_slab_free(nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_slab_free");
-    nf.nfsd.nfsd_file_slab.free(&nf.object);
+    nf.slab.free(&nf.object);
 }
 
 /// `nfsd_file_alloc()`. Nobody else can see the file yet.
@@ -237,7 +245,7 @@ fn nfsd_file_alloc(
             nf_net: Arc::clone(net),
             nf_inode: inode,
             localio: acquire.localio,
-            nfsd: Arc::clone(nfsd),
+            slab: Arc::clone(&nfsd.nfsd_file_slab),
             object,
         }))
     })
@@ -895,7 +903,7 @@ fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<N
             let mark = Arc::new(NfsdFileMark {
                 fsn_mark: FsnMark::new_in(memory, &group, inode),
                 nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
-                nfsd: Arc::clone(nfsd),
+                slab: Arc::clone(&nfsd.nfsd_file_mark_slab),
                 object,
             });
             if nfsd.fsnotify.add_inode_mark(&mark) {

@@ -16,12 +16,16 @@ use crate::{
         list::ListHead,
         net_namespace::{self, Pernet},
         percpu_ref::PercpuRef,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{KernelMutex, SpinLock},
     },
     model::LocalioInvalidate,
     sync::{
-        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, shadow::Shadow,
+        alloc::Allocation,
+        atomic::AtomicU64,
+        engine::{ObjectId, Ordering},
+        enter,
+        shadow::Shadow,
         violation::ViolationKind,
     },
 };
@@ -46,6 +50,12 @@ pub struct NfsdFcacheDisposal {
     pub(super) freeme: ListHead<NfsdFile>,
     /// Its memory, where it is an object of its own.
     pub(super) memory: Option<Allocation>,
+}
+
+impl Target for NfsdFcacheDisposal {
+    fn object(&self) -> ObjectId {
+        self.freeme.object()
+    }
 }
 
 impl NfsdFcacheDisposal {
@@ -143,6 +153,16 @@ impl NfsdNet {
             nfsd: OnceLock::new(),
             memory,
         }
+    }
+
+    /// Nothing runs any more: forget what leads back to the namespace.
+    pub(super) fn forget(&self) {
+        self.nfsd_serv.forget();
+        self.listening.forget();
+        self.state_files.forget();
+        self.fcache_disposal.forget();
+        self.fcache_dispose.freeme.forget();
+        self.local_clients.forget();
     }
 
     /// It is memory of this nfsd.

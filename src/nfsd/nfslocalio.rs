@@ -25,7 +25,7 @@ use crate::{
     kernel::{
         Kernel,
         list::{Linked, ListHead},
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
     model::{AddFileFailure, Invalidate, LocalIoNetRef, UuidBegin},
@@ -33,7 +33,7 @@ use crate::{
         self,
         alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Condition, Ordering},
+        engine::{Condition, ObjectId, Ordering},
         enter,
         violation::{Violation, ViolationKind},
     },
@@ -93,11 +93,22 @@ impl ClientList {
         clp.list.store(Some(self));
     }
 
+    /// Nothing runs any more: forget what is on it.
+    pub(super) fn forget(&self) {
+        self.head.forget();
+    }
+
     /// `list_splice_init()` onto this list.
     fn splice(self: &Arc<Self>, from: &Self) {
         for clp in from.head.take_some(usize::MAX).iter().rev() {
             self.add(clp);
         }
+    }
+}
+
+impl Target for ClientList {
+    fn object(&self) -> ObjectId {
+        self.head.object()
     }
 }
 
@@ -207,6 +218,11 @@ impl NfsClient {
     #[must_use]
     pub fn memory(&self) -> &Allocation {
         &self.memory
+    }
+
+    /// Nothing runs any more: forget the lists that it was on.
+    pub(super) fn forget(&self) {
+        self.list.forget();
     }
 
     /// `list_empty(&nfs_uuid->list)`, with the lock of the list held.

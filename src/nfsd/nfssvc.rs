@@ -19,11 +19,15 @@ use super::{
     netns::{NFSD_NET_UP, Net},
 };
 use crate::{
-    kernel::{bitops::Flags, percpu_ref::completes},
+    kernel::{bitops::Flags, percpu_ref::completes, pointer::Target},
     model::{DrainWait, LocalioInvalidate, Mutexes, StateShutdown},
     sync::{
-        self, Mutex, MutexGuard, alloc::Allocation, engine::Ordering, enter, learns,
-        thread::next_knows, violation::ViolationKind,
+        self, Mutex, MutexGuard,
+        alloc::Allocation,
+        engine::{ObjectId, Ordering},
+        enter, learns,
+        thread::next_knows,
+        violation::ViolationKind,
     },
 };
 use std::{
@@ -41,6 +45,12 @@ pub struct SvcServ {
     sp_flags: Flags,
     threads: Vec<SvcThread>,
     net: Arc<Net>,
+}
+
+impl Target for SvcServ {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
+    }
 }
 
 /// `struct svc_rqst`: a service thread. Held while it is not idle; whether it has exited.

@@ -107,16 +107,20 @@ impl<T> Cell<T> {
         })
     }
 
-    /// Read all of it, as one step, in a way that may race with a change. An engine that keeps marks
-    /// gives up: what such a read may find of a value without a mark is not modelled there.
-    pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        engine(|e| {
-            if e.keeps_marks() {
-                e.give_up("a list is walked without its lock, which is modelled for sc only");
-            }
-            e.perform(self.object, Action::ReadMarked);
+    /// Read all of it, as one step, in a way that may race with a change. Where the engine keeps
+    /// marks, `f` is told the mark of the value that was found, which need not be the value of now.
+    /// # Panics
+    /// Where it is not marked by anything.
+    pub fn with_marked<R>(&self, f: impl FnOnce(&T, Option<u64>) -> R) -> R {
+        assert!(
+            self.mark.is_some(),
+            "only a marked variable is read like that"
+        );
+        let found = engine(|e| {
+            let found = e.perform(self.object, Action::ReadMarked);
+            e.keeps_marks().then_some(found)
         });
-        f(&self.value.lock())
+        f(&self.value.lock(), found)
     }
 
     /// Change, as one step.
@@ -132,6 +136,16 @@ impl<T> Cell<T> {
     /// all changes by other means.
     pub fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.value.lock())
+    }
+}
+
+impl<T: Default> Cell<T> {
+    /// Drop the value without a step: when nothing runs any more, and it may lead back to whoever
+    /// owns the variable.
+    pub fn forget(&self) {
+        let value = std::mem::take(&mut *self.value.lock());
+        // Not with the lock held: what is dropped may be anything.
+        drop(value);
     }
 }
 

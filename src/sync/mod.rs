@@ -100,6 +100,13 @@ pub(crate) fn is_over() -> bool {
     engine(|e| e.is_over())
 }
 
+/// Whether the engine runs the steps of an execution again in any order that it allows, and says
+/// itself what a marked read finds: [`Engine::keeps_marks`].
+#[must_use]
+pub(crate) fn keeps_marks() -> bool {
+    engine(|e| e.keeps_marks())
+}
+
 /// Report a violation. Does not return where it is fatal.
 pub fn report(violation: Violation) {
     engine(|e| e.report(violation));

@@ -63,6 +63,15 @@ impl<T> Shadow<T> {
     }
 }
 
+impl<T: Default> Shadow<T> {
+    /// Drop the value: when nothing runs any more, and it may lead back to whoever owns this.
+    pub fn forget(&self) {
+        let value = std::mem::take(&mut *self.value.lock());
+        // Not with the lock held: what is dropped may be anything.
+        drop(value);
+    }
+}
+
 impl<T: Clone> Shadow<T> {
     /// A copy of it.
     #[must_use]
