@@ -7,6 +7,7 @@
 
 mod child;
 mod explore;
+mod fixes;
 mod gate;
 mod list;
 mod output;
@@ -52,6 +53,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check every scenario on every model against what is expected
     Gate(gate::GateArgs),
+    /// Search for the smallest sets of changes after which scenarios hold
+    Fixes(fixes::FixesArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
     /// Explore for another nfsd-check, which says on stdin what
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Fixes(args) => fixes::fixes(&args),
         Command::List(args) => list::list(&args),
         Command::Child => child::child(),
     }
