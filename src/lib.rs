@@ -56,6 +56,7 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod hunt;
 pub mod json;
 pub mod kernel;
 pub mod library;

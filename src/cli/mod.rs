@@ -9,6 +9,7 @@ mod child;
 mod explore;
 mod fixes;
 mod gate;
+mod hunt;
 mod list;
 mod output;
 mod progress;
@@ -55,6 +56,8 @@ enum Command {
     Gate(gate::GateArgs),
     /// Search for the smallest sets of changes after which scenarios hold
     Fixes(fixes::FixesArgs),
+    /// Make scenarios, smallest first, and look for what they break
+    Hunt(hunt::HuntArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
     /// Explore for another nfsd-check, which says on stdin what
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
         Command::Fixes(args) => fixes::fixes(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
         Command::List(args) => list::list(&args),
         Command::Child => child::child(),
     }
