@@ -80,10 +80,8 @@ pub fn contains(set: &[Change], other: &[Change]) -> bool {
 /// cannot be counted.
 #[must_use]
 pub fn count(values: &[usize]) -> Option<u64> {
-    let factors = values.iter().map(|count| *count as u64 + 1);
-    factors.fold(Some(1), |product: Option<u64>, factor| {
-        product?.checked_mul(factor)
-    })
+    let mut factors = values.iter().map(|count| *count as u64 + 1);
+    factors.try_fold(1_u64, u64::checked_mul)
 }
 
 /// Ask about the sets of up to `most` changes; choice `c` may be changed to `values[c]` values.

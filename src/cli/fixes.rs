@@ -680,7 +680,8 @@ impl Report<'_> {
 
     /// Each rejected set, below the violation that was found first.
     fn rejected(&self, text: &mut String) {
-        let mut groups: Vec<(String, Vec<(usize, &Asked, &Tried)>)> = Vec::new();
+        type Group<'r> = (String, Vec<(usize, &'r Asked, &'r Tried)>);
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for (number, asked) in self.found.asked.iter().enumerate() {
             let row = self.row(&asked.set).iter().flatten();
             let mut violated = row.filter(|t| t.verdict == Verdict::Violated);

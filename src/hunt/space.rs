@@ -655,7 +655,8 @@ pub fn refusal(setup: &[Operation], actors: &[Vec<Operation>], open: bool) -> Op
                     up[net] = false;
                 }
                 Operation::Unlink { inode } => {
-                    if std::mem::replace(&mut unlinked[inode], true) {
+                    let twice = std::mem::replace(&mut unlinked[inode], true);
+                    if twice {
                         return Some(Refusal::Invalid);
                     }
                 }
@@ -670,15 +671,13 @@ pub fn refusal(setup: &[Operation], actors: &[Vec<Operation>], open: bool) -> Op
                 Operation::Flush { net } | Operation::CloseExport { net, .. } => {
                     pointless |= !up[net] && !starts(actor, net);
                 }
-                Operation::LocalDone { file } => {
-                    if over_control[file] || !matches!(files[file], Some((_, true))) {
-                        return Some(Refusal::Invalid);
-                    }
+                Operation::LocalDone { file }
+                    if over_control[file] || !matches!(files[file], Some((_, true))) =>
+                {
+                    return Some(Refusal::Invalid);
                 }
-                Operation::Put { file } => {
-                    if !matches!(files[file], Some((_, false))) {
-                        return Some(Refusal::Invalid);
-                    }
+                Operation::Put { file } if !matches!(files[file], Some((_, false))) => {
+                    return Some(Refusal::Invalid);
                 }
                 _ => {}
             }
@@ -943,6 +942,120 @@ impl Iterator for Space {
                     Next::Scenario(Box::new(scenario), size, index)
                 }
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The smallest of the names that a scenario may go by.
+    fn canonical(setup: &Setup, sequences: &[&Vec<Operation>]) -> Vec<(usize, Vec<Key>)> {
+        let symmetries = setup.symmetries();
+        let all = symmetries.iter().map(|names| names.apply_all(sequences));
+        all.min().expect("one of them changes nothing")
+    }
+
+    /// Against all tuples of operations, whatever the names and the order of the actors.
+    #[test]
+    fn no_scenario_is_missing() {
+        let bounds = Bounds {
+            actors: 2,
+            operations: 1,
+            nets: 2,
+            close_export: true,
+        };
+        let mut expected = BTreeSet::new();
+        for (index, setup) in setups(&bounds).iter().enumerate() {
+            let alphabet = setup.alphabet(0, &bounds);
+            let mut add = |sequences: &[&Vec<Operation>]| {
+                let combined = combine(setup.files, sequences);
+                if refusal(&setup.operations, &combined, false).is_none() {
+                    expected.insert((index, canonical(setup, sequences)));
+                }
+            };
+            for one in alphabet.iter().map(|op| vec![*op]) {
+                add(&[&one]);
+                for other in alphabet.iter().map(|op| vec![*op]) {
+                    add(&[&one, &other]);
+                }
+            }
+        }
+        let mut made = BTreeSet::new();
+        for next in Space::new(bounds) {
+            let Next::Scenario(scenario, _, index) = next else {
+                continue;
+            };
+            let setup = setups(&bounds).swap_remove(index);
+            // With numbers of their own again.
+            let mut first = setup.files;
+            let sequences = scenario.actors.iter().map(|actor| {
+                let mut operations = actor.operations.clone();
+                let own = operations.iter().filter(|op| parts(op).makes).count();
+                for operation in &mut operations {
+                    if let Some(file) = file_of(operation)
+                        && *file >= setup.files
+                    {
+                        *file = *file - first + setup.files;
+                    }
+                    if let Operation::Start { threads, .. } = operation {
+                        *threads = 1;
+                    }
+                }
+                first += own;
+                operations
+            });
+            let sequences: Vec<_> = sequences.collect();
+            let sequences: Vec<_> = sequences.iter().collect();
+            assert!(made.insert((index, canonical(&setup, &sequences))), "twice");
+        }
+        assert!(made.len() > 2_000);
+        assert_eq!(made, expected);
+    }
+
+    /// What is made is what the checker of scenarios accepts.
+    #[test]
+    fn what_is_made_is_valid() {
+        let bounds = Bounds {
+            actors: 2,
+            operations: 2,
+            nets: 2,
+            close_export: true,
+        };
+        let scenarios = Space::new(bounds).filter_map(|next| match next {
+            Next::Scenario(scenario, ..) => Some(scenario),
+            Next::Refused(..) => None,
+        });
+        let mut checked = 0;
+        // Every so many: there are hundreds of thousands.
+        for scenario in scenarios.step_by(97).take(3_000) {
+            let text = scenario.to_json();
+            let file = format!("{NAME}.json");
+            let parsed = Scenario::parse(&file, text.as_bytes(), &[]);
+            assert_eq!(parsed.as_ref(), Ok(&*scenario), "{text}");
+            checked += 1;
+        }
+        assert!(checked > 1_000);
+    }
+
+    #[test]
+    fn a_place_in_the_order_is_found_again() {
+        let bounds = Bounds {
+            actors: 2,
+            operations: 2,
+            nets: 1,
+            close_export: false,
+        };
+        let mut space = Space::new(bounds);
+        let text = |next: Option<Next>| format!("{next:?}");
+        for _ in 0..20 {
+            let mut again = Space::new(bounds);
+            assert!(again.go_to(space.position().clone()));
+            assert_eq!(text(again.next()), text(space.next()));
+            // Some way on.
+            assert!(space.nth(150).is_some());
         }
     }
 }
