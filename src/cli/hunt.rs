@@ -59,7 +59,7 @@ pub(super) struct HuntArgs {
     #[arg(long, value_name = "K", default_value = "2", value_parser = value_parser!(u64).range(1..=4))]
     actors: u64,
     /// How many operations each of them runs at most
-    #[arg(long, value_name = "N", default_value = "2", value_parser = value_parser!(u64).range(1..=4))]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = value_parser!(u64).range(1..=3))]
     operations: u64,
     /// How many nets there are at most
     #[arg(long, value_name = "NETS", default_value = "2", value_parser = value_parser!(u64).range(1..=2))]

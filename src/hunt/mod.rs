@@ -76,7 +76,6 @@ impl Signature {
                     | Action::AwaitUpdate(..)
                     | Action::Write
                     | Action::Free
-                    | Action::Renew
             )
         };
         let steps = recording.steps.iter();

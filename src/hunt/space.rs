@@ -189,25 +189,22 @@ impl Setup {
         all
     }
 
-    /// By length, the sequences that an actor may run as far as it alone can tell, sorted.
-    fn sequences(&self, bounds: &Bounds) -> Vec<Vec<Vec<Operation>>> {
-        let mut sequences = vec![vec![Vec::new()]];
-        for length in 0..bounds.operations {
-            let mut longer = Vec::new();
-            for sequence in &sequences[length] {
-                let own = sequence.iter().filter(|op| parts(op).makes).count();
-                for operation in self.alphabet(own, bounds) {
-                    let mut next = sequence.clone();
-                    next.push(operation);
-                    if refusal(&self.operations, &[next.clone()], true).is_none() {
-                        longer.push(next);
-                    }
+    /// The sequences that are longer by one than those of `shorter`, as far as their actor alone can
+    /// tell which it may run, sorted.
+    fn longer(&self, shorter: &[Vec<Operation>], bounds: &Bounds) -> Vec<Vec<Operation>> {
+        let mut longer = Vec::new();
+        for sequence in shorter {
+            let own = sequence.iter().filter(|op| parts(op).makes).count();
+            for operation in self.alphabet(own, bounds) {
+                let mut next = sequence.clone();
+                next.push(operation);
+                if refusal(&self.operations, std::slice::from_ref(&next), true).is_none() {
+                    longer.push(next);
                 }
             }
-            longer.sort_by_key(|sequence| keys(sequence));
-            sequences.push(longer);
         }
-        sequences
+        longer.sort_by_key(|sequence| keys(sequence));
+        longer
     }
 
     /// The ways to rename nets, inodes and files that leave the setup as it is.
@@ -775,7 +772,7 @@ pub struct Space {
     bounds: Bounds,
     /// The setups.
     pub setups: Vec<Setup>,
-    /// Of each setup.
+    /// Of each setup, by length, as long as they were needed so far.
     sequences: Vec<Vec<Vec<Vec<Operation>>>>,
     symmetries: Vec<Vec<Renaming>>,
     position: Position,
@@ -787,7 +784,7 @@ impl Space {
     pub fn new(bounds: Bounds) -> Self {
         let setups = setups(&bounds);
         Self {
-            sequences: setups.iter().map(|s| s.sequences(&bounds)).collect(),
+            sequences: setups.iter().map(|_| vec![vec![Vec::new()]]).collect(),
             symmetries: setups.iter().map(Setup::symmetries).collect(),
             setups,
             bounds,
@@ -804,6 +801,12 @@ impl Space {
     /// Go on from where another one was. Returns whether there is such a place.
     #[must_use]
     pub fn go_to(&mut self, position: Position) -> bool {
+        if position.size >= self.largest() {
+            // At the end.
+            self.position = position;
+            return true;
+        }
+        self.make_sequences(position.size + 1);
         let lengths = self.lengths(position.size + 1);
         let there = match lengths.get(position.lengths) {
             _ if position.indices.is_empty() => true,
@@ -818,6 +821,16 @@ impl Space {
         };
         self.position = position;
         there
+    }
+
+    /// Make the sequences that scenarios of `size` operations need.
+    fn make_sequences(&mut self, size: usize) {
+        for (setup, all) in self.setups.iter().zip(&mut self.sequences) {
+            while all.len() <= size.min(self.bounds.operations) {
+                let longer = all.last().map(|last| setup.longer(last, &self.bounds));
+                all.extend(longer);
+            }
+        }
     }
 
     /// How many operations the largest scenarios have.
@@ -865,6 +878,7 @@ impl Space {
             if size > self.largest() {
                 return None;
             }
+            self.make_sequences(size);
             let all = self.lengths(size);
             if self.position.setup == self.setups.len() {
                 self.position = Position {
