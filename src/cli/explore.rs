@@ -77,7 +77,7 @@ fn engines() -> impl TypedValueParser<Value = EngineKind> {
         .map(|name| EngineKind::from_name(&name).expect("a possible value"))
 }
 
-fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
+pub(super) fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
     let models = MemoryModel::EXPLORED;
     PossibleValuesParser::new(models.map(MemoryModel::name)).map(move |name| {
         let mut models = models.into_iter();
@@ -86,7 +86,7 @@ fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
     })
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
@@ -153,7 +153,7 @@ impl ExploreArgs {
     }
 }
 
-fn usage(message: &str) -> ExitCode {
+pub(super) fn usage(message: &str) -> ExitCode {
     complain(&format!("error: {message}"));
     ExitCode::from(BAD_INPUT)
 }
@@ -221,7 +221,7 @@ pub(super) fn pairs(scenarios: &[String], models: &[String]) -> Result<Vec<Pair>
 /// What was asked for by name or path, or all there is. Results and counterexamples are known by
 /// names, so different things of one name cannot be told apart in one run; the same thing asked
 /// for twice is there once.
-fn load<'n, T: PartialEq>(
+pub(super) fn load<'n, T: PartialEq>(
     asked: &[String],
     all: impl Iterator<Item = &'n str>,
     find: impl Fn(&str) -> Result<T, LoadError>,
@@ -258,7 +258,7 @@ pub(super) fn said(error: &LoadError) -> String {
     }
 }
 
-fn complain_of_input(errors: &[String]) -> ExitCode {
+pub(super) fn complain_of_input(errors: &[String]) -> ExitCode {
     for error in errors {
         complain(error);
     }
@@ -315,7 +315,7 @@ pub(super) fn check_all(
 /// The first interrupt stops the explorations, so that what they found is printed; the second one
 /// stops the process. `timeout` sends two at once, to its child and to its process group, and means
 /// one.
-fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
+pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
     const AT_ONCE: Duration = Duration::from_millis(300);
     let interrupted = Arc::clone(interrupted);
     let mut first: Option<Instant> = None;

@@ -7,7 +7,9 @@
 
 mod child;
 mod explore;
+mod fixes;
 mod gate;
+mod hunt;
 mod list;
 mod output;
 mod progress;
@@ -52,6 +54,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check every scenario on every model against what is expected
     Gate(gate::GateArgs),
+    /// Search for the smallest sets of changes after which scenarios hold
+    Fixes(fixes::FixesArgs),
+    /// Make scenarios, smallest first, and look for what they break
+    Hunt(hunt::HuntArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
     /// Explore for another nfsd-check, which says on stdin what
@@ -74,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Fixes(args) => fixes::fixes(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
         Command::List(args) => list::list(&args),
         Command::Child => child::child(),
     }
