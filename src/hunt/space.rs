@@ -290,6 +290,7 @@ impl Setup {
             epilogue: Epilogue::Stop,
             setup: self.operations.clone(),
             actors,
+            expect_rc11: Vec::new(),
             expect: Vec::new(),
         };
         give_threads(&mut scenario);

@@ -123,8 +123,8 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         learns(|| {
-        self.entries
-            .with_marked(|entries, found| entries.found(found).is_empty())
+            self.entries
+                .with_marked(|entries, found| entries.found(found).is_empty())
         })
     }
 
@@ -148,13 +148,13 @@ impl<T: Linked> ListHead<T> {
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
     pub fn add_tail(&self, entry: &Arc<T>) {
         learns(|| {
-        self.change(|entries| {
-            entry.memory().touch(Step::Last);
-            if let Some(last) = entries.last() {
-                last.memory().touch(Step::Last);
-            }
-            entries.push(Arc::clone(entry));
-        });
+            self.change(|entries| {
+                entry.memory().touch(Step::Last);
+                if let Some(last) = entries.last() {
+                    last.memory().touch(Step::Last);
+                }
+                entries.push(Arc::clone(entry));
+            });
         });
     }
 
@@ -162,50 +162,48 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn take_first(&self) -> Option<Arc<T>> {
         learns(|| {
-        self.change(|entries| {
-            if entries.is_empty() {
-                return None;
-            }
-            let first = entries.remove(0);
-            first.memory().touch(Step::Last);
-            if let Some(next) = entries.first() {
-                next.memory().touch(Step::Last);
-            }
-            Some(first)
-        })
+            self.change(|entries| {
+                if entries.is_empty() {
+                    return None;
+                }
+                let first = entries.remove(0);
+                first.memory().touch(Step::Last);
+                if let Some(next) = entries.first() {
+                    next.memory().touch(Step::Last);
+                }
+                Some(first)
+            })
         })
     }
 
     /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
     pub fn remove(&self, entry: &Arc<T>) {
         learns(|| {
-        self.change(|entries| {
-            let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
-                return;
-            };
-            entries.remove(at);
-            let beside = [at.checked_sub(1), Some(at)].into_iter().flatten();
-            for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
-                neighbour.memory().touch(Step::Last);
-            }
-        });
+            self.change(|entries| {
+                let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
+                    return;
+                };
+                entries.remove(at);
+                let beside = [at.checked_sub(1), Some(at)].into_iter().flatten();
+                for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
+                    neighbour.memory().touch(Step::Last);
+                }
+            });
         });
     }
 
     /// `list_first_entry_or_null()`.
     #[must_use]
     pub fn first(&self) -> Option<Arc<T>> {
-        learns(|| {
-        self.entries.with(|entries| entries.now.first().cloned())
-        })
+        learns(|| self.entries.with(|entries| entries.now.first().cloned()))
     }
 
     /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
     #[must_use]
     pub fn first_unlocked(&self) -> Option<Arc<T>> {
         learns(|| {
-        self.entries
-            .with_marked(|entries, found| entries.found(found).first().cloned())
+            self.entries
+                .with_marked(|entries, found| entries.found(found).first().cloned())
         })
     }
 
@@ -214,12 +212,12 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
         learns(|| {
-        self.entries.with_marked(|entries, found| {
-            let entries = entries.found(found);
-            entry.memory().touch(Step::Last);
-            let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
-            Some(entries.get(at + 1).cloned())
-        })
+            self.entries.with_marked(|entries, found| {
+                let entries = entries.found(found);
+                entry.memory().touch(Step::Last);
+                let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
+                Some(entries.get(at + 1).cloned())
+            })
         })
     }
 
@@ -227,10 +225,10 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn contains(&self, entry: &Arc<T>) -> bool {
         learns(|| {
-        self.entries.with(|entries| {
-            entry.memory().touch(Step::Last);
-            entries.now.iter().any(|e| Arc::ptr_eq(e, entry))
-        })
+            self.entries.with(|entries| {
+                entry.memory().touch(Step::Last);
+                entries.now.iter().any(|e| Arc::ptr_eq(e, entry))
+            })
         })
     }
 
@@ -238,15 +236,15 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn take_some(&self, most: usize) -> Vec<Arc<T>> {
         learns(|| {
-        self.change(|entries| {
-            let taken = most.min(entries.len());
-            for entry in entries.iter().take(taken + 1) {
-                entry.memory().touch(Step::Last);
-            }
-            let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
-            taken.reverse();
-            taken
-        })
+            self.change(|entries| {
+                let taken = most.min(entries.len());
+                for entry in entries.iter().take(taken + 1) {
+                    entry.memory().touch(Step::Last);
+                }
+                let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
+                taken.reverse();
+                taken
+            })
         })
     }
 }
