@@ -225,6 +225,9 @@ pub struct ViolationEntry {
     pub counterexample_error: Option<String>,
     /// Whether the file has the steps to replay: the `native` engine records none.
     pub replayable: bool,
+    /// The files beside it that tell the interleaving in other forms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 /// What came of a scenario on a model.
@@ -373,6 +376,7 @@ fn entry(
         counterexample,
         counterexample_error,
         replayable: !finding.recording.steps.is_empty(),
+        reports: Vec::new(),
     }
 }
 

@@ -63,6 +63,8 @@ const REPLAY_HELP: &str = "\
 Examples:
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --model v4
+  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format mail > report.mail
+  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format html > report.html
 
 Exit status: 1 the violation came about, 0 it did not, 3 the interleaving could not be followed to
 its end, 2 bad input or usage.";

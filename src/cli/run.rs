@@ -21,6 +21,8 @@ Examples:
                                               go on to the end: every kind of violation
   nfsd-check run my/scenario.json --model my/model.json --budget 60
   nfsd-check run put-order --engine loom --max-executions 10000
+  nfsd-check run put-order --model v2-8of9 --report mail --report mermaid
+                                              tell what is found, in files beside it
 
 Exit status: 1 something is violated, else 3 something is undecided, else 0; 2 bad input or usage.")]
 pub(super) struct RunArgs {
@@ -145,6 +147,9 @@ fn violation(entry: &ViolationEntry) -> String {
         } else {
             writeln!(text, "    without steps: it cannot be replayed")
         };
+    }
+    for report in &entry.reports {
+        let _ = writeln!(text, "    {report}");
     }
     text
 }

@@ -129,7 +129,7 @@ fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
     }
 }
 
-fn landmark(step: &Step) -> Landmark {
+pub(super) fn landmark(step: &Step) -> Landmark {
     Landmark {
         context: step.context.clone(),
         function: step.function.clone(),

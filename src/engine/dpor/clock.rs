@@ -26,6 +26,11 @@ impl Clock {
         self.0[thread]
     }
 
+    /// How many steps of each of the first `threads` threads are known.
+    pub(super) fn counts(&self, threads: usize) -> Vec<u16> {
+        self.0[..threads].to_vec()
+    }
+
     /// Know what `other` knows, too.
     pub(super) fn join(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
