@@ -209,7 +209,8 @@ const FILE: &str = r#"{
 
 #[test]
 fn put_order_v2_8of9_objects_remaining() {
-    let counterexample = Counterexample::parse("put-order-v2-8of9-objects-remaining", FILE.as_bytes()).unwrap();
+    let counterexample =
+        Counterexample::parse("put-order-v2-8of9-objects-remaining", FILE.as_bytes()).unwrap();
     let again = replay(&counterexample, &counterexample.model);
     assert_eq!(again.parted, None);
     let violation = again.violation.expect("the violation comes about");

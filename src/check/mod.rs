@@ -6,9 +6,11 @@
 //! was cut short, or an engine that searches without being able to prove, is `undecided`, however
 //! long it ran; and a violation is a violation, however it was found.
 
+pub mod baseline;
 pub mod gate;
 pub mod jobs;
 pub mod program;
+pub mod shards;
 
 use crate::{
     engine::{self, Exploration, Finding, Limits, dpor, loom, native},

@@ -60,9 +60,6 @@ pub(super) struct ExploreArgs {
     /// How often the native engine runs each pair [default: 100000]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// How to print the results
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
     /// Tell each counterexample in this form too, in a file beside it; may be given again
     #[arg(long = "report", value_name = "FORM", value_enum)]
     reports: Vec<Form>,
@@ -195,7 +192,7 @@ fn reports(path: &Path, forms: &[Form]) -> Result<Vec<String>, String> {
     saved.collect()
 }
 
-fn usage(message: &str) -> ExitCode {
+pub(super) fn usage(message: &str) -> ExitCode {
     complain(&format!("error: {message}"));
     ExitCode::from(BAD_INPUT)
 }

@@ -35,6 +35,9 @@ pub(super) struct RunArgs {
     /// Explore to the end and report every kind of violation, not only the first
     #[arg(long)]
     all: bool,
+    /// How to print the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     #[command(flatten)]
     explore: ExploreArgs,
 }
@@ -59,13 +62,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         |_| None,
         &mut output,
         |output, _, outcome| {
-            if args.explore.format == Format::Text {
+            if args.format == Format::Text {
                 output.print(&describe(&outcome, &widths));
             }
             outcomes.push(outcome);
         },
     );
-    if args.explore.format == Format::Json {
+    if args.format == Format::Json {
         print_json(&mut output, &outcomes);
     }
     let any = |verdict| outcomes.iter().any(|outcome| outcome.verdict == verdict);

@@ -3,9 +3,11 @@
 
 use super::{
     counterexample::{self, Counterexample},
+    digest::digest,
     document::document,
     html, mail, mermaid, perfetto,
     replay::{Replay, replay},
+    telling::Telling,
     text, unit_test,
     why::Why,
 };
@@ -118,6 +120,29 @@ impl Story {
             Form::Mermaid => mermaid::print(counterexample, replay, why),
             Form::Perfetto => perfetto::print(counterexample, replay),
         }
+    }
+
+    /// The steps that a reader needs, by context, each with its place in the order of all of them.
+    #[must_use]
+    pub fn threads(&self) -> Vec<(String, Vec<(usize, String)>)> {
+        let telling = Telling::new(&self.replay.recording);
+        let actors = &self.counterexample.scenario.actors;
+        let mut threads: Vec<(String, Vec<(usize, String)>)> = Vec::new();
+        for (at, order) in digest(&self.replay, self.why.as_ref(), actors)
+            .into_iter()
+            .zip(1..)
+        {
+            let context = &telling.step(at).context;
+            let text = match telling.place(at) {
+                "" => telling.what(at),
+                place => format!("{place}(): {}", telling.what(at)),
+            };
+            match threads.iter_mut().find(|(name, _)| name == context) {
+                Some((_, steps)) => steps.push((order, text)),
+                None => threads.push((context.clone(), vec![(order, text)])),
+            }
+        }
+        threads
     }
 
     /// Writes it beside the counterexample, under its name with another ending; where there is

@@ -20,5 +20,6 @@ pub mod state;
 pub mod telling;
 pub mod text;
 pub mod unit_test;
+pub mod verdicts;
 pub mod why;
 pub mod words;

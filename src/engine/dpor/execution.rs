@@ -386,6 +386,9 @@ impl Execution {
     }
 
     fn schedule_concurrent(&mut self) -> Option<usize> {
+        if !matches!(self.director, Director::Search) {
+            self.search.end_given_event();
+        }
         match &self.director {
             Director::Search => self.schedule_search(),
             Director::Keys(schedule) => {
