@@ -5,6 +5,7 @@
 //! what is wrong with the input, goes to stderr. Exit status 2 is bad input or usage, of any
 //! command; the others are each command's own.
 
+mod check_files;
 mod child;
 mod explore;
 mod gate;
@@ -52,6 +53,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check every scenario on every model against what is expected
     Gate(gate::GateArgs),
+    /// Check files without running them, or print their JSON Schemas
+    CheckFiles(check_files::CheckFilesArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
     /// Explore for another nfsd-check, which says on stdin what
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::CheckFiles(args) => check_files::check_files(&args),
         Command::List(args) => list::list(&args),
         Command::Child => child::child(),
     }
