@@ -348,6 +348,7 @@ fn replay() -> Value {
         "ordered": or_null(flag.clone()),
         "other_order_tried": or_null(flag.clone()),
         "against": or_null(against),
+        "dispensable": list(&closed(json!({ "actor": string, "operation": string }))),
     }));
     let parted = closed(json!({ "step": at, "reason": string }));
     closed(json!({

@@ -1043,3 +1043,44 @@ fn reports_are_written_where_the_counterexample_is() {
     let path = &document[0]["violations"][0]["reports"][0];
     assert!(path.as_str().unwrap().ends_with(".mmd"));
 }
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let folder = Folder::new("manual", &[]);
+    let help = folder.run(&["--help"]).stdout;
+    let commands = [
+        "run",
+        "replay",
+        "gate",
+        "check-files",
+        "list",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        assert!(help.contains(&format!("  {command} ")), "{command}: {help}");
+        let page = folder.run(&["man", command]);
+        assert_eq!(page.status, 0);
+        assert!(page.stdout.contains(".SH SYNOPSIS"), "{}", page.stdout);
+        let help = folder.run(&[command, "--help"]).stdout;
+        assert!(help.contains("Examples:"), "{command}: {help}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = folder.run(&["completions", shell]);
+        assert_eq!(script.status, 0);
+        for command in commands {
+            assert!(script.stdout.contains(command), "{shell}: {command}");
+        }
+    }
+    let bash = folder.run(&["completions", "bash"]).stdout;
+    folder.write("completions.bash", &bash);
+    let script = "source ./completions.bash; COMP_WORDS=(nfsd-check gate --form); COMP_CWORD=2; \
+                  _nfsd-check nfsd-check --form gate; echo \"${COMPREPLY[*]}\"";
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .current_dir(&folder.0)
+        .output();
+    let output = output.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "--format");
+    folder.refuses(&["man", "gaet"], "no command 'gaet': run, replay, gate");
+}

@@ -10,6 +10,7 @@ mod child;
 mod explore;
 mod gate;
 mod list;
+mod manual;
 mod output;
 mod progress;
 pub mod replay;
@@ -33,6 +34,7 @@ Examples:
   nfsd-check run put-order --model v2-8of9        one patch against one scenario
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
   nfsd-check gate                                 everything against what is expected
+  nfsd-check check-files                          whether the files here are well-formed
   nfsd-check list choices                         what a model may choose
 
 Models and scenarios are named by file stem, and found in ./models and ./scenarios, or among those
@@ -57,6 +59,10 @@ enum Command {
     CheckFiles(check_files::CheckFilesArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
+    /// Print the completions of a shell
+    Completions(manual::CompletionsArgs),
+    /// Print a page of the manual
+    Man(manual::ManArgs),
     /// Explore for another nfsd-check, which says on stdin what
     #[command(name = child::COMMAND, hide = true)]
     Child,
@@ -81,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::gate(&args),
         Command::CheckFiles(args) => check_files::check_files(&args),
         Command::List(args) => list::list(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Child => child::child(),
     }
 }

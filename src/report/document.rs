@@ -95,6 +95,9 @@ fn reasons(why: &Why, numbers: &BTreeMap<usize, usize>) -> Value {
         "ordered": why.pair.map(|pair| pair.ordered),
         "other_order_tried": why.pair.map(|pair| pair.tried),
         "against": why.against.as_ref().map(against),
+        "dispensable": why.dispensable.iter().map(|(actor, operation)| {
+            json!({ "actor": actor, "operation": operation })
+        }).collect::<Vec<_>>(),
     })
 }
 

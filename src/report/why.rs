@@ -124,6 +124,9 @@ pub struct Why {
     pub pair: Option<Pair>,
     /// What another model does about it, if there is one to compare with.
     pub against: Option<Against>,
+    /// The operations that can be left out, each by itself, without the violation going away, as
+    /// actor and operation.
+    pub dispensable: Vec<(String, String)>,
 }
 
 /// The model to compare with: the one that is asked for. Where none is, the one that the
@@ -201,7 +204,11 @@ impl Why {
                 certain,
             }
         });
-        Some(Self { pair, against })
+        Some(Self {
+            pair,
+            against,
+            dispensable: dispensable(counterexample),
+        })
     }
 }
 
@@ -445,6 +452,38 @@ fn queued(recording: &Recording, order: &Order<'_>, chain: &[usize]) -> Vec<usiz
     chain.unwrap_or_default()
 }
 
+/// The operations of actors that the violation comes about without.
+fn dispensable(c: &Counterexample) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, actor) in c.scenario.actors.iter().enumerate() {
+        for (place, operation) in actor.operations.iter().enumerate() {
+            let mut scenario = c.scenario.clone();
+            scenario.expect.clear();
+            scenario.actors[at].operations.remove(place);
+            if scenario.actors[at].operations.is_empty() {
+                scenario.actors.remove(at);
+            }
+            // One that puts what nobody took any more is none.
+            let file = format!("{}.json", scenario.name);
+            let Ok(scenario) = Scenario::parse(&file, scenario.to_json().as_bytes(), &[]) else {
+                continue;
+            };
+            let trial = Trial {
+                counterexample: &Counterexample {
+                    scenario: scenario.clone(),
+                    ..c.clone()
+                },
+                scenario: &Arc::new(scenario),
+            };
+            if trial.comes_about(c.model.choices) == Some(true) {
+                let operation = operation.display(&c.scenario).to_string();
+                found.push((actor.name.clone(), operation));
+            }
+        }
+    }
+    found
+}
+
 /// The choices that differ, with what is chosen here and there.
 fn differing(here: Choices, there: Choices) -> Vec<Decisive> {
     let value = |choice: &'static Choice, choices: &Choices| {
@@ -492,11 +531,9 @@ impl Trial<'_> {
     /// Whether the violation comes about with these choices. `None`: not as far as was tried.
     fn comes_about(&self, choices: Choices) -> Option<bool> {
         let c = self.counterexample;
-        let model = Model {
-            choices,
-            ..c.model.clone()
-        };
-        if replay(c, &model).violation.is_some() {
+        let landmarks = c.schedule.iter().map(landmark).collect();
+        let followed = dpor::follow(&program(self.scenario, choices), landmarks);
+        if shows(c, &followed.recording) {
             return Some(true);
         }
         let limits = Limits {
@@ -563,6 +600,12 @@ impl Why {
             let tried = self.pair.is_some_and(|pair| pair.tried);
             against.lines(&mut lines, other, tried);
         }
+        let dispensable = self.dispensable.iter();
+        lines.extend(dispensable.map(|(actor, operation)| {
+            Line::Sentence(format!(
+                "It comes about without '{operation}' of {actor}, too."
+            ))
+        }));
         lines
     }
 }
