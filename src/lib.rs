@@ -65,4 +65,5 @@ pub mod model;
 pub mod nfsd;
 pub mod report;
 pub mod scenario;
+pub mod schema;
 pub mod sync;

@@ -6,10 +6,12 @@
 //! was cut short, or an engine that searches without being able to prove, is `undecided`, however
 //! long it ran; and a violation is a violation, however it was found.
 
+pub mod baseline;
 pub mod fixes;
 pub mod gate;
 pub mod jobs;
 pub mod program;
+pub mod shards;
 
 use crate::{
     engine::{self, Exploration, Finding, Limits, dpor, loom, native},
@@ -226,6 +228,9 @@ pub struct ViolationEntry {
     pub counterexample_error: Option<String>,
     /// Whether the file has the steps to replay: the `native` engine records none.
     pub replayable: bool,
+    /// The files beside it that tell the interleaving in other forms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 /// What came of a scenario on a model.
@@ -399,6 +404,7 @@ pub fn describe(finding: &Finding) -> ViolationEntry {
         counterexample: None,
         counterexample_error: None,
         replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
+        reports: Vec::new(),
     }
 }
 

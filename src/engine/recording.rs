@@ -85,6 +85,10 @@ pub struct RecordedViolation {
 pub struct Recording {
     /// All steps in order.
     pub steps: Vec<TraceStep>,
+    /// By the index of a step of the part where every interleaving counts, where the engine says
+    /// so: for each thread, how many of its steps in that part happen before this one by the
+    /// declared orderings. Of the step's own thread, this one included.
+    pub known: BTreeMap<usize, Vec<u16>>,
     /// All violations in order.
     pub violations: Vec<RecordedViolation>,
     /// By a thread's name: which step of which other thread it was begun with, where the engine
@@ -263,6 +267,12 @@ impl Recorder {
         if let Some(last) = self.recording.steps.last_mut() {
             last.older = Some(step.map_or(Older::Initial, Older::Step));
         }
+    }
+
+    /// What happens before the last step: see [`Recording::known`].
+    pub fn known(&mut self, known: Vec<u16>) {
+        let last = self.recording.steps.len() - 1;
+        self.recording.known.insert(last, known);
     }
 
     /// A thread noticed a violation, in or after the last step.

@@ -273,27 +273,11 @@ impl Counterexample {
             let message = "the counterexample is too long to be read again";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        fs::create_dir_all(dir)?;
         let stem = format!(
             "{}-{}-{}",
             self.scenario.name, self.model.name, self.violation.kind
         );
-        let mut number = 1;
-        loop {
-            let path = match number {
-                1 => dir.join(format!("{stem}.json")),
-                n => dir.join(format!("{stem}-{n}.json")),
-            };
-            match create(&path, text.as_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if is_same(&path, text.as_bytes()) {
-                        return Ok(path);
-                    }
-                    number += 1;
-                }
-                created => return created.map(|()| path),
-            }
-        }
+        save_as(dir, &stem, "json", text.as_bytes())
     }
 
     /// Reads a file.
@@ -369,6 +353,34 @@ impl Counterexample {
             violation,
             weak,
         })
+    }
+}
+
+/// Writes a file into a folder, which is made where it is not there, and says where it is. A file of
+/// that name is left alone: if it is the same to the byte it is the answer, and otherwise the new
+/// one gets a number.
+pub(super) fn save_as(
+    dir: &Path,
+    stem: &str,
+    extension: &str,
+    bytes: &[u8],
+) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let mut number = 1;
+    loop {
+        let path = match number {
+            1 => dir.join(format!("{stem}.{extension}")),
+            n => dir.join(format!("{stem}-{n}.{extension}")),
+        };
+        match create(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if is_same(&path, bytes) {
+                    return Ok(path);
+                }
+                number += 1;
+            }
+            created => return created.map(|()| path),
+        }
     }
 }
 

@@ -38,6 +38,11 @@ impl Clock {
         self.steps[thread]
     }
 
+    /// How many steps of each of the first `threads` threads are known.
+    pub(super) fn counts(&self, threads: usize) -> Vec<u16> {
+        self.steps[..threads].to_vec()
+    }
+
     /// Know what `other` knows, too.
     pub(super) fn join(&mut self, other: &Self) {
         let (mine, _) = self.steps.as_chunks_mut::<LANES>();

@@ -400,6 +400,9 @@ impl Execution {
     }
 
     fn schedule_concurrent(&mut self) -> Option<usize> {
+        if !matches!(self.director, Director::Search) {
+            self.search.end_given_event();
+        }
         match &self.director {
             Director::Search => self.schedule_search(),
             Director::Keys(schedule) => {
@@ -660,6 +663,10 @@ impl Execution {
         if let Some(recorder) = &mut self.recorder {
             let object = (self.objects[name.0 as usize].kind != ObjectKind::Thread).then_some(name);
             recorder.step(ThreadId(me as u32), object, action, saw);
+            if self.phase == Phase::Concurrent {
+                let known = &self.threads[me].order.known;
+                recorder.known(known.counts(self.threads.len()));
+            }
         }
         self.check_after(object, action);
         saw

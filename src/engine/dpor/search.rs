@@ -332,6 +332,32 @@ impl Search {
         if index >= self.frontier {
             self.analyse(index);
         }
+        self.add_to_histories(index);
+    }
+
+    /// The last event of an execution that is given, not searched, is over: there is nothing to
+    /// try, but grace periods have to know what happened before what.
+    pub(super) fn end_given_event(&mut self) {
+        if self.analysed == self.length {
+            return;
+        }
+        let index = self.analysed;
+        self.analysed = self.length;
+        let event = &self.events[index];
+        let mut clock = self.clock_before(event.previous);
+        for &earlier in &event.follows {
+            clock.join(&self.events[earlier].clock);
+        }
+        for access in &event.accesses {
+            self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
+        }
+        let event = &mut self.events[index];
+        clock.set(event.thread, event.number);
+        event.clock = clock;
+        self.add_to_histories(index);
+    }
+
+    fn add_to_histories(&mut self, index: usize) {
         for i in 0..self.events[index].accesses.len() {
             let Access {
                 object, mode, old, ..
