@@ -62,6 +62,7 @@ fn stories() -> Vec<Story> {
         story("flush-during-open", "v4", Leak),
         story("client-disable-vs-stop", "v4", Warning),
         story("client-io-vs-stop", "v4-wait-before-purge", HungTask),
+        story("client-open-vs-open", "v4-lost-install-keeps-net", HungTask),
         story("put-order", "v4-put-under-rcu", SleepInAtomic),
         story("put-order", "v4-net-put-first", ObjectsRemaining),
         story("lookup-vs-last-put", "v4-lookup-without-rcu", UseAfterFree),
