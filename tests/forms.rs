@@ -62,6 +62,7 @@ fn stories() -> Vec<Story> {
         story("flush-during-open", "v4", Leak),
         story("client-disable-vs-stop", "v4", Warning),
         story("client-io-vs-stop", "v4-wait-before-purge", HungTask),
+        story("client-open-vs-open", "v4-lost-install-keeps-net", HungTask),
         story("put-order", "v4-put-under-rcu", SleepInAtomic),
         story("put-order", "v4-net-put-first", ObjectsRemaining),
         story("lookup-vs-last-put", "v4-lookup-without-rcu", UseAfterFree),
@@ -176,9 +177,11 @@ fn what_orders_the_two_is_read_off_the_other_model() {
             "gc-vs-netns-exit",
             "v2-8of9",
             ViolationKind::UseAfterFree,
-            "shutdown_barrier",
-            "spin_unlock(nfsd_gc_lock) -> nfsd_file_cache_shutdown_net -> \
-             spin_lock(nfsd_gc_lock) ->",
+            // Who holds a spinlock is a reader, so the grace period of the shutdown waits for it.
+            "gc_lock_gc",
+            "spin_unlock(nfsd_gc_lock) -> grace period 2 is over -> \
+             percpu_ref_switch_to_atomic_rcu -> complete -> nfsd_shutdown_net -> \
+             wait_for_completion -> svc_destroy -> kfree",
         ),
     ] {
         let story = story(scenario, model, kind);

@@ -3,6 +3,7 @@
 
 use nfsd_check::report::{counterexample::Counterexample, replay::replay};
 
+const NAME: &str = "put-order-v2-8of9-objects-remaining";
 const FILE: &str = r#"{
   "format": "nfsd-check counterexample",
   "version": 1,
@@ -209,8 +210,7 @@ const FILE: &str = r#"{
 
 #[test]
 fn put_order_v2_8of9_objects_remaining() {
-    let counterexample =
-        Counterexample::parse("put-order-v2-8of9-objects-remaining", FILE.as_bytes()).unwrap();
+    let counterexample = Counterexample::parse(NAME, FILE.as_bytes()).unwrap();
     let again = replay(&counterexample, &counterexample.model);
     assert_eq!(again.parted, None);
     let violation = again.violation.expect("the violation comes about");

@@ -87,7 +87,11 @@ fn data(
     let telling = Telling::new(recording);
     let order = Order::new(recording);
     let states = States::new(recording);
-    let marked = marked(replay);
+    let mut marked = marked(replay);
+    // What a leak is about is none of these steps, and what decides is.
+    if let Some(pair) = why.and_then(|why| why.pair) {
+        marked.extend([pair.first, pair.second]);
+    }
     let digest = digest(replay, why, &c.scenario.actors);
     let concurrent = recording.steps.iter().enumerate();
     let concurrent = concurrent.filter(|(_, step)| step.concurrent);

@@ -461,7 +461,12 @@ fn reproduce(out: &mut String, c: &Counterexample, replay: &Replay, rows: &[usiz
          are left out above, as they change nothing of it. To reproduce it:"
     );
     paragraph(out, &text, "");
-    let _ = writeln!(out, "\n  {}", command(c, file));
+    let mut line = command(c, file);
+    if line.len() > WIDTH - 2 {
+        // As a shell reads it.
+        line = line.replacen(" --model", " \\\n      --model", 1);
+    }
+    let _ = writeln!(out, "\n  {line}");
     let home = env!("CARGO_PKG_REPOSITORY");
     if !home.is_empty() {
         let _ = writeln!(out, "\nThe program: {home}");

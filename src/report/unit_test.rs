@@ -24,11 +24,12 @@ pub fn print(c: &Counterexample, why: Option<&Why>) -> String {
 
 use nfsd_check::report::{{counterexample::Counterexample, replay::replay}};
 
+const NAME: &str = {stem:?};
 const FILE: &str = r{hashes}\"{file}\"{hashes};
 
 #[test]
 fn {}() {{
-    let counterexample = Counterexample::parse({stem:?}, FILE.as_bytes()).unwrap();
+    let counterexample = Counterexample::parse(NAME, FILE.as_bytes()).unwrap();
     let again = replay(&counterexample, &counterexample.model);
     assert_eq!(again.parted, None);
     let violation = again.violation.expect(\"the violation comes about\");
