@@ -278,6 +278,7 @@ mod tests {
             complete,
             executions: 42,
             blocked: 0,
+            states: None,
             seconds: 0.1,
             reason: (!complete).then(|| "cut".to_owned()),
             violations: kinds.iter().map(violation).collect(),

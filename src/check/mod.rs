@@ -252,6 +252,9 @@ pub struct Outcome {
     pub executions: u64,
     /// Executions cut because an equivalent one had been run already.
     pub blocked: u64,
+    /// States that were stored, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<u64>,
     /// How long it took.
     pub seconds: f64,
     /// Why it is not complete.
@@ -279,6 +282,7 @@ impl Outcome {
             complete: false,
             executions: options.limits.progress.load(Ordering::Relaxed),
             blocked: 0,
+            states: None,
             seconds: 0.0,
             reason: Some(reason),
             violations: Vec::new(),
@@ -348,6 +352,7 @@ fn judge(
         complete,
         executions: exploration.executions,
         blocked: exploration.blocked,
+        states: exploration.states,
         reason,
         violations: violations.collect(),
         ..Outcome::undecided(scenario, model, options, String::new())

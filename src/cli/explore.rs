@@ -57,6 +57,9 @@ pub(super) struct ExploreArgs {
     /// Leave out interleavings with more preemptions than this
     #[arg(long, value_name = "N")]
     preemption_bound: Option<u32>,
+    /// Store the states that were seen, and visit each once: for --memory-model sc
+    #[arg(long)]
+    stored_states: bool,
     /// How often the native engine runs each pair [default: 100000]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     runs: Option<u64>,
@@ -114,6 +117,18 @@ impl ExploreArgs {
                 "--preemption-bound is about interleavings, of which --memory-model rc11 has none",
             ));
         }
+        let sc = self.memory_model.unwrap_or(engine.memory_model()) == MemoryModel::Sc;
+        if self.stored_states && (engine != EngineKind::Dpor || !sc) {
+            return Err(usage(
+                "--stored-states is for --engine dpor and --memory-model sc",
+            ));
+        }
+        if self.stored_states && self.preemption_bound.is_some() {
+            return Err(usage(
+                "--stored-states goes on from a state once, whichever way it came to it, and cannot \
+                 count preemptions",
+            ));
+        }
         if self.runs.is_some() && engine != EngineKind::Native {
             return Err(usage("--runs is for --engine native"));
         }
@@ -130,6 +145,7 @@ impl ExploreArgs {
                 budget: self.budget,
                 max_executions: self.max_executions,
                 preemption_bound: self.preemption_bound,
+                stored_states: self.stored_states,
                 all,
                 ..Limits::default()
             },
@@ -163,6 +179,9 @@ impl ExploreArgs {
         }
         if let Some(memory) = self.memory_model {
             command += &format!(" --memory-model {}", memory.name());
+        }
+        if self.stored_states {
+            command += " --stored-states";
         }
         if let Some(bound) = self.preemption_bound {
             command += &format!(" --preemption-bound {bound}");

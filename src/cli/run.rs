@@ -110,13 +110,17 @@ impl Widths {
 /// The line about an outcome, without its end.
 pub(super) fn headline(outcome: &Outcome, widths: &Widths) -> String {
     let (scenario, model) = (widths.scenario, widths.model);
-    format!(
+    let mut line = format!(
         "{:scenario$}  {:model$}  {:9}  {}",
         outcome.scenario,
         outcome.model,
         outcome.verdict,
         counted(outcome.executions, "execution"),
-    )
+    );
+    if let Some(states) = outcome.states {
+        let _ = write!(line, ", {}", counted(states, "state"));
+    }
+    line
 }
 
 fn describe(outcome: &Outcome, widths: &Widths) -> String {

@@ -269,7 +269,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.memory_model == MemoryModel::Rc11 {
         return graphs::explore(program, limits);
     }
-    if limits.stored_states || std::env::var_os("NFSD_CHECK_STATES").is_some() {
+    if limits.stored_states {
         return states::explore(program, limits);
     }
     let explorer = Explorer::new();

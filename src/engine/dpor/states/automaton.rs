@@ -93,8 +93,8 @@ impl Automaton {
             Some(known) if known.next != UNKNOWN && edge.next != UNKNOWN => {
                 return Err(format!("{edge:?} was {known:?} before"));
             }
-            // One of the two was cut short.
-            Some(known) if known.effects.len() >= edge.effects.len() => {}
+            // This one was cut short, and no later than the one before.
+            Some(known) if edge.next == UNKNOWN && known.effects.len() >= edge.effects.len() => {}
             Some(_) | None => {
                 self.edges.insert((from, learned), edge);
             }

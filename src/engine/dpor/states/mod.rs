@@ -473,6 +473,7 @@ impl Search<'_> {
 
     /// Take a step, from the state and to the next one.
     fn step(&mut self, taken: Taken) -> Result<Outcome, Stop> {
+        let mut learned = false;
         loop {
             let mark = self.state.mark();
             self.accesses.clear();
@@ -482,6 +483,12 @@ impl Search<'_> {
                 return Ok(outcome);
             }
             self.state.go_back(mark);
+            if std::mem::replace(&mut learned, true) {
+                let step = self.path.len() + 1;
+                return Err(format!(
+                    "the model is not deterministic: step {step} was run and is not known"
+                ));
+            }
             self.learner.go_to(self.program, &self.path)?;
             if self.learner.execution.borrow().state.fingerprint() != self.state.fingerprint() {
                 let step = self.path.len();
