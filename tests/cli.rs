@@ -785,7 +785,7 @@ fn lists_have_a_line_for_each() {
             1,
         ),
         ("operations", "start NET [threads N]  ", 20),
-        ("violations", "use-after-free     KASAN", 13),
+        ("violations", "use-after-free     KASAN", 14),
         ("engines", "dpor    ", 3),
         (
             "memory-model",

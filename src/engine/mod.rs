@@ -11,6 +11,7 @@
 pub mod dpor;
 pub mod loom;
 pub mod native;
+mod quiet;
 pub mod recording;
 
 use crate::sync::violation::ViolationKind;

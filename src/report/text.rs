@@ -572,6 +572,7 @@ fn oops(
             format!("BUG: sleeping function called from invalid context in {function}")
         }
         ViolationKind::Livelock => format!("watchdog: BUG: soft lockup in {function}"),
+        ViolationKind::Assertion => format!("kernel BUG in {function}"),
     };
     let lines = wrap(&headline, width, 2);
     let _ = writeln!(out, "{BAD}{}{BAD:#}", lines.join("\n  "));

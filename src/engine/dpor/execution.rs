@@ -1069,6 +1069,13 @@ impl Execution {
         }
     }
 
+    /// The execution goes no further if a violation was noted.
+    pub(super) fn end_if_violated(&mut self) {
+        if self.end.is_none() && !self.violations.is_empty() {
+            self.end = Some(End::Fatal);
+        }
+    }
+
     pub(super) fn enter(&mut self, function: &'static str) {
         if let Some(recorder) = &mut self.recorder {
             recorder.enter(ThreadId(self.current as u32), function);

@@ -14,6 +14,7 @@
 
 mod access;
 mod calm;
+pub mod check;
 mod clock;
 mod coroutines;
 mod execution;
@@ -225,6 +226,15 @@ impl Engine for Explorer {
     fn report(&self, violation: Violation) {
         self.execution.borrow_mut().report(&violation);
         self.stop_if_over();
+    }
+
+    fn end_if_violated(&self) {
+        self.execution.borrow_mut().end_if_violated();
+        self.stop_if_over();
+    }
+
+    fn records(&self) -> bool {
+        self.execution.borrow().recorder.is_some()
     }
 
     fn enter(&self, function: &'static str) {

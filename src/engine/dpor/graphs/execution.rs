@@ -1134,6 +1134,13 @@ impl Execution {
         self.note(violation.kind, at, INITIAL);
     }
 
+    /// The current thread goes no further if a violation was noted.
+    pub(super) fn halt_if_violated(&mut self) {
+        if !self.found.is_empty() {
+            self.threads[self.current].halted = true;
+        }
+    }
+
     /// Note a violation that comes about where `at` comes after `after`, and need not. The execution
     /// in which it does not goes on.
     fn note_possible(&mut self, kind: ViolationKind, at: EventId, after: EventId) {

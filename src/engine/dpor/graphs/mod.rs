@@ -231,6 +231,11 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
+    fn end_if_violated(&self) {
+        self.execution.borrow_mut().halt_if_violated();
+        self.stop_if_halted();
+    }
+
     fn enter(&self, _function: &'static str) {}
 
     fn leave(&self) {}
