@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
-    engine::Limits,
+    engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
     scenario::Scenario,
@@ -40,7 +40,7 @@ pub(super) struct ExploreArgs {
     /// The memory that dpor explores on; the other engines have their own
     #[arg(long, value_name = "MEMORY", value_parser = memory_models())]
     memory_model: Option<MemoryModel>,
-    /// How many pairs to check at the same time [default: one for each core]
+    /// How many cores to use: for different pairs, and for one where there are more [default: all]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// How long to explore each pair
@@ -276,20 +276,25 @@ pub(super) fn check_all(
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
     stop_on_interrupt(&options.limits.interrupted);
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
+    let jobs = jobs.map_or(1, NonZeroUsize::get);
+    // A core that no pair begins on any more helps with those that are left.
+    let cores = Jobs::new(jobs.saturating_sub(pairs.len()));
     let work: Vec<CheckOptions> = pairs
         .iter()
         .map(|pair| {
             let mut options = options.clone();
             options.limits.progress = Arc::default();
+            options.limits.share = Arc::default();
+            options.limits.jobs = cores.clone();
             options.limits.max_executions = options.limits.max_executions.or_else(|| most(pair));
             options
         })
         .collect();
     let counters = work.iter().map(|o| Arc::clone(&o.limits.progress));
     let progress = std::cell::RefCell::new(Progress::new(counters.collect()));
-    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
     jobs::in_order(
-        jobs.map_or(1, NonZeroUsize::get),
+        jobs,
         pairs,
         |index, pair| {
             let options = &work[index];
@@ -299,6 +304,7 @@ pub(super) fn check_all(
                 check::check(&pair.scenario, &pair.model, options)
             }
         },
+        || cores.give(),
         |index, outcome| {
             progress.borrow_mut().clear();
             each(output, index, outcome);

@@ -5,11 +5,13 @@
 //! order of the writes of each object. `execution` runs the program along a graph and extends it;
 //! whatever a step could have done otherwise becomes a branch. `revisit` finds the branches in
 //! which an earlier read reads a later write, so that each graph is reached once and nothing has to
-//! be remembered of those that were seen. `consistency` says what the memory model allows.
+//! be remembered of those that were seen. `consistency` says what the memory model allows, and
+//! `branches` is who runs what.
 //!
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
 //! order reduction", POPL 2022, which calls this TruSt.)
 
+mod branches;
 mod consistency;
 mod execution;
 mod grace;
@@ -27,17 +29,17 @@ use crate::{
         recording::{RecordedViolation, Recording, Site},
     },
     sync::{
-        self,
         engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
         violation::{Violation, ViolationKind},
     },
 };
-use execution::{Branch, End, Execution, Found};
+use branches::{Part, Shown};
+use execution::{End, Execution, Found};
 use graph::{EventId, INITIAL};
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 
@@ -270,10 +272,11 @@ impl Engine for Explorer {
 /// Explore a program on the memory that `limits` name.
 ///
 /// Each violation is shown by an interleaving where there is one. One that only weak memory shows
-/// has a [`Finding`] without steps; `limits` count anew for the search for another one.
+/// has a [`Finding`] without steps; the executions of the search for another one are counted anew.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
-    let (mut exploration, shown) = explore_all(program, limits, None);
+    let start = Instant::now();
+    let (mut exploration, shown) = explore_all(program, limits, start, None);
     show(program, &mut exploration, shown);
     let without = |finding: &Finding| finding.recording.steps.is_empty();
     if !limits.all && exploration.findings.iter().any(without) {
@@ -282,7 +285,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             all: true,
             ..limits.clone()
         };
-        let (mut further, shown) = explore_all(program, &limits, None);
+        let (mut further, shown) = explore_all(program, &limits, start, None);
         show(program, &mut further, shown);
         further.findings.retain(|finding| !without(finding));
         further.findings.truncate(1);
@@ -303,7 +306,7 @@ fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
         schedules,
     } in shown
     {
-        let recording = schedules.into_iter().find_map(|schedule| {
+        let recording = schedules.into_iter().flatten().find_map(|schedule| {
             let (replay, _) = super::directed(program, Director::Keys(schedule));
             let recording = replay.recording;
             recording.violation(kind).is_some().then_some(recording)
@@ -323,20 +326,8 @@ pub fn explore_with(
     limits: &Limits,
     observe: &mut dyn FnMut(&ExecutionGraph),
 ) -> Exploration {
-    explore_all(program, limits, Some(observe)).0
+    explore_all(program, limits, Instant::now(), Some(observe)).0
 }
-
-/// A violation, after how many executions, and an interleaving that shows it.
-#[derive(Debug)]
-struct Shown {
-    kind: ViolationKind,
-    after: u64,
-    /// Interleavings that may show it: one of several, as another violation may come first.
-    schedules: Vec<Vec<Scheduled<ThreadKey>>>,
-}
-
-/// How many executions with a violation are kept to find an interleaving for it.
-const SCHEDULES: usize = 32;
 
 /// Who wants to see each complete execution.
 type Observer<'a> = Option<&'a mut dyn FnMut(&ExecutionGraph)>;
@@ -344,79 +335,12 @@ type Observer<'a> = Option<&'a mut dyn FnMut(&ExecutionGraph)>;
 fn explore_all(
     program: &Program,
     limits: &Limits,
+    start: Instant,
     observe: Observer<'_>,
 ) -> (Exploration, Vec<Shown>) {
-    let explorer = Explorer::new(limits.memory_model);
-    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-    sync::with_engine(engine, || explore_on(&explorer, program, limits, observe))
-}
-
-fn explore_on(
-    explorer: &Explorer,
-    program: &Program,
-    limits: &Limits,
-    mut observe: Observer<'_>,
-) -> (Exploration, Vec<Shown>) {
-    let start = Instant::now();
-    let mut exploration = Exploration::default();
-    let mut shown: Vec<Shown> = Vec::new();
-    let mut left = vec![Branch::default()];
-    while let Some(branch) = left.pop() {
-        if let Some(reason) = limits.reached(start, exploration.executions) {
-            exploration.reason = Some(reason);
-            return (exploration, shown);
-        }
-        let allowed = {
-            let mut execution = explorer.execution.borrow_mut();
-            let allowed = execution.take_up(branch);
-            left.append(&mut execution.branches);
-            allowed
-        };
-        if !allowed {
-            continue;
-        }
-        explorer.run(program);
-        let mut execution = explorer.execution.borrow_mut();
-        match execution.end.clone() {
-            Some(End::Cut(reason)) => {
-                exploration.reason = Some(reason);
-                return (exploration, shown);
-            }
-            Some(End::Blocked) => exploration.blocked += 1,
-            Some(End::Finished | End::Fatal) | None => {
-                exploration.executions += 1;
-                if let Some(observe) = &mut observe {
-                    observe(&told(&execution));
-                }
-            }
-        }
-        left.append(&mut execution.branches);
-        for found in &execution.found {
-            let kind = found.kind;
-            let known = shown.iter().position(|shown| shown.kind == kind);
-            let known = known.unwrap_or_else(|| {
-                shown.push(Shown {
-                    kind,
-                    after: exploration.executions,
-                    schedules: Vec::new(),
-                });
-                shown.len() - 1
-            });
-            let schedules = &mut shown[known].schedules;
-            if schedules.len() < SCHEDULES {
-                schedules.extend(self::schedules(&execution, found));
-            }
-        }
-        limits
-            .progress
-            .store(exploration.executions, Ordering::Relaxed);
-        if !shown.is_empty() && !limits.all {
-            exploration.reason = Some("stopped at the first violation".to_owned());
-            return (exploration, shown);
-        }
-    }
-    exploration.complete = true;
-    (exploration, shown)
+    let parts = vec![Part::whole()];
+    let (exploration, parts) = branches::explore(program, limits, start, parts, observe);
+    (exploration, branches::shown(parts))
 }
 
 /// Interleavings of the graph of a run with the violation in it. None where the graph is none.
