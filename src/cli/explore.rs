@@ -11,6 +11,7 @@ use crate::{
     engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
+    report::resume::Resume,
     scenario::Scenario,
 };
 use clap::{
@@ -130,6 +131,7 @@ impl ExploreArgs {
             },
             runs: self.runs.unwrap_or(check::NATIVE_RUNS),
             out: self.out.clone().into(),
+            ..CheckOptions::default()
         })
     }
 
@@ -166,6 +168,85 @@ pub(super) fn quote(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// What to go on with, from a file that a run which was stopped has left, and how. Where scenarios
+/// or models are named, or there are some of the same names, they must be the same.
+pub(super) fn resumed(
+    path: &Path,
+    scenarios: &[String],
+    models: &[String],
+    options: CheckOptions,
+) -> Result<(Vec<Pair>, CheckOptions), ExitCode> {
+    let resume = Resume::load(path).map_err(|error| complain_of_input(&[said(&error)]))?;
+    let library = Library::find().map_err(|error| complain_of_input(&[said(&error)]))?;
+    let mut errors = Vec::new();
+    let other = |what: &str, name: &str, asked: &str| {
+        let path = path.display();
+        format!(
+            "error: {path}: the {what} '{name}' was another one than {asked} is now; an \
+             exploration of one cannot go on with the other"
+        )
+    };
+    let name = &resume.scenario.name;
+    let named: Vec<&String> = match scenarios {
+        [] => library
+            .scenario_names()
+            .any(|n| n == name)
+            .then_some(name)
+            .into_iter()
+            .collect(),
+        scenarios => scenarios.iter().collect(),
+    };
+    for asked in named {
+        match library.scenario(asked) {
+            Ok(now)
+                if Scenario {
+                    expect: Vec::new(),
+                    ..now.clone()
+                } == resume.scenario => {}
+            Ok(_) => errors.push(other("scenario", name, asked)),
+            Err(error) => errors.push(said(&error)),
+        }
+    }
+    let name = &resume.model.name;
+    let named: Vec<&String> = match models {
+        [] => library
+            .model_names()
+            .any(|n| n == name)
+            .then_some(name)
+            .into_iter()
+            .collect(),
+        models => models.iter().collect(),
+    };
+    for asked in named {
+        match library.model(asked) {
+            Ok(now) if now == resume.model => {}
+            Ok(_) => errors.push(other("model", name, asked)),
+            Err(error) => errors.push(said(&error)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(complain_of_input(&errors));
+    }
+    let pair = Pair {
+        scenario_arg: resume.scenario.name.clone(),
+        model_arg: resume.model.name.clone(),
+        scenario: Arc::new(resume.scenario),
+        model: Arc::new(resume.model),
+    };
+    let limits = Limits {
+        all: resume.all,
+        preemption_bound: resume.preemption_bound,
+        ..options.limits
+    };
+    let options = CheckOptions {
+        memory_model: resume.memory_model,
+        limits,
+        resume: Some(resume.left),
+        ..options
+    };
+    Ok((vec![pair], options))
 }
 
 /// A scenario and a model, and the names or paths they were asked for by.
@@ -292,17 +373,22 @@ pub(super) fn check_all(
         })
         .collect();
     let counters = work.iter().map(|o| Arc::clone(&o.limits.progress));
-    let progress = std::cell::RefCell::new(Progress::new(counters.collect()));
+    let shares = work.iter().map(|o| Arc::clone(&o.limits.share));
+    let progress = Progress::new(counters.collect(), shares.collect());
+    let progress = std::cell::RefCell::new(progress);
     jobs::in_order(
         jobs,
         pairs,
         |index, pair| {
             let options = &work[index];
-            if options.engine == EngineKind::Loom {
-                child::check(pair, options)
-            } else {
-                check::check(&pair.scenario, &pair.model, options)
-            }
+            let outcome = match options.engine {
+                EngineKind::Loom => child::check(pair, options),
+                _ => check::check(&pair.scenario, &pair.model, options),
+            };
+            // Whatever it came to, nothing more will come.
+            let all = 1.0_f64.to_bits();
+            options.limits.share.store(all, Ordering::Relaxed);
+            outcome
         },
         || cores.give(),
         |index, outcome| {
@@ -343,12 +429,16 @@ fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
     }
 }
 
-/// Say which counterexamples could not be written. Returns whether there are any.
+/// Say which files could not be written, or gone on from. Returns whether there are any.
 pub(super) fn complain_of_unsaved(outcomes: &[Outcome]) -> bool {
     let violations = outcomes.iter().flat_map(|outcome| &outcome.violations);
     let mut any = false;
     for error in violations.filter_map(|entry| entry.counterexample_error.as_ref()) {
         complain(&format!("error: counterexample not written: {error}"));
+        any = true;
+    }
+    for error in outcomes.iter().filter_map(|o| o.resume_error.as_ref()) {
+        complain(&format!("error: {error}"));
         any = true;
     }
     any

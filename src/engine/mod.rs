@@ -192,4 +192,6 @@ pub struct Exploration {
     pub reason: Option<String>,
     /// The first violation of each kind, in the order found.
     pub findings: Vec<Finding>,
+    /// Where it was, if it was stopped and can go on: see [`dpor::resume`].
+    pub left: Option<dpor::Checkpoint>,
 }

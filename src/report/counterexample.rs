@@ -227,27 +227,11 @@ impl Counterexample {
             let message = "the counterexample is too long to be read again";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        fs::create_dir_all(dir)?;
         let stem = format!(
             "{}-{}-{}",
             self.scenario.name, self.model.name, self.violation.kind
         );
-        let mut number = 1;
-        loop {
-            let path = match number {
-                1 => dir.join(format!("{stem}.json")),
-                n => dir.join(format!("{stem}-{n}.json")),
-            };
-            match create(&path, text.as_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if is_same(&path, text.as_bytes()) {
-                        return Ok(path);
-                    }
-                    number += 1;
-                }
-                created => return created.map(|()| path),
-            }
-        }
+        save_numbered(dir, &stem, text.as_bytes())
     }
 
     /// Reads a file.
@@ -277,7 +261,7 @@ impl Counterexample {
             })
         };
         source.one_of(early("format")?, "'format'", &[FORMAT])?;
-        version(&source, early("version")?)?;
+        version(&source, early("version")?, VERSION)?;
 
         let known = [
             "format",
@@ -347,7 +331,7 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 }
 
 /// A field of the outermost object, over as many lines as it takes.
-fn field(text: &mut String, name: &str, value: &(impl Serialize + ?Sized)) {
+pub(super) fn field(text: &mut String, name: &str, value: &(impl Serialize + ?Sized)) {
     let value = json(value).replace('\n', "\n  ");
     let _ = writeln!(text, "  \"{name}\": {value},");
 }
@@ -378,7 +362,7 @@ fn line(step: &Step) -> String {
 }
 
 /// The end of a file that begins with `text`.
-fn end(text: &str) -> String {
+pub(super) fn end(text: &str) -> String {
     let mut end = String::from("  \"checksum\": \"sha256:");
     for byte in Sha256::digest(text) {
         let _ = write!(end, "{byte:02x}");
@@ -386,7 +370,7 @@ fn end(text: &str) -> String {
     end + "\"\n}\n"
 }
 
-fn is_whole(bytes: &[u8]) -> bool {
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };
@@ -401,13 +385,13 @@ fn is_whole(bytes: &[u8]) -> bool {
     after == end(before)
 }
 
-fn version(source: &Source<'_>, value: &Value<'_>) -> Result<(), Diagnostic> {
+pub(super) fn version(source: &Source<'_>, value: &Value<'_>, read: u32) -> Result<(), Diagnostic> {
     let version = source.number(value, "'version'")?;
-    if version == u64::from(VERSION) {
+    if version == u64::from(read) {
         return Ok(());
     }
     let message = format!(
-        "the file is of version {version} of the format, and this program reads version {VERSION}"
+        "the file is of version {version} of the format, and this program reads version {read}"
     );
     Err(source.error(value.start(), message))
 }
@@ -464,6 +448,29 @@ fn read_claim<'a>(
             None => None,
         },
     })
+}
+
+/// Writes a file named after `stem` into a folder, which is made where it is not there. A file of
+/// that name is left alone: if it is the same to the byte it is the answer, and otherwise the new
+/// one gets a number. The file appears with all that is in it or not at all.
+pub(super) fn save_numbered(dir: &Path, stem: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let mut number = 1;
+    loop {
+        let path = match number {
+            1 => dir.join(format!("{stem}.json")),
+            n => dir.join(format!("{stem}-{n}.json")),
+        };
+        match create(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if is_same(&path, bytes) {
+                    return Ok(path);
+                }
+                number += 1;
+            }
+            created => return created.map(|()| path),
+        }
+    }
 }
 
 fn is_same(path: &Path, bytes: &[u8]) -> bool {

@@ -50,11 +50,11 @@ pub(super) struct Task {
     /// It is explored to its end.
     pub(super) is_done: bool,
     /// What it was handed out as, while somebody is at it.
-    handed: Option<Arc<Handed>>,
+    pub(super) handed: Option<Arc<Handed>>,
     /// The share of the whole exploration that it was taken to be.
     pub(super) weight: f64,
     /// How much of that is done and has been told.
-    told: f64,
+    pub(super) told: f64,
 }
 
 /// Stands for a task at the node that it was handed out from.
@@ -126,6 +126,7 @@ impl Task {
         }
         self.executions += other.executions;
         self.blocked += other.blocked;
+        self.told += other.told;
         self.ended = other.ended;
         if self.ended.is_none() {
             self.search.take_back(&other.search);
@@ -382,9 +383,10 @@ impl Shared<'_> {
             false => task.weight * task.search.share_done(),
         };
         let mut share = self.share.lock();
-        *share = (*share + done - task.told).clamp(0.0, 1.0);
+        *share += done - task.told;
         task.told = done;
-        self.limits.share.store(share.to_bits(), Relaxed);
+        let told = share.clamp(0.0, 1.0);
+        self.limits.share.store(told.to_bits(), Relaxed);
     }
 
     /// Nobody is at this task any more, which is done or not.

@@ -15,6 +15,7 @@
 mod access;
 mod calm;
 pub mod check;
+mod checkpoint;
 mod clock;
 mod coroutines;
 mod execution;
@@ -52,6 +53,7 @@ pub struct ScheduleStep {
     pub choice: u32,
 }
 
+pub use checkpoint::Checkpoint;
 pub use follow::{Landmark, Parting};
 
 /// What came of following a schedule.
@@ -281,8 +283,43 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.memory_model == MemoryModel::Rc11 {
         return graphs::explore(program, limits);
     }
-    let task = Box::new(Task::whole());
-    let (mut exploration, task) = interleavings::explore(program, limits, Instant::now(), task);
+    explore_from(program, limits, Instant::now(), Box::new(Task::whole()))
+}
+
+/// Go on where an exploration of the same program, on the same memory and with the same bound, was
+/// stopped. It ends with what it would have ended with otherwise: all counts are from its beginning.
+///
+/// # Errors
+///
+/// Where the checkpoint does not go with the program, or with the memory.
+pub fn resume(
+    program: &Program,
+    limits: &Limits,
+    checkpoint: &Checkpoint,
+) -> Result<Exploration, String> {
+    let start = Instant::now();
+    let exploration = if limits.memory_model == MemoryModel::Rc11 {
+        let parts = checkpoint.parts(program, limits)?;
+        graphs::explore_from(program, limits, start, parts)
+    } else {
+        explore_from(program, limits, start, checkpoint.task()?)
+    };
+    match exploration.reason.as_deref() {
+        Some(checkpoint::ANOTHER_PROGRAM) => Err(checkpoint::ANOTHER_PROGRAM.to_owned()),
+        _ => Ok(exploration),
+    }
+}
+
+fn explore_from(
+    program: &Program,
+    limits: &Limits,
+    start: Instant,
+    task: Box<Task>,
+) -> Exploration {
+    let (mut exploration, task) = interleavings::explore(program, limits, start, task);
+    if task.ended.is_none() && !task.is_done {
+        exploration.left = Some(Checkpoint::of_task(&task));
+    }
     let mut found = Vec::new();
     interleavings::each_task(&task, &mut |task| {
         for new in &task.found {

@@ -26,12 +26,15 @@
 //!   that of the later one is kept until the earlier one is done ([`Search::take_back`]), so that
 //!   each node is asked for the same, in the same order, as when nothing is handed out.
 
+pub(super) mod saved;
+
 use super::{
     access::{Access, Mode, dependent},
     clock::{Clock, MAX_THREADS},
     interleavings::Handed,
 };
 use crate::sync::engine::{Action, Condition, ObjectId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A set of threads.
@@ -45,7 +48,7 @@ pub(super) struct Request {
 }
 
 /// A thread that has been tried, and what its step accesses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sleeper {
     thread: usize,
     accesses: Vec<Access>,
@@ -126,7 +129,7 @@ impl Node {
 
 /// What a node is asked for: to try one of `firsts`, which is to be `thread` where that is possible;
 /// or, where there are none, all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     pub(super) depth: usize,
     pub(super) firsts: ThreadSet,
@@ -187,6 +190,8 @@ pub(super) struct Search {
     pub(super) own: usize,
     /// What those are asked for.
     pub(super) asked: Vec<Asked>,
+    /// Of a search that was written down, the steps at its nodes, until they have been run again.
+    saved: Vec<String>,
 }
 
 /// What happens next in an execution.
@@ -205,7 +210,11 @@ impl Search {
     pub(super) fn restart(&mut self) {
         self.length = 0;
         self.analysed = 0;
-        self.frontier = self.nodes.len().saturating_sub(1);
+        // What is known of the steps of a search that was written down is to be found out again.
+        self.frontier = match self.saved.is_empty() {
+            true => self.nodes.len().saturating_sub(1),
+            false => 0,
+        };
         for history in &mut self.histories {
             history.clear();
         }
@@ -760,6 +769,7 @@ impl Search {
             {
                 node.choice += 1;
                 self.length = self.length.min(depth);
+                self.is_new_from(depth);
                 return Next::Run;
             }
             if node.done & 1 << node.thread == 0 {
@@ -792,6 +802,7 @@ impl Search {
                 node.thread = thread;
                 node.choice = 0;
                 node.preemptions = preemptions;
+                self.is_new_from(depth);
                 return Next::Run;
             }
             self.nodes.pop();
@@ -816,6 +827,25 @@ impl Search {
     /// Whether the node at the current point was taken up again with another thread.
     pub(super) fn is_at_new_choice(&self) -> bool {
         self.length == self.frontier && self.length + 1 == self.nodes.len()
+            || !self.saved.is_empty()
+    }
+
+    /// The next execution has another step at this depth.
+    fn is_new_from(&mut self, depth: usize) {
+        if !self.saved.is_empty() {
+            self.saved.truncate(depth);
+            self.saved.push(String::new());
+        }
+    }
+
+    /// Whether a thread asks for what it asked for at this node when the search was written down.
+    pub(super) fn is_as_saved(&mut self, request: Request) -> bool {
+        let saved = self.saved.get(self.length);
+        let same = saved.is_none_or(|s| s.is_empty() || *s == saved::step(request));
+        if self.length + 1 >= self.saved.len() {
+            self.saved.clear();
+        }
+        same
     }
 }
 

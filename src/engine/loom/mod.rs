@@ -146,6 +146,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         complete: false,
         reason: session.stop.take(),
         findings: std::mem::take(&mut session.findings),
+        left: None,
     }
 }
 

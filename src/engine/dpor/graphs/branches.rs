@@ -12,6 +12,7 @@
 
 use super::{
     super::{
+        checkpoint::{ANOTHER_PROGRAM, NOT_WRITTEN, SavedFound, load_schedule, save_schedule},
         execution::{Scheduled, ThreadKey},
         parallel::{Pool, Worker},
     },
@@ -24,6 +25,8 @@ use crate::{
     sync::{self, engine::Engine, violation::ViolationKind},
 };
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     rc::Rc,
     sync::{
@@ -38,7 +41,7 @@ const SCHEDULES: usize = 32;
 
 /// A violation, after how many executions, and interleavings that may show it.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+pub(in super::super) struct Shown {
     pub(super) kind: ViolationKind,
     pub(super) after: u64,
     /// For each execution one of several, as another violation may come first.
@@ -71,14 +74,14 @@ pub(super) struct Left {
 
 /// A stretch of the order of branches, and what has come of it.
 #[derive(Debug, Default)]
-pub(super) struct Part {
-    pub(super) executions: u64,
-    pub(super) blocked: u64,
-    pub(super) shown: Vec<Shown>,
+pub(in super::super) struct Part {
+    executions: u64,
+    blocked: u64,
+    shown: Vec<Shown>,
     /// What is left of it, the next one last.
-    pub(super) left: Vec<Left>,
+    left: Vec<Left>,
     /// Why it goes no further, where there is a reason that would be the same another time.
-    pub(super) ended: Option<String>,
+    ended: Option<String>,
 }
 
 impl Part {
@@ -210,6 +213,8 @@ pub(super) fn explore(
 ) -> (Exploration, Vec<Part>) {
     let before: u64 = parts.iter().map(|part| part.executions).sum();
     limits.progress.store(before, Relaxed);
+    let left = parts.iter().flat_map(|part| &part.left);
+    let left: f64 = left.map(|left| left.weight).sum();
     let mut order = Order::default();
     let mut pieces = Vec::new();
     for part in parts {
@@ -226,7 +231,7 @@ pub(super) fn explore(
         start,
         pool: Pool::new(pieces, &limits.jobs),
         order: Mutex::new(order),
-        share: Mutex::new(0.0),
+        share: Mutex::new(1.0 - left),
     };
     match observe {
         // Each execution is shown to the caller, which is one thread.
@@ -263,6 +268,12 @@ fn sum_up(parts: &[Part], limits: &Limits, start: Instant) -> Exploration {
         reason.unwrap_or_else(|| "stopped".to_owned())
     });
     exploration
+}
+
+/// Whether these were stopped, and there is something left of them to go on with.
+pub(super) fn may_go_on(parts: &[Part]) -> bool {
+    let first = parts.iter().find(|part| !part.is_done());
+    first.is_some_and(|part| part.ended.is_none())
 }
 
 /// What was found in all parts, in their order.
@@ -339,27 +350,16 @@ impl Shared<'_> {
 
     /// Run a branch. What it leads to is left to run.
     fn run(&self, explorer: &Explorer, part: &mut Part, left: Left, observe: &mut Observer<'_>) {
-        let Left {
-            branch,
-            way,
-            weight,
-        } = left;
-        let mut branches = Vec::new();
-        let allowed = {
-            let mut execution = explorer.execution.borrow_mut();
-            let allowed = execution.take_up(branch);
-            branches.append(&mut execution.branches);
-            allowed
-        };
-        if !allowed {
+        let before = part.left.len();
+        let weight = left.weight;
+        if !run_branch(explorer, self.program, left, &mut part.left) {
             self.tell(weight);
             return;
         }
-        explorer.run(self.program);
-        let mut execution = explorer.execution.borrow_mut();
-        match execution.end.clone() {
+        let execution = explorer.execution.borrow();
+        match &execution.end {
             Some(End::Cut(reason)) => {
-                part.ended = Some(reason);
+                part.ended = Some(reason.clone());
                 return;
             }
             Some(End::Blocked) => part.blocked += 1,
@@ -371,18 +371,7 @@ impl Shared<'_> {
                 }
             }
         }
-        branches.append(&mut execution.branches);
-        let each = weight / (branches.len() as f64 + 1.0);
-        part.left
-            .extend(branches.into_iter().zip(0..).map(|(branch, number)| Left {
-                branch,
-                way: Some(Arc::new(Way {
-                    before: way.clone(),
-                    number,
-                })),
-                weight: each,
-            }));
-        self.tell(each);
+        self.tell(part.left.get(before).map_or(weight, |next| next.weight));
         for found in &execution.found {
             let kind = found.kind;
             let known = part.shown.iter().position(|shown| shown.kind == kind);
@@ -428,4 +417,173 @@ impl Shared<'_> {
         *share = (*share + weight).min(1.0);
         self.limits.share.store(share.to_bits(), Relaxed);
     }
+}
+
+/// Run a branch, and add what it leads to. `false`: the memory model does not allow it.
+fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<Left>) -> bool {
+    let Left {
+        branch,
+        way,
+        weight,
+    } = left;
+    let mut branches = Vec::new();
+    {
+        let mut execution = explorer.execution.borrow_mut();
+        let allowed = execution.take_up(branch);
+        branches.append(&mut execution.branches);
+        if !allowed {
+            return false;
+        }
+    }
+    explorer.run(program);
+    branches.append(&mut explorer.execution.borrow_mut().branches);
+    // An execution of its own, and what each of the branches leads to.
+    let weight = weight / (branches.len() as f64 + 1.0);
+    let left = branches.into_iter().zip(0..).map(|(branch, number)| Left {
+        branch,
+        way: Some(Arc::new(Way {
+            before: way.clone(),
+            number,
+        })),
+        weight,
+    });
+    to.extend(left);
+    true
+}
+
+/// A part, written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in super::super) struct SavedPart {
+    executions: u64,
+    blocked: u64,
+    /// For each execution, one after the other.
+    shown: Vec<SavedFound>,
+    left: Vec<SavedLeft>,
+    ended: Option<String>,
+}
+
+/// The way to a branch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedLeft {
+    way: Vec<u32>,
+    /// The bits.
+    weight: u64,
+    /// Of the branch: the one that is found again must have the same.
+    digest: String,
+}
+
+fn digest(branch: &Branch) -> String {
+    let digest = Sha256::digest(format!("{branch:?}"));
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Write parts down.
+pub(in super::super) fn save(parts: &[Part]) -> Vec<SavedPart> {
+    let save = |part: &Part| SavedPart {
+        executions: part.executions,
+        blocked: part.blocked,
+        shown: part.shown.iter().flat_map(save_shown).collect(),
+        left: part.left.iter().map(save_left).collect(),
+        ended: part.ended.clone(),
+    };
+    parts.iter().map(save).collect()
+}
+
+fn save_shown(shown: &Shown) -> Vec<SavedFound> {
+    // Also where none of its executions is an interleaving.
+    let none = shown.schedules.is_empty().then(Vec::new);
+    let schedules = shown.schedules.iter().cloned().chain(none);
+    let saved = schedules.map(|schedules| SavedFound {
+        kind: shown.kind,
+        after: shown.after,
+        schedules: schedules.iter().map(|s| save_schedule(s)).collect(),
+    });
+    saved.collect()
+}
+
+fn save_left(left: &Left) -> SavedLeft {
+    let mut way = Vec::new();
+    let mut at = left.way.as_ref();
+    while let Some(step) = at {
+        way.push(step.number);
+        at = step.before.as_ref();
+    }
+    way.reverse();
+    SavedLeft {
+        way,
+        weight: left.weight.to_bits(),
+        digest: digest(&left.branch),
+    }
+}
+
+/// The parts that were written down, with their branches.
+pub(in super::super) fn find_again(
+    program: &Program,
+    limits: &Limits,
+    saved: &[SavedPart],
+) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    // What is looked for below a branch: the rest of the way, and where it belongs.
+    let mut wanted: Vec<(&[u32], (usize, usize))> = Vec::new();
+    for (number, part) in saved.iter().enumerate() {
+        let mut shown: Vec<Shown> = Vec::new();
+        for found in &part.shown {
+            let known = shown.iter().position(|s| s.kind == found.kind);
+            let known = known.unwrap_or_else(|| {
+                shown.push(Shown {
+                    kind: found.kind,
+                    after: found.after,
+                    schedules: Vec::new(),
+                });
+                shown.len() - 1
+            });
+            let schedules = found.schedules.iter().map(|s| load_schedule(s));
+            shown[known].add(schedules.collect::<Result<_, String>>()?);
+        }
+        let ways = part.left.iter().enumerate();
+        wanted.extend(ways.map(|(at, left)| (&*left.way, (number, at))));
+        parts.push(Part {
+            executions: part.executions,
+            blocked: part.blocked,
+            shown,
+            left: part.left.iter().map(|_| Left::default()).collect(),
+            ended: part.ended.clone(),
+        });
+    }
+    let explorer = Explorer::new(limits.memory_model);
+    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
+    sync::with_engine(engine, || {
+        let mut open = vec![(Left::default(), wanted)];
+        while let Some((left, wanted)) = open.pop() {
+            if let [([], (part, at))] = *wanted {
+                let saved = &saved[part].left[at];
+                if digest(&left.branch) != saved.digest {
+                    return Err(ANOTHER_PROGRAM.to_owned());
+                }
+                parts[part].left[at] = Left {
+                    weight: f64::from_bits(saved.weight),
+                    ..left
+                };
+                continue;
+            }
+            let mut next = Vec::new();
+            if !run_branch(&explorer, program, left, &mut next) {
+                return Err(ANOTHER_PROGRAM.to_owned());
+            }
+            let mut below: Vec<Vec<_>> = next.iter().map(|_| Vec::new()).collect();
+            for (way, place) in wanted {
+                // A branch that is left was not run, so that nothing is below it.
+                let (number, rest) = way.split_first().ok_or_else(|| NOT_WRITTEN.to_owned())?;
+                let below = below.get_mut(*number as usize);
+                let below = below.ok_or_else(|| ANOTHER_PROGRAM.to_owned())?;
+                below.push((rest, place));
+            }
+            let wanted = next.into_iter().zip(below);
+            open.extend(wanted.filter(|(_, wanted)| !wanted.is_empty()));
+        }
+        Ok(parts)
+    })
 }

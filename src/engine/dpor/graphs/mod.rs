@@ -11,7 +11,7 @@
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
 //! order reduction", POPL 2022, which calls this TruSt.)
 
-mod branches;
+pub(super) mod branches;
 mod consistency;
 mod execution;
 mod grace;
@@ -20,6 +20,7 @@ mod psc;
 mod revisit;
 
 use super::{
+    checkpoint::{Checkpoint, Saved},
     coroutines::{Coroutines, Resumed, suspend},
     execution::{Director, Scheduled, ThreadKey},
 };
@@ -275,8 +276,17 @@ impl Engine for Explorer {
 /// has a [`Finding`] without steps; the executions of the search for another one are counted anew.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
-    let start = Instant::now();
-    let (mut exploration, shown) = explore_all(program, limits, start, None);
+    explore_from(program, limits, Instant::now(), vec![Part::whole()])
+}
+
+/// [`explore`], from where an exploration was when it stopped.
+pub(super) fn explore_from(
+    program: &Program,
+    limits: &Limits,
+    start: Instant,
+    parts: Vec<Part>,
+) -> Exploration {
+    let (mut exploration, shown) = explore_all(program, limits, start, parts, None);
     show(program, &mut exploration, shown);
     let without = |finding: &Finding| finding.recording.steps.is_empty();
     if !limits.all && exploration.findings.iter().any(without) {
@@ -285,12 +295,13 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             all: true,
             ..limits.clone()
         };
-        let (mut further, shown) = explore_all(program, &limits, start, None);
+        let (mut further, shown) = explore_all(program, &limits, start, vec![Part::whole()], None);
         show(program, &mut further, shown);
         further.findings.retain(|finding| !without(finding));
         further.findings.truncate(1);
         further.complete = false;
         further.reason = exploration.reason.clone();
+        further.left = None;
         if !further.findings.is_empty() {
             return further;
         }
@@ -326,7 +337,14 @@ pub fn explore_with(
     limits: &Limits,
     observe: &mut dyn FnMut(&ExecutionGraph),
 ) -> Exploration {
-    explore_all(program, limits, Instant::now(), Some(observe)).0
+    explore_all(
+        program,
+        limits,
+        Instant::now(),
+        vec![Part::whole()],
+        Some(observe),
+    )
+    .0
 }
 
 /// Who wants to see each complete execution.
@@ -336,10 +354,13 @@ fn explore_all(
     program: &Program,
     limits: &Limits,
     start: Instant,
+    parts: Vec<Part>,
     observe: Observer<'_>,
 ) -> (Exploration, Vec<Shown>) {
-    let parts = vec![Part::whole()];
-    let (exploration, parts) = branches::explore(program, limits, start, parts, observe);
+    let (mut exploration, parts) = branches::explore(program, limits, start, parts, observe);
+    if branches::may_go_on(&parts) {
+        exploration.left = Some(Checkpoint(Saved::Graphs(branches::save(&parts))));
+    }
     (exploration, branches::shown(parts))
 }
 
