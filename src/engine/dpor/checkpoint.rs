@@ -162,6 +162,10 @@ fn save_task(task: &Task, tasks: &mut Vec<SavedTask>) -> usize {
         weight: task.weight.to_bits(),
         search: SavedSearch::default(),
     });
+    if task.ended.is_some() {
+        // Nobody goes on with it, and what was handed out of it was dropped.
+        return number;
+    }
     let search = SavedSearch::new(&task.search, |handed| {
         let number = handed.with_task(|task| save_task(task, tasks));
         number.expect("everybody has stopped")
