@@ -223,6 +223,7 @@ fn total(task: &Task, count: impl Fn(&Task) -> u64) -> u64 {
 }
 
 /// Take the tasks that were handed out of this one and are not done, to be taken up again.
+#[expect(clippy::vec_box, reason = "they are boxed wherever they go")]
 fn open(task: &Task, pieces: &mut Vec<Box<Task>>) {
     for handed in task.search.handed() {
         let task = handed.state.lock().task.take_if(|task| !task.is_done);
