@@ -43,13 +43,19 @@
 //! assertion in execution 2
 //! assertion `left == right` failed
 //!   left: 1
-//!  right: 2 (src/lib.rs:12)
+//!  right: 2 (src/lib.rs:10)
+//! in main
 //!
-//! step  thread  operation        object                saw  at
-//!    1  main    load seq-cst     AtomicUsize lib.rs:6    0  src/lib.rs:9
-//!    2  thread  start                                     0
-//!    3  thread  load seq-cst     AtomicUsize lib.rs:6    0  src/lib.rs:8
-//! …
+//! step  thread  operation                   object               saw  at
+//! 1     main    start
+//! 2     main    load seq-cst                AtomicUsize lib.rs:5  0   src/lib.rs:8
+//! 3     thread  start
+//! 4     thread  load seq-cst                AtomicUsize lib.rs:5  0   src/lib.rs:7
+//! 5     main    store 1 seq-cst             AtomicUsize lib.rs:5      src/lib.rs:8
+//! 6     thread  store 1 seq-cst             AtomicUsize lib.rs:5      src/lib.rs:7
+//! 7     thread  store 1 release             finished
+//! 8     main    wait until 1, load acquire  finished              1   src/lib.rs:9
+//! 9     main    load seq-cst                AtomicUsize lib.rs:5  1   src/lib.rs:10
 //! ```
 //!
 //! # Coming from loom
