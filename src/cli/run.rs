@@ -23,6 +23,8 @@ Examples:
                                               go on to the end: every kind of violation
   nfsd-check run my/scenario.json --model my/model.json --budget 60
   nfsd-check run put-order --engine loom --max-executions 10000
+  nfsd-check run put-order --model v2-8of9 --report mail --report mermaid
+                                              tell what is found, in files beside it
   nfsd-check run --resume counterexamples/no-stop-v4-resume.json
                                               go on where a run was stopped
 
@@ -44,6 +46,9 @@ pub(super) struct RunArgs {
         conflicts_with_all = ["all", "engine", "memory_model", "preemption_bound", "runs"]
     )]
     resume: Option<PathBuf>,
+    /// How to print the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     #[command(flatten)]
     explore: ExploreArgs,
 }
@@ -75,13 +80,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         |_| None,
         &mut output,
         |output, _, outcome| {
-            if args.explore.format == Format::Text {
+            if args.format == Format::Text {
                 output.print(&describe(&outcome, &widths));
             }
             outcomes.push(outcome);
         },
     );
-    if args.explore.format == Format::Json {
+    if args.format == Format::Json {
         print_json(&mut output, &outcomes);
     }
     let any = |verdict| outcomes.iter().any(|outcome| outcome.verdict == verdict);
@@ -164,8 +169,15 @@ fn violation(entry: &ViolationEntry) -> String {
         let _ = if entry.replayable {
             writeln!(text, "    nfsd-check replay {}", quote(path))
         } else {
-            writeln!(text, "    without steps: it cannot be replayed")
+            let path = quote(path);
+            writeln!(
+                text,
+                "    no interleaving shows it; its steps: nfsd-check replay {path}"
+            )
         };
+    }
+    for report in &entry.reports {
+        let _ = writeln!(text, "    {report}");
     }
     text
 }

@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering},
+    learns,
 };
 
 /// A word of flags, each named by its bit number.
@@ -36,43 +37,50 @@ impl Flags {
     /// `test_bit()`: relaxed.
     #[must_use]
     pub fn test_bit(&self, bit: u32) -> bool {
-        self.word.load(Ordering::Relaxed) & 1 << bit != 0
+        learns(|| self.word.load(Ordering::Relaxed) & 1 << bit != 0)
     }
 
     /// `set_bit()`: relaxed.
     pub fn set_bit(&self, bit: u32) {
-        self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        learns(|| {
+            self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        });
     }
 
     /// `set_bit()`: relaxed; whether it was set, for a caller that acts on it in the same step.
     pub fn fetch_set_bit(&self, bit: u32) -> bool {
-        self.word.fetch_or(1 << bit, Ordering::Relaxed) & 1 << bit != 0
+        learns(|| self.word.fetch_or(1 << bit, Ordering::Relaxed) & 1 << bit != 0)
     }
 
     /// `clear_bit()`: relaxed.
     pub fn clear_bit(&self, bit: u32) {
-        self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
+        learns(|| {
+            self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
+        });
     }
 
     /// `clear_bit_unlock()`: release.
     pub fn clear_bit_unlock(&self, bit: u32) {
-        self.word.fetch_and_not(1 << bit, Ordering::Release);
+        learns(|| {
+            self.word.fetch_and_not(1 << bit, Ordering::Release);
+        });
     }
 
     /// `test_and_set_bit()`: fully ordered; whether it was set.
     pub fn test_and_set_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
-        let old = self.word.fetch_or(1 << bit, Ordering::AcqRel);
+        let was_set = learns(|| self.word.fetch_or(1 << bit, Ordering::AcqRel) & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        old & 1 << bit != 0
+        was_set
     }
 
     /// `test_and_clear_bit()`: fully ordered; whether it was set.
     pub fn test_and_clear_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
-        let old = self.word.fetch_and_not(1 << bit, Ordering::AcqRel);
+        let was_set =
+            learns(|| self.word.fetch_and_not(1 << bit, Ordering::AcqRel) & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        old & 1 << bit != 0
+        was_set
     }
 
     /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
@@ -87,7 +95,9 @@ impl Flags {
 
     fn wait_clear(&self, kernel: &Kernel, bit: u32, ordering: Ordering) {
         kernel.sleeping("wait_on_bit()", || {
-            self.word.wait_until(Condition::Clear(1 << bit), ordering)
+            learns(|| {
+                self.word.wait_until(Condition::Clear(1 << bit), ordering);
+            });
         });
     }
 }

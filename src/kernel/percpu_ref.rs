@@ -11,9 +11,13 @@ use crate::sync::{
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
     enter,
+    shadow::Shadow,
     violation::ViolationKind,
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// `__PERCPU_REF_ATOMIC`.
 const ATOMIC: u64 = 1;
@@ -31,12 +35,18 @@ struct Data {
     percpu_count: AtomicU64,
 }
 
+impl Hash for Data {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
+}
+
 /// `struct percpu_ref`, whose release completes a completion and whose confirmation another.
 #[derive(Debug)]
 pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
-    data: parking_lot::Mutex<Option<Arc<Data>>>,
+    data: Shadow<Option<Arc<Data>>>,
     /// `percpu_ref_switch_lock`.
     switch_lock: SpinLock,
 }
@@ -47,14 +57,15 @@ impl PercpuRef {
     pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str) -> Self {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
-            data: parking_lot::Mutex::new(None),
+            data: Shadow::new("data", None),
             switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
         }
     }
 
     fn data(&self) -> Arc<Data> {
-        let data = self.data.lock().clone();
-        data.expect("a percpu_ref is initialised before it is used")
+        self.data
+            .get()
+            .expect("a percpu_ref is initialised before it is used")
     }
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
@@ -68,33 +79,34 @@ impl PercpuRef {
             memory,
             percpu,
         };
-        *self.data.lock() = Some(Arc::new(data));
+        self.data.with_mut(|slot| *slot = Some(Arc::new(data)));
         self.flags.store(0, Ordering::Relaxed);
     }
 
     /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.
     #[must_use = "without the reference nothing may be assumed"]
     pub fn tryget_live(&self, kernel: &Kernel) -> bool {
-        let _in = enter("percpu_ref_tryget_live");
-        let _rcu = kernel.rcu_read_lock();
-        let flags = self.flags.load(Ordering::Relaxed);
-        if flags & DEAD != 0 {
-            return false;
-        }
-        let data = self.data();
-        if flags & ATOMIC == 0 {
-            data.percpu_count.fetch_add(1, Ordering::Relaxed);
-            return true;
-        }
-        let not_zero = Update::AddUnless { add: 1, unless: 0 };
-        data.count
-            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        enter("percpu_ref_tryget_live").learns(|| {
+            let _rcu = kernel.rcu_read_lock();
+            let flags = self.flags.load(Ordering::Relaxed);
+            if flags & DEAD != 0 {
+                return false;
+            }
+            let data = self.data();
+            if flags & ATOMIC == 0 {
+                data.percpu_count.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+            let not_zero = Update::AddUnless { add: 1, unless: 0 };
+            data.count
+                .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.
     pub fn put(&self, kernel: &Kernel, release: &dyn Fn()) {
-        let _in = enter("percpu_ref_put");
+        let _in = enter("percpu_ref_put").forgets();
         let _rcu = kernel.rcu_read_lock();
         let flags = self.flags.load(Ordering::Relaxed);
         let data = self.data();
@@ -131,7 +143,7 @@ impl PercpuRef {
         data.count.fetch_add(1, Ordering::Relaxed);
         let at_release = release.clone();
         let switched = Arc::clone(&data);
-        kernel.call_rcu(move || {
+        kernel.call_rcu(&data.memory, move || {
             let _in = enter("percpu_ref_switch_to_atomic_rcu");
             let sum = switched.percpu_count.load(Ordering::Relaxed);
             fence(Ordering::SeqCst);

@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
+    learns,
     violation::{Violation, ViolationKind},
 };
 
@@ -36,24 +37,25 @@ impl Refcount {
 
     /// `refcount_inc()`: relaxed. From 0 it warns and saturates.
     pub fn inc(&self) {
-        let old = self.word.fetch_add(1, Ordering::Relaxed);
-        if old == 0 {
-            self.warn_saturate("addition on 0; use-after-free");
-        } else if old >= SATURATED {
-            self.warn_saturate("saturated; leaking memory");
-        }
+        learns(|| {
+            let old = self.word.fetch_add(1, Ordering::Relaxed);
+            if old == 0 {
+                self.warn_saturate("addition on 0; use-after-free");
+            } else if old >= SATURATED {
+                self.warn_saturate("saturated; leaking memory");
+            }
+        });
     }
 
     /// `refcount_inc_not_zero()`: relaxed, one conditional operation; whether it succeeded.
     #[must_use = "without the reference nothing may be assumed"]
     pub fn inc_not_zero(&self) -> bool {
-        self.word
-            .update(
-                Update::AddUnless { add: 1, unless: 0 },
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        let not_zero = Update::AddUnless { add: 1, unless: 0 };
+        learns(|| {
+            self.word
+                .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `refcount_dec_and_test()`: release, and acquire where it reaches 0.
@@ -65,47 +67,52 @@ impl Refcount {
     /// `refcount_sub_and_test()`: release, and acquire where it reaches 0.
     #[must_use = "whoever reaches 0 owns the object"]
     pub fn sub_and_test(&self, count: u64) -> bool {
-        let old = self.word.fetch_sub(count, Ordering::Release);
-        if old == count {
-            fence(Ordering::Acquire);
-            return true;
-        }
-        if old < count || old >= SATURATED {
-            self.warn_saturate("underflow; use-after-free");
-        }
-        false
+        learns(|| {
+            let old = self.word.fetch_sub(count, Ordering::Release);
+            if old == count {
+                fence(Ordering::Acquire);
+                return true;
+            }
+            if old < count || old >= SATURATED {
+                self.warn_saturate("underflow; use-after-free");
+            }
+            false
+        })
     }
 
     /// `refcount_dec()`: release. Must not reach 0.
     pub fn dec(&self) {
-        let old = self.word.fetch_sub(1, Ordering::Release);
-        if old <= 1 {
-            self.warn_saturate("decrement hit 0; leaking memory");
-        }
+        learns(|| {
+            let old = self.word.fetch_sub(1, Ordering::Release);
+            if old <= 1 {
+                self.warn_saturate("decrement hit 0; leaking memory");
+            }
+        });
     }
 
     /// `refcount_dec_if_one()`: from 1 to 0 with release, no acquire; nothing and relaxed where it
     /// is not 1. Whether it reached 0.
     #[must_use = "whoever reaches 0 owns the object"]
     pub fn dec_if_one(&self) -> bool {
-        self.word
-            .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
-            .is_ok()
+        learns(|| {
+            self.word
+                .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `refcount_dec_not_one()`: release, one conditional operation; `false` where it is 1.
     #[must_use = "where it is 1 nothing was done"]
     pub fn dec_not_one(&self) -> bool {
-        self.word
-            .update(
-                Update::AddUnless {
-                    add: 1u64.wrapping_neg(),
-                    unless: 1,
-                },
-                Ordering::Release,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        let not_one = Update::AddUnless {
+            add: 1u64.wrapping_neg(),
+            unless: 1,
+        };
+        learns(|| {
+            self.word
+                .update(not_one, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `refcount_dec_and_lock()`: the lock, where it reached 0.

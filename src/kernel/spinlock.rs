@@ -8,6 +8,7 @@
 use super::Kernel;
 use crate::sync::{Mutex, MutexGuard, alloc::Allocation};
 use std::{
+    hash::Hash,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
@@ -27,7 +28,7 @@ pub struct SpinLockGuard<'a, T = ()> {
     kernel: &'a Kernel,
 }
 
-impl<T> SpinLock<T> {
+impl<T: Hash> SpinLock<T> {
     /// `DEFINE_SPINLOCK()`.
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
@@ -45,7 +46,9 @@ impl<T> SpinLock<T> {
             lock: Mutex::new_in(owner, name, value),
         }
     }
+}
 
+impl<T> SpinLock<T> {
     /// `spin_lock()`.
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
         self.kernel.enter_atomic();
@@ -105,7 +108,7 @@ pub struct KernelMutex<T = ()> {
     lock: Mutex<T>,
 }
 
-impl<T> KernelMutex<T> {
+impl<T: Hash> KernelMutex<T> {
     /// `DEFINE_MUTEX()`.
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
@@ -123,7 +126,9 @@ impl<T> KernelMutex<T> {
             lock: Mutex::new_in(owner, name, value),
         }
     }
+}
 
+impl<T> KernelMutex<T> {
     /// `mutex_lock()`.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.kernel.sleeping("mutex_lock()", || self.lock.lock())

@@ -19,14 +19,21 @@ use super::{
     netns::{NFSD_NET_UP, Net},
 };
 use crate::{
-    kernel::{bitops::Flags, percpu_ref::completes},
+    kernel::{bitops::Flags, percpu_ref::completes, pointer::Target},
     model::{DrainWait, LocalioInvalidate, Mutexes, StateShutdown},
     sync::{
-        self, Mutex, MutexGuard, alloc::Allocation, engine::Ordering, enter,
+        self, Mutex, MutexGuard,
+        alloc::Allocation,
+        engine::{ObjectId, Ordering},
+        enter, learns,
+        thread::next_knows,
         violation::ViolationKind,
     },
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// `SP_TASK_PENDING`.
 const SP_TASK_PENDING: u32 = 0;
@@ -38,6 +45,12 @@ pub struct SvcServ {
     sp_flags: Flags,
     threads: Vec<SvcThread>,
     net: Arc<Net>,
+}
+
+impl Target for SvcServ {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
+    }
 }
 
 /// `struct svc_rqst`: a service thread. Held while it is not idle; whether it has exited.
@@ -54,6 +67,13 @@ pub enum Rqst {
     Thread(usize),
     /// Any of them: each is tried.
     Any,
+}
+
+/// Which one it is.
+impl Hash for SvcServ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl SvcServ {
@@ -86,13 +106,14 @@ impl SvcServ {
 /// `svc_wake_up()`: lets a thread have a look around. Where one has been told to and has not begun
 /// yet, it will see what this caller did, too.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
-    let _in = enter("svc_wake_up");
+    let _in = enter("svc_wake_up").forgets();
     let _rcu = nfsd.kernel.rcu_read_lock();
     if serv.sp_flags.fetch_set_bit(SP_TASK_PENDING) {
         return;
     }
     let (woken, serv) = (Arc::clone(nfsd), Arc::clone(serv));
     let name = format!("nfsd {}", net.name);
+    next_knows(&serv);
     nfsd.kernel.spawn(&name, move || {
         // svc_recv()
         let clear = || serv.sp_flags.clear_bit(SP_TASK_PENDING);
@@ -109,7 +130,7 @@ pub fn in_service_thread<R>(
     request: impl FnOnce() -> R,
 ) -> Option<R> {
     let listening = &net.generic_unchecked().listening;
-    let serv = Arc::clone(listening.lock().as_ref()?);
+    let serv = listening.get()?;
     serv.turn(nfsd, rqst, request)
 }
 
@@ -244,7 +265,7 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// `nfs4_state_shutdown_net()`: the files that state holds are put.
 fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfs4_state_shutdown_net");
-    let held = std::mem::take(&mut *net.generic_unchecked().state_files.lock());
+    let held = net.generic_unchecked().state_files.with_mut(std::mem::take);
     for nf in held {
         nfsd_file_put(nfsd, &nf);
     }
@@ -253,18 +274,19 @@ fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// A request acquires a file, which state holds from then on.
 pub fn hold_by_state(nf: &Arc<NfsdFile>) {
     let held = &nf.net().generic_unchecked().state_files;
-    held.lock().push(Arc::clone(nf));
+    held.with_mut(|held| held.push(Arc::clone(nf)));
 }
 
 /// A request puts a file that state holds, if the state is still there.
 pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
     let net = nf.net();
     let _ = in_service_thread(nfsd, net, rqst, || {
-        let held = {
-            let mut held = net.generic_unchecked().state_files.lock();
-            let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
-            at.map(|at| held.remove(at))
-        };
+        let held = learns(|| {
+            net.generic_unchecked().state_files.with_mut(|held| {
+                let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
+                at.map(|at| held.remove(at))
+            })
+        });
         if let Some(nf) = held {
             nfsd_file_put(nfsd, &nf);
         }
@@ -321,7 +343,8 @@ pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     nfsd_startup_net(nfsd, net);
     // svc_set_num_threads(): from here on requests are taken, and probes answered.
     net.generic().uuid_net.store(1, Ordering::Release);
-    *net.generic_unchecked().listening.lock() = Some(serv);
+    let listening = &net.generic_unchecked().listening;
+    listening.with_mut(|slot| *slot = Some(serv));
 }
 
 /// `nfsd_shutdown_threads()`: stops the server of a namespace, if it has one.

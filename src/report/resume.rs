@@ -5,7 +5,7 @@
 //! What it says of the exploration is for the explorer alone, and only the same explorer can go on
 //! with it: it is no format to be kept for long.
 
-use super::counterexample::{end, field, is_whole, save_numbered, version};
+use super::counterexample::{end, field, is_whole, save_as, version};
 use crate::{
     check::MemoryModel,
     engine::dpor::Checkpoint,
@@ -88,7 +88,7 @@ impl Resume {
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         let stem = format!("{}-{}-resume", self.scenario.name, self.model.name);
-        save_numbered(dir, &stem, text.as_bytes())
+        save_as(dir, &stem, "json", text.as_bytes())
     }
 
     /// Reads a file.

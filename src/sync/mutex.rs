@@ -2,19 +2,24 @@
 
 use super::{
     alloc::Allocation,
-    engine,
+    digest, engine,
     engine::{Action, ObjectId, ObjectKind},
+    stores_states,
 };
-use std::ops::{Deref, DerefMut};
+use std::{
+    hash::Hash,
+    ops::{Deref, DerefMut},
+};
 
 /// A lock and what it protects. Taking it acquires, giving it back releases.
 #[derive(Debug)]
 pub struct Mutex<T> {
     object: ObjectId,
     value: parking_lot::Mutex<T>,
+    digest: fn(&T) -> u64,
 }
 
-impl<T> Mutex<T> {
+impl<T: Hash> Mutex<T> {
     /// A lock in static memory.
     #[must_use]
     pub fn new(name: &'static str, value: T) -> Self {
@@ -28,9 +33,33 @@ impl<T> Mutex<T> {
     }
 
     fn create(owner: Option<ObjectId>, name: &'static str, value: T) -> Self {
+        let object = engine(|e| {
+            let object = e.create(ObjectKind::Lock, owner, name);
+            if stores_states() {
+                e.content(object, digest(&value));
+            }
+            object
+        });
         Self {
-            object: engine(|e| e.create(ObjectKind::Lock, owner, name)),
+            object,
             value: parking_lot::Mutex::new(value),
+            digest: digest::<T>,
+        }
+    }
+}
+
+impl<T> Mutex<T> {
+    /// A lock in static memory that protects what has no digest: for programs that no engine is to
+    /// tell the states of apart.
+    #[must_use]
+    pub(crate) fn opaque(name: &'static str, value: T) -> Self {
+        Self {
+            object: engine(|e| {
+                assert!(!stores_states(), "{name} has no digest");
+                e.create(ObjectKind::Lock, None, name)
+            }),
+            value: parking_lot::Mutex::new(value),
+            digest: |_| 0,
         }
     }
 
@@ -62,6 +91,7 @@ impl<T> Mutex<T> {
         MutexGuard {
             object: self.object,
             value: Some(self.value.lock()),
+            digest: self.digest,
         }
     }
 }
@@ -71,6 +101,7 @@ impl<T> Mutex<T> {
 pub struct MutexGuard<'a, T> {
     object: ObjectId,
     value: Option<parking_lot::MutexGuard<'a, T>>,
+    digest: fn(&T) -> u64,
 }
 
 impl<T> Deref for MutexGuard<'_, T> {
@@ -89,10 +120,14 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        // The unlock below is where the next holder may run.
-        self.value = None;
+        let value = self.value.take();
+        let content = value.filter(|_| stores_states()).map(|v| (self.digest)(&v));
+        // The unlock below is where the next holder may run: the value has been given back here.
         engine(|e| {
             if !e.is_over() {
+                if let Some(content) = content {
+                    e.content(self.object, content);
+                }
                 e.perform(self.object, Action::Unlock);
             }
         });

@@ -47,15 +47,17 @@ pub(super) struct SavedTask {
 
 /// A violation that was found before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SavedFound {
-    pub(super) kind: ViolationKind,
-    pub(super) after: u64,
-    /// A thread's key has more bits than a number of JSON.
-    pub(super) schedules: Vec<Vec<(String, u32)>>,
+struct SavedFound {
+    kind: ViolationKind,
+    after: u64,
+    schedules: Vec<SavedSchedule>,
 }
 
+/// A schedule, written down. A thread's key has more bits than a number of JSON.
+pub(super) type SavedSchedule = Vec<(String, u32)>;
+
 /// A schedule, to be written down.
-pub(super) fn save_schedule(schedule: &[Scheduled<u128>]) -> Vec<(String, u32)> {
+pub(super) fn save_schedule(schedule: &[Scheduled<u128>]) -> SavedSchedule {
     let steps = schedule.iter();
     steps
         .map(|step| (format!("{:x}", step.thread), step.choice))

@@ -25,6 +25,7 @@ mod interleavings;
 mod order;
 mod parallel;
 mod search;
+pub mod states;
 
 use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recording};
 use crate::sync::{
@@ -282,6 +283,9 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.memory_model == MemoryModel::Rc11 {
         return graphs::explore(program, limits);
+    }
+    if limits.stored_states {
+        return states::explore(program, limits);
     }
     explore_from(program, limits, Instant::now(), Box::new(Task::whole()))
 }

@@ -212,7 +212,7 @@ impl Builder {
         let _quiet = Quiet::new();
         let exploration = super::explore(&program, &limits);
         let shown = exploration.findings.first();
-        let weak = shown.filter(|finding| finding.recording.steps.is_empty());
+        let weak = shown.filter(|f| f.recording.weak || f.recording.steps.is_empty());
         let graph = weak.and_then(|weak| weak_execution(&program, &limits, weak.kind));
         let message = messages.lock().take().unwrap_or_default();
         Report {

@@ -19,7 +19,7 @@ impl<T> Mutex<T> {
     #[must_use]
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self(sync::Mutex::new(place::name("Mutex"), value))
+        Self(sync::Mutex::opaque(place::name("Mutex"), value))
     }
 
     /// Take it, waiting while another thread holds it.

@@ -12,7 +12,7 @@
 
 use super::{
     super::{
-        checkpoint::{ANOTHER_PROGRAM, NOT_WRITTEN, SavedFound, load_schedule, save_schedule},
+        checkpoint::{ANOTHER_PROGRAM, NOT_WRITTEN, SavedSchedule, load_schedule, save_schedule},
         execution::{Scheduled, ThreadKey},
         parallel::{Pool, Worker},
     },
@@ -21,7 +21,7 @@ use super::{
     schedules, told,
 };
 use crate::{
-    engine::{Exploration, Limits, Program},
+    engine::{Exploration, Limits, Program, recording::Recording},
     sync::{self, engine::Engine, violation::ViolationKind},
 };
 use parking_lot::Mutex;
@@ -44,6 +44,8 @@ const SCHEDULES: usize = 32;
 pub(in super::super) struct Shown {
     pub(super) kind: ViolationKind,
     pub(super) after: u64,
+    /// The way to the first execution with it.
+    pub(super) way: Vec<u32>,
     /// For each execution one of several, as another violation may come first.
     pub(super) schedules: Vec<Vec<Vec<Scheduled<ThreadKey>>>>,
 }
@@ -351,12 +353,12 @@ impl Shared<'_> {
     /// Run a branch. What it leads to is left to run.
     fn run(&self, explorer: &Explorer, part: &mut Part, left: Left, observe: &mut Observer<'_>) {
         let before = part.left.len();
-        let weight = left.weight;
+        let (weight, way) = (left.weight, left.way.clone());
         if !run_branch(explorer, self.program, left, &mut part.left) {
             self.tell(weight);
             return;
         }
-        let execution = explorer.execution.borrow();
+        let mut execution = explorer.execution.borrow_mut();
         match &execution.end {
             Some(End::Cut(reason)) => {
                 part.ended = Some(reason.clone());
@@ -372,20 +374,21 @@ impl Shared<'_> {
             }
         }
         self.tell(part.left.get(before).map_or(weight, |next| next.weight));
-        for found in &execution.found {
+        for found in execution.found.clone() {
             let kind = found.kind;
             let known = part.shown.iter().position(|shown| shown.kind == kind);
             let known = known.unwrap_or_else(|| {
                 part.shown.push(Shown {
                     kind,
                     after: part.executions,
+                    way: numbers(way.as_ref()),
                     schedules: Vec::new(),
                 });
                 part.shown.len() - 1
             });
             let shown = &mut part.shown[known];
             if shown.schedules.len() < SCHEDULES {
-                shown.add(schedules(&execution, found));
+                shown.add(schedules(&mut execution, &found));
             }
         }
         if !part.shown.is_empty() && !self.limits.all {
@@ -451,15 +454,59 @@ fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<L
     true
 }
 
+/// The numbers of a way, from the beginning.
+fn numbers(way: Option<&Arc<Way>>) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    let mut at = way;
+    while let Some(step) = at {
+        numbers.push(step.number);
+        at = step.before.as_ref();
+    }
+    numbers.reverse();
+    numbers
+}
+
+/// Go a way again, and record the execution that it leads to, up to the violation.
+pub(super) fn tell(
+    program: &Program,
+    limits: &Limits,
+    way: &[u32],
+    kind: ViolationKind,
+) -> Option<Recording> {
+    let explorer = Explorer::new(limits.memory_model);
+    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
+    sync::with_engine(engine, || {
+        let mut left = Left::default();
+        for &number in way {
+            let mut next = Vec::new();
+            if !run_branch(&explorer, program, left, &mut next) {
+                return None;
+            }
+            left = next.into_iter().nth(number as usize)?;
+        }
+        let allowed = run_branch(&explorer, program, left, &mut Vec::new());
+        allowed.then(|| explorer.tell(program, kind))
+    })
+}
+
 /// A part, written down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in super::super) struct SavedPart {
     executions: u64,
     blocked: u64,
-    /// For each execution, one after the other.
-    shown: Vec<SavedFound>,
+    shown: Vec<SavedShown>,
     left: Vec<SavedLeft>,
     ended: Option<String>,
+}
+
+/// A violation that was found before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedShown {
+    kind: ViolationKind,
+    after: u64,
+    way: Vec<u32>,
+    /// For each execution, its interleavings.
+    schedules: Vec<Vec<SavedSchedule>>,
 }
 
 /// The way to a branch.
@@ -485,38 +532,46 @@ pub(in super::super) fn save(parts: &[Part]) -> Vec<SavedPart> {
     let save = |part: &Part| SavedPart {
         executions: part.executions,
         blocked: part.blocked,
-        shown: part.shown.iter().flat_map(save_shown).collect(),
+        shown: part.shown.iter().map(save_shown).collect(),
         left: part.left.iter().map(save_left).collect(),
         ended: part.ended.clone(),
     };
     parts.iter().map(save).collect()
 }
 
-fn save_shown(shown: &Shown) -> Vec<SavedFound> {
-    // Also where none of its executions is an interleaving.
-    let none = shown.schedules.is_empty().then(Vec::new);
-    let schedules = shown.schedules.iter().cloned().chain(none);
-    let saved = schedules.map(|schedules| SavedFound {
+fn save_shown(shown: &Shown) -> SavedShown {
+    let save = |schedules: &Vec<Vec<_>>| schedules.iter().map(|s| save_schedule(s)).collect();
+    SavedShown {
         kind: shown.kind,
         after: shown.after,
-        schedules: schedules.iter().map(|s| save_schedule(s)).collect(),
-    });
-    saved.collect()
+        way: shown.way.clone(),
+        schedules: shown.schedules.iter().map(save).collect(),
+    }
 }
 
 fn save_left(left: &Left) -> SavedLeft {
-    let mut way = Vec::new();
-    let mut at = left.way.as_ref();
-    while let Some(step) = at {
-        way.push(step.number);
-        at = step.before.as_ref();
-    }
-    way.reverse();
     SavedLeft {
-        way,
+        way: numbers(left.way.as_ref()),
         weight: left.weight.to_bits(),
         digest: digest(&left.branch),
     }
+}
+
+fn load_shown(saved: &SavedShown) -> Result<Shown, String> {
+    let load = |schedules: &Vec<SavedSchedule>| {
+        let schedules = schedules.iter().map(|s| load_schedule(s));
+        schedules.collect::<Result<_, String>>()
+    };
+    Ok(Shown {
+        kind: saved.kind,
+        after: saved.after,
+        way: saved.way.clone(),
+        schedules: saved
+            .schedules
+            .iter()
+            .map(load)
+            .collect::<Result<_, String>>()?,
+    })
 }
 
 /// The parts that were written down, with their branches.
@@ -529,20 +584,8 @@ pub(in super::super) fn find_again(
     // What is looked for below a branch: the rest of the way, and where it belongs.
     let mut wanted: Vec<(&[u32], (usize, usize))> = Vec::new();
     for (number, part) in saved.iter().enumerate() {
-        let mut shown: Vec<Shown> = Vec::new();
-        for found in &part.shown {
-            let known = shown.iter().position(|s| s.kind == found.kind);
-            let known = known.unwrap_or_else(|| {
-                shown.push(Shown {
-                    kind: found.kind,
-                    after: found.after,
-                    schedules: Vec::new(),
-                });
-                shown.len() - 1
-            });
-            let schedules = found.schedules.iter().map(|s| load_schedule(s));
-            shown[known].add(schedules.collect::<Result<_, String>>()?);
-        }
+        let shown = part.shown.iter().map(load_shown);
+        let shown = shown.collect::<Result<_, String>>()?;
         let ways = part.left.iter().enumerate();
         wanted.extend(ways.map(|(at, left)| (&*left.way, (number, at))));
         parts.push(Part {

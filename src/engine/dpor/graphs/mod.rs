@@ -14,10 +14,14 @@
 pub(super) mod branches;
 mod consistency;
 mod execution;
+mod extension;
 mod grace;
 mod graph;
+mod lifetimes;
 mod psc;
 mod revisit;
+mod schedule;
+mod tell;
 
 use super::{
     checkpoint::{Checkpoint, Saved},
@@ -35,7 +39,7 @@ use crate::{
     },
 };
 use branches::{Part, Shown};
-use execution::{End, Execution, Found};
+use execution::{Branch, End, Execution, Found};
 use graph::{EventId, INITIAL};
 use std::{
     cell::RefCell,
@@ -43,6 +47,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
+use tell::Teller;
 
 /// A complete execution, in a form that does not depend on how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +116,38 @@ impl Explorer {
             };
         }
         self.coroutines.unwind_all();
+    }
+
+    /// Run the graph of the last run again, and record it up to the violation.
+    fn tell(&self, program: &Program, kind: ViolationKind) -> Recording {
+        {
+            let mut execution = self.execution.borrow_mut();
+            let mut graph = execution.memory.graph();
+            graph.copy_from(&execution.graph);
+            execution.teller = Some(Teller::default());
+            let allowed = execution.take_up(Branch {
+                graph,
+                fresh: None,
+                changed: [None, None],
+            });
+            debug_assert!(allowed, "it was run before");
+        }
+        self.run(program);
+        let mut execution = self.execution.borrow_mut();
+        execution.branches.clear();
+        let mut recording = execution.take_recording();
+        recording.weak = true;
+        match recording.violation(kind) {
+            Some(violation) => {
+                let step = violation.site.step;
+                if kind.is_fatal() {
+                    recording.steps.truncate(step + 1);
+                }
+                recording.violations.retain(|v| v.site.step <= step);
+            }
+            None => recording.violations = without_steps(kind).violations,
+        }
+        recording
     }
 
     fn begin(&self, thread: usize, body: Body) {
@@ -196,14 +233,14 @@ impl Engine for Explorer {
         self.execution.borrow_mut().read_unlock(domain);
     }
 
-    fn spawn(&self, _name: &str, daemon: bool, body: Body) -> ThreadId {
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
         // The thread begins with the last step, which must not be before these.
         self.catch_up();
         let beginning = self.execution.borrow().beginning();
         if let Some(domain) = beginning {
             self.perform(domain, Action::Touch);
         }
-        let thread = self.execution.borrow_mut().spawn(daemon);
+        let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
                 self.begin(thread, body);
@@ -239,9 +276,23 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
-    fn enter(&self, _function: &'static str) {}
+    fn enter(&self, function: &'static str) {
+        let mut execution = self.execution.borrow_mut();
+        let me = ThreadId(execution.current() as u32);
+        if let Some(teller) = &mut execution.teller {
+            teller.recorder().enter(me, function);
+        }
+    }
 
-    fn leave(&self) {}
+    fn leave(&self) {
+        let mut execution = self.execution.borrow_mut();
+        let me = ThreadId(execution.current() as u32);
+        if execution.end.is_none()
+            && let Some(teller) = &mut execution.teller
+        {
+            teller.recorder().leave(me);
+        }
+    }
 
     fn keeps_marks(&self) -> bool {
         true
@@ -261,8 +312,10 @@ impl Engine for Explorer {
         self.execution.borrow().precedes(number)
     }
 
-    fn object_name(&self, _object: ObjectId) -> String {
-        String::new()
+    fn object_name(&self, object: ObjectId) -> String {
+        let execution = self.execution.borrow();
+        let teller = execution.teller.as_ref();
+        teller.map_or_else(String::new, |teller| teller.name(object))
     }
 
     fn is_over(&self) -> bool {
@@ -287,8 +340,8 @@ pub(super) fn explore_from(
     parts: Vec<Part>,
 ) -> Exploration {
     let (mut exploration, shown) = explore_all(program, limits, start, parts, None);
-    show(program, &mut exploration, shown);
-    let without = |finding: &Finding| finding.recording.steps.is_empty();
+    show(program, limits, &mut exploration, shown);
+    let without = |finding: &Finding| finding.recording.weak || finding.recording.steps.is_empty();
     if !limits.all && exploration.findings.iter().any(without) {
         // Another execution may show it, or something else, in an interleaving.
         let limits = Limits {
@@ -296,7 +349,7 @@ pub(super) fn explore_from(
             ..limits.clone()
         };
         let (mut further, shown) = explore_all(program, &limits, start, vec![Part::whole()], None);
-        show(program, &mut further, shown);
+        show(program, &limits, &mut further, shown);
         further.findings.retain(|finding| !without(finding));
         further.findings.truncate(1);
         further.complete = false;
@@ -309,11 +362,12 @@ pub(super) fn explore_from(
     exploration
 }
 
-/// Find an interleaving for each violation.
-fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
+/// Find an interleaving for each violation, or tell the first execution with it.
+fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown: Vec<Shown>) {
     for Shown {
         kind,
         after,
+        way,
         schedules,
     } in shown
     {
@@ -322,9 +376,12 @@ fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
             let recording = replay.recording;
             recording.violation(kind).is_some().then_some(recording)
         });
+        let told = || branches::tell(program, limits, &way, kind);
         exploration.findings.push(Finding {
             kind,
-            recording: recording.unwrap_or_else(|| without_steps(kind)),
+            recording: recording
+                .or_else(told)
+                .unwrap_or_else(|| without_steps(kind)),
             after,
         });
     }
@@ -365,15 +422,15 @@ fn explore_all(
 }
 
 /// Interleavings of the graph of a run with the violation in it. None where the graph is none.
-fn schedules(execution: &Execution, found: &Found) -> Vec<Vec<Scheduled<ThreadKey>>> {
-    let (graph, view) = (&execution.graph, &execution.view);
+fn schedules(execution: &mut Execution, found: &Found) -> Vec<Vec<Scheduled<ThreadKey>>> {
+    let (graph, view) = (&execution.graph, &mut execution.view);
     if !view.is_sc {
         return Vec::new();
     }
-    let knows = |of: EventId, event: EventId| {
-        consistency::View::knows(graph, &view.clocks[of as usize].sc, event)
-    };
     let all: Vec<EventId> = view.order.clone();
+    let before = view.before_in_interleavings(graph);
+    let knows =
+        |of: EventId, event: EventId| consistency::View::knows(graph, &before[of as usize], event);
     let mut orders: Vec<Vec<EventId>> = match (found.at, found.after) {
         (None, _) => vec![all.clone()],
         (Some(at), None) => vec![all.iter().copied().filter(|&e| knows(at, e)).collect()],
