@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn what_is_missing_or_doubled_or_of_another_gate_is_an_error() {
         let all = pieces(&outcomes(7), 3);
-        let wrong = |change: &dyn Fn(&mut Vec<(String, Piece)>)| {
+        type Pieces = Vec<(String, Piece)>;
+        let wrong = |change: &dyn Fn(&mut Pieces)| {
             let mut pieces = all.clone();
             change(&mut pieces);
             merge(&pieces).unwrap_err()
