@@ -28,6 +28,9 @@
 //! * [`cli`]: the commands. [`library`] finds models and scenarios, [`json`] reads files that
 //!   people write and says what is wrong with them.
 //!
+//! [`dpor`] is the explorer for programs that have nothing to do with any of this: `check(|| …)`, in
+//! loom's words.
+//!
 //! # Rules
 //!
 //! * **The lifecycle names no engine.** [`kernel`] and [`nfsd`] use [`sync`] only and carry no type
@@ -67,3 +70,6 @@ pub mod report;
 pub mod scenario;
 pub mod schema;
 pub mod sync;
+
+#[doc(inline)]
+pub use engine::dpor::check as dpor;

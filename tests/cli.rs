@@ -216,7 +216,8 @@ fn what_is_cut_short_exits_with_3_unless_something_is_violated() {
     assert_eq!(run.status, 3);
     assert_eq!(
         run.stdout,
-        "put-order  v4  undecided  1 execution\n  stopped after 1 executions, as asked\n"
+        "put-order  v4  undecided  1 execution\n  stopped after 1 executions, as asked\n  \
+         nfsd-check run --resume counterexamples/put-order-v4-resume.json\n"
     );
     let run = folder.run(&["run", "--max-executions", "3"]);
     assert_eq!(run.status, 1, "{}", run.stdout);
@@ -785,7 +786,7 @@ fn lists_have_a_line_for_each() {
             1,
         ),
         ("operations", "start NET [threads N]  ", 20),
-        ("violations", "use-after-free     KASAN", 13),
+        ("violations", "use-after-free     KASAN", 14),
         ("engines", "dpor    ", 3),
         (
             "memory-model",
@@ -813,6 +814,103 @@ fn help_is_there_with_examples() {
     }
     let run = folder.run(&["--help"]);
     assert!(!run.stdout.contains("explore-for-parent"));
+}
+
+/// The only resume file in the folder of counterexamples.
+fn resume_file(folder: &Folder) -> String {
+    let files = folder.counterexamples();
+    let mut files = files.iter().filter(|name| name.contains("-resume"));
+    let file = files.next().expect("there is one");
+    assert_eq!(files.next(), None);
+    format!("counterexamples/{file}")
+}
+
+#[test]
+fn a_run_that_is_stopped_goes_on() {
+    for memory in ["sc", "rc11"] {
+        let folder = Folder::new(
+            &format!("resume-{memory}"),
+            &[("put-order", &put_order(AS_IT_IS))],
+        );
+        let run = [
+            "run",
+            "put-order",
+            "--model",
+            "v4",
+            "--memory-model",
+            memory,
+        ];
+        let whole = folder.run(&run);
+        assert_eq!(whole.status, 0, "{}", whole.stderr);
+        let stopped = folder.run(&[&run[..], &["--max-executions", "5"]].concat());
+        assert_eq!(stopped.status, 3, "{}", stopped.stderr);
+        let file = resume_file(&folder);
+        let command = format!("nfsd-check run --resume {file}\n");
+        assert!(stopped.stdout.ends_with(&command), "{}", stopped.stdout);
+        // Again, and it is the same file.
+        folder.run(&[&run[..], &["--max-executions", "5"]].concat());
+        assert_eq!(resume_file(&folder), file);
+        let resumed = folder.run(&["run", "--resume", &file]);
+        assert_eq!(resumed.status, 0, "{}", resumed.stderr);
+        assert_eq!(resumed.stdout, whole.stdout);
+        // With its scenario and model named, and in JSON.
+        let args = ["run", "put-order", "--model", "v4", "--format", "json"];
+        let json = folder.run(&[&args[..], &["--resume", &file]].concat());
+        let json: Value = serde_json::from_str(&json.stdout).expect("it is JSON");
+        assert_eq!(json[0]["memory_model"], memory);
+        assert_eq!(json[0]["complete"], true);
+
+        // What cannot be gone on with.
+        folder.refuses(&["run", "--resume", "nowhere.json"], "nowhere.json");
+        folder.refuses(&["run", "--resume", &file, "--all"], "cannot be used with");
+        folder.refuses(
+            &["run", "put-order", "--model", "v2-8of9", "--resume", &file],
+            "the model 'v4' was another one than v2-8of9 is now",
+        );
+        let text = fs::read_to_string(folder.0.join(&file)).unwrap();
+        folder.write(
+            "edited.json",
+            &text.replace("\"all\": false", "\"all\": true"),
+        );
+        folder.refuses(&["run", "--resume", "edited.json"], "edited.json:");
+        folder.refuses(
+            &["run", "--resume", "edited.json"],
+            "the checksum is not that of the file",
+        );
+        folder.write(
+            "old.json",
+            &text.replace("\"version\": 1", "\"version\": 77"),
+        );
+        folder.refuses(
+            &["run", "--resume", "old.json"],
+            "the file is of version 77 of the format, and this program reads version 1",
+        );
+        folder.write("cut.json", &text[..text.len() / 2]);
+        folder.refuses(&["run", "--resume", "cut.json"], "cut.json:");
+        let scenario = put_order(AS_IT_IS).replace("a LOCALIO I/O", "one LOCALIO I/O");
+        folder.write("scenarios/put-order.json", &scenario);
+        folder.refuses(
+            &["run", "--resume", &file],
+            "the scenario 'put-order' was another one than put-order is now",
+        );
+    }
+}
+
+#[test]
+fn any_number_of_jobs_gives_the_same_bytes() {
+    let folder = Folder::new("jobs", &[("put-order", &put_order(AS_IT_IS))]);
+    for memory in ["sc", "rc11"] {
+        for all in [&["--all"][..], &[]] {
+            let run = |jobs| {
+                let args = ["run", "--memory-model", memory, "--jobs", jobs];
+                let run = folder.run(&[&args[..], all].concat());
+                (run.status, run.stdout)
+            };
+            let one = run("1");
+            assert_eq!(run("2"), one);
+            assert_eq!(run("3"), one);
+        }
+    }
 }
 
 fn gate_folder(test: &str) -> Folder {

@@ -12,7 +12,7 @@
 //! explorer merges them into neighbouring steps; that nobody can tell is among the things checked.
 
 use nfsd_check::{
-    engine::{Limits, Program, dpor},
+    engine::{Jobs, Limits, Program, dpor},
     sync::{
         Mutex, MutexGuard,
         alloc::Allocation,
@@ -924,6 +924,21 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
             return Ok(());
         }
         return Err(format!("not complete: {:?}", explored.reason));
+    }
+    // Cut into as many pieces as it can be cut into, it comes to the same.
+    let limits = Limits {
+        all: true,
+        jobs: Jobs::eager(0),
+        ..Limits::default()
+    };
+    let pieces = explore(prog, &limits);
+    if (pieces.executions, pieces.blocked) != (explored.executions, explored.blocked)
+        || pieces.behaviour != explored.behaviour
+    {
+        return Err(format!(
+            "in pieces: {} executions and {} cut instead of {} and {}",
+            pieces.executions, pieces.blocked, explored.executions, explored.blocked
+        ));
     }
     totals.programs += 1;
     totals.executions += explored.executions;

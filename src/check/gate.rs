@@ -282,6 +282,8 @@ mod tests {
             seconds: 0.1,
             reason: (!complete).then(|| "cut".to_owned()),
             violations: kinds.iter().map(violation).collect(),
+            resume: None,
+            resume_error: None,
         }
     }
 

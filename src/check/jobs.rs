@@ -16,11 +16,13 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Do `work` on each of `items`, on `jobs` threads. On the calling thread, `done` gets the results
 /// in the order of the items, each as soon as it and all before it are there, and `tick` is called
-/// every now and then with the number of items that are finished.
+/// every now and then with the number of items that are finished. A thread that finds no more items
+/// calls `idle`.
 pub fn in_order<T: Sync, R: Send>(
     jobs: usize,
     items: &[T],
     work: impl Fn(usize, &T) -> R + Sync,
+    idle: impl Fn() + Sync,
     mut done: impl FnMut(usize, R),
     mut tick: impl FnMut(usize),
 ) {
@@ -38,6 +40,7 @@ pub fn in_order<T: Sync, R: Send>(
                         break;
                     }
                 }
+                idle();
             });
         }
         drop(results);
@@ -75,6 +78,7 @@ mod tests {
                     thread::sleep(Duration::from_millis(*item % 3));
                     item * 2
                 },
+                || (),
                 |index, result| seen.push((index, result)),
                 |_| (),
             );
@@ -85,6 +89,13 @@ mod tests {
 
     #[test]
     fn no_work_is_done_at_once() {
-        in_order(3, &[(); 0], |_, ()| (), |_, ()| unreachable!(), |_| ());
+        in_order(
+            3,
+            &[(); 0],
+            |_, ()| (),
+            || (),
+            |_, ()| unreachable!(),
+            |_| (),
+        );
     }
 }

@@ -16,7 +16,7 @@ pub mod shards;
 use crate::{
     engine::{self, Exploration, Finding, Limits, dpor, loom, native},
     model::{Choices, Model},
-    report::counterexample::Counterexample,
+    report::{counterexample::Counterexample, resume::Resume},
     scenario::Scenario,
     sync::violation::ViolationKind,
 };
@@ -158,6 +158,10 @@ pub struct CheckOptions {
     pub runs: u64,
     /// The folder that counterexamples go to.
     pub out: PathBuf,
+    /// Where to go on from, with the `dpor` engine.
+    pub resume: Option<dpor::Checkpoint>,
+    /// Whether an exploration that is stopped is to be written down.
+    pub keep: bool,
 }
 
 /// How many runs the `native` engine makes unless told otherwise.
@@ -174,6 +178,8 @@ impl Default for CheckOptions {
             limits: Limits::default(),
             runs: NATIVE_RUNS,
             out: COUNTEREXAMPLES.into(),
+            resume: None,
+            keep: false,
         }
     }
 }
@@ -262,6 +268,12 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// The first violation of each kind, in the order found.
     pub violations: Vec<ViolationEntry>,
+    /// The file to go on from, where the exploration was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
+    /// Why that file could not be written, or could not be gone on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_error: Option<String>,
 }
 
 impl Outcome {
@@ -286,6 +298,8 @@ impl Outcome {
             seconds: 0.0,
             reason: Some(reason),
             violations: Vec::new(),
+            resume: None,
+            resume_error: None,
         }
     }
 }
@@ -307,12 +321,19 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
         ..options.limits.clone()
     };
     let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
-        EngineKind::Dpor => dpor::explore(&program, limits),
-        EngineKind::Loom => loom::explore(&program, limits),
-        EngineKind::Native => native::explore(&program, limits, options.runs),
+        EngineKind::Dpor => match &options.resume {
+            Some(checkpoint) => dpor::resume(&program, limits, checkpoint),
+            None => Ok(dpor::explore(&program, limits)),
+        },
+        EngineKind::Loom => Ok(loom::explore(&program, limits)),
+        EngineKind::Native => Ok(native::explore(&program, limits, options.runs)),
     }));
     let mut outcome = match explored {
-        Ok(exploration) => judge(scenario, model, options, exploration),
+        Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
+        Ok(Err(message)) => Outcome {
+            resume_error: Some(format!("the exploration cannot go on: {message}")),
+            ..Outcome::undecided(scenario, model, options, message)
+        },
         Err(payload) => {
             let message = panic_message(payload.as_ref());
             let reason = format!("the {} engine panicked: {message}", options.engine);
@@ -347,6 +368,30 @@ fn judge(
     });
     let findings = exploration.findings.iter();
     let violations = findings.map(|finding| entry(scenario, model, options, finding));
+    let left = exploration.left.filter(|_| options.keep);
+    let saved = left.map(|left| {
+        let resume = Resume {
+            scenario: Scenario {
+                expect: Vec::new(),
+                ..scenario.clone()
+            },
+            model: model.clone(),
+            memory_model: options.memory_model,
+            all: options.limits.all,
+            preemption_bound: options.limits.preemption_bound,
+            left,
+        };
+        resume.save(&options.out)
+    });
+    let (resume, resume_error) = match saved {
+        None => (None, None),
+        Some(Ok(path)) => (Some(path.display().to_string()), None),
+        Some(Err(error)) => {
+            let out = options.out.display();
+            let message = format!("what is left was not written: {out}: {error}");
+            (None, Some(message))
+        }
+    };
     Outcome {
         verdict,
         complete,
@@ -355,6 +400,8 @@ fn judge(
         states: exploration.states,
         reason,
         violations: violations.collect(),
+        resume,
+        resume_error,
         ..Outcome::undecided(scenario, model, options, String::new())
     }
 }

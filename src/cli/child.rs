@@ -222,6 +222,7 @@ pub(super) fn child() -> ExitCode {
         },
         runs: request.runs,
         out: request.out,
+        ..CheckOptions::default()
     };
     let interrupted = Arc::clone(&options.limits.interrupted);
     thread::spawn(move || {

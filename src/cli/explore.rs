@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
-    engine::Limits,
+    engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
     report::{
         counterexample::Counterexample,
         form::{Form, Story},
+        resume::Resume,
         why,
     },
     scenario::Scenario,
@@ -45,7 +46,7 @@ pub(super) struct ExploreArgs {
     /// The memory that dpor explores on; the other engines have their own
     #[arg(long, value_name = "MEMORY", value_parser = memory_models())]
     memory_model: Option<MemoryModel>,
-    /// How many pairs to check at the same time [default: one for each core]
+    /// How many cores to use: for different pairs, and for one where there are more [default: all]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// How long to explore each pair
@@ -151,6 +152,7 @@ impl ExploreArgs {
             },
             runs: self.runs.unwrap_or(check::NATIVE_RUNS),
             out: self.out.clone().into(),
+            ..CheckOptions::default()
         })
     }
 
@@ -224,6 +226,85 @@ pub(super) fn quote(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// What to go on with, from a file that a run which was stopped has left, and how. Where scenarios
+/// or models are named, or there are some of the same names, they must be the same.
+pub(super) fn resumed(
+    path: &Path,
+    scenarios: &[String],
+    models: &[String],
+    options: CheckOptions,
+) -> Result<(Vec<Pair>, CheckOptions), ExitCode> {
+    let resume = Resume::load(path).map_err(|error| complain_of_input(&[said(&error)]))?;
+    let library = Library::find().map_err(|error| complain_of_input(&[said(&error)]))?;
+    let mut errors = Vec::new();
+    let other = |what: &str, name: &str, asked: &str| {
+        let path = path.display();
+        format!(
+            "error: {path}: the {what} '{name}' was another one than {asked} is now; an \
+             exploration of one cannot go on with the other"
+        )
+    };
+    let name = &resume.scenario.name;
+    let named: Vec<&String> = match scenarios {
+        [] => library
+            .scenario_names()
+            .any(|n| n == name)
+            .then_some(name)
+            .into_iter()
+            .collect(),
+        scenarios => scenarios.iter().collect(),
+    };
+    for asked in named {
+        match library.scenario(asked) {
+            Ok(now)
+                if Scenario {
+                    expect: Vec::new(),
+                    ..now.clone()
+                } == resume.scenario => {}
+            Ok(_) => errors.push(other("scenario", name, asked)),
+            Err(error) => errors.push(said(&error)),
+        }
+    }
+    let name = &resume.model.name;
+    let named: Vec<&String> = match models {
+        [] => library
+            .model_names()
+            .any(|n| n == name)
+            .then_some(name)
+            .into_iter()
+            .collect(),
+        models => models.iter().collect(),
+    };
+    for asked in named {
+        match library.model(asked) {
+            Ok(now) if now == resume.model => {}
+            Ok(_) => errors.push(other("model", name, asked)),
+            Err(error) => errors.push(said(&error)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(complain_of_input(&errors));
+    }
+    let pair = Pair {
+        scenario_arg: resume.scenario.name.clone(),
+        model_arg: resume.model.name.clone(),
+        scenario: Arc::new(resume.scenario),
+        model: Arc::new(resume.model),
+    };
+    let limits = Limits {
+        all: resume.all,
+        preemption_bound: resume.preemption_bound,
+        ..options.limits
+    };
+    let options = CheckOptions {
+        memory_model: resume.memory_model,
+        limits,
+        resume: Some(resume.left),
+        ..options
+    };
+    Ok((vec![pair], options))
 }
 
 /// A scenario and a model, and the names or paths they were asked for by.
@@ -334,29 +415,40 @@ pub(super) fn check_all(
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
     stop_on_interrupt(&options.limits.interrupted);
+    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
+    let jobs = jobs.map_or(1, NonZeroUsize::get);
+    // A core that no pair begins on any more helps with those that are left.
+    let cores = Jobs::new(jobs.saturating_sub(pairs.len()));
     let work: Vec<CheckOptions> = pairs
         .iter()
         .map(|pair| {
             let mut options = options.clone();
             options.limits.progress = Arc::default();
+            options.limits.share = Arc::default();
+            options.limits.jobs = cores.clone();
             options.limits.max_executions = options.limits.max_executions.or_else(|| most(pair));
             options
         })
         .collect();
     let counters = work.iter().map(|o| Arc::clone(&o.limits.progress));
-    let progress = std::cell::RefCell::new(Progress::new(counters.collect()));
-    let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
+    let shares = work.iter().map(|o| Arc::clone(&o.limits.share));
+    let progress = Progress::new(counters.collect(), shares.collect());
+    let progress = std::cell::RefCell::new(progress);
     jobs::in_order(
-        jobs.map_or(1, NonZeroUsize::get),
+        jobs,
         pairs,
         |index, pair| {
             let options = &work[index];
-            if options.engine == EngineKind::Loom {
-                child::check(pair, options)
-            } else {
-                check::check(&pair.scenario, &pair.model, options)
-            }
+            let outcome = match options.engine {
+                EngineKind::Loom => child::check(pair, options),
+                _ => check::check(&pair.scenario, &pair.model, options),
+            };
+            // Whatever it came to, nothing more will come.
+            let all = 1.0_f64.to_bits();
+            options.limits.share.store(all, Ordering::Relaxed);
+            outcome
         },
+        || cores.give(),
         |index, mut outcome| {
             progress.borrow_mut().clear();
             args.report(&mut outcome);
@@ -396,12 +488,16 @@ pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
     }
 }
 
-/// Say which counterexamples could not be written. Returns whether there are any.
+/// Say which files could not be written, or gone on from. Returns whether there are any.
 pub(super) fn complain_of_unsaved(outcomes: &[Outcome]) -> bool {
     let violations = outcomes.iter().flat_map(|outcome| &outcome.violations);
     let mut any = false;
     for error in violations.filter_map(|entry| entry.counterexample_error.as_ref()) {
         complain(&format!("error: counterexample not written: {error}"));
+        any = true;
+    }
+    for error in outcomes.iter().filter_map(|o| o.resume_error.as_ref()) {
+        complain(&format!("error: {error}"));
         any = true;
     }
     any

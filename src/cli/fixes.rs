@@ -303,6 +303,7 @@ fn answer(question: &Question, args: &FixesArgs, jobs: usize) -> (Search, BTreeM
                     question.explore(&model, &mut row, &order, stop_after);
                     row
                 },
+                || (),
                 |index, row| {
                     answers.push(question.judge(&row));
                     rows.insert(sets[index].clone(), row);
@@ -328,6 +329,7 @@ fn answer(question: &Question, args: &FixesArgs, jobs: usize) -> (Search, BTreeM
             question.explore(&question.model(set, *number), &mut row, &order, usize::MAX);
             row
         },
+        || (),
         |index, row| again.push((explained[index].1.clone(), row)),
         |_| (),
     );

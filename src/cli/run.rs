@@ -3,13 +3,15 @@
 
 use super::{
     BAD_INPUT,
-    explore::{ExploreArgs, Format, check_all, complain_of_unsaved, pairs, print_json, quote},
+    explore::{
+        ExploreArgs, Format, check_all, complain_of_unsaved, pairs, print_json, quote, resumed,
+    },
     output::Output,
     progress::counted,
 };
-use crate::check::{Outcome, Verdict, ViolationEntry};
+use crate::check::{CheckOptions, Outcome, Verdict, ViolationEntry};
 use clap::Args;
-use std::{fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 /// What `nfsd-check run` is started with.
 #[derive(Args, Debug)]
@@ -23,6 +25,8 @@ Examples:
   nfsd-check run put-order --engine loom --max-executions 10000
   nfsd-check run put-order --model v2-8of9 --report mail --report mermaid
                                               tell what is found, in files beside it
+  nfsd-check run --resume counterexamples/no-stop-v4-resume.json
+                                              go on where a run was stopped
 
 Exit status: 1 something is violated, else 3 something is undecided, else 0; 2 bad input or usage.")]
 pub(super) struct RunArgs {
@@ -35,6 +39,13 @@ pub(super) struct RunArgs {
     /// Explore to the end and report every kind of violation, not only the first
     #[arg(long)]
     all: bool,
+    /// Go on where a run was stopped, from the file that it left
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["all", "engine", "memory_model", "preemption_bound", "runs"]
+    )]
+    resume: Option<PathBuf>,
     /// How to print the results
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -48,8 +59,15 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         Ok(options) => options,
         Err(status) => return status,
     };
-    let pairs = match pairs(&args.scenarios, &args.models) {
-        Ok(pairs) => pairs,
+    let found = match &args.resume {
+        Some(file) => resumed(file, &args.scenarios, &args.models, options),
+        None => pairs(&args.scenarios, &args.models).map(|pairs| (pairs, options)),
+    };
+    let (pairs, options) = match found {
+        Ok((pairs, options)) => {
+            let keep = true;
+            (pairs, CheckOptions { keep, ..options })
+        }
         Err(status) => return status,
     };
     let widths = Widths::new(pairs.iter().map(|p| (&*p.scenario.name, &*p.model.name)));
@@ -131,6 +149,9 @@ fn describe(outcome: &Outcome, widths: &Widths) -> String {
     }
     if let Some(reason) = &outcome.reason {
         let _ = writeln!(text, "  {reason}");
+    }
+    if let Some(path) = &outcome.resume {
+        let _ = writeln!(text, "  nfsd-check run --resume {}", quote(path));
     }
     text
 }

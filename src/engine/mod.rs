@@ -11,6 +11,7 @@
 pub mod dpor;
 pub mod loom;
 pub mod native;
+mod quiet;
 pub mod recording;
 
 use crate::sync::violation::ViolationKind;
@@ -18,7 +19,7 @@ use recording::Recording;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,6 +38,69 @@ pub enum MemoryModel {
     /// store that coherence, happens-before and the order of sequentially consistent accesses
     /// leave possible. (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017.)
     Rc11,
+}
+
+/// Cores that explorations share: one that an exploration has no use for is taken by another.
+#[derive(Clone, Debug, Default)]
+pub struct Jobs {
+    free: Arc<AtomicUsize>,
+    eager: bool,
+}
+
+impl Jobs {
+    /// How long an exploration runs on one core before it asks for another.
+    pub(crate) const WORTH_IT: Duration = Duration::from_millis(20);
+
+    /// `free` cores beside the ones that explorations begin on.
+    #[must_use]
+    pub fn new(free: usize) -> Self {
+        Self {
+            free: Arc::new(AtomicUsize::new(free)),
+            eager: false,
+        }
+    }
+
+    /// The same for tests: work is handed out whenever there is any, whether or not somebody asks
+    /// for it.
+    #[must_use]
+    pub fn eager(free: usize) -> Self {
+        Self {
+            eager: true,
+            ..Self::new(free)
+        }
+    }
+
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
+    pub(crate) fn has_free(&self) -> bool {
+        self.free.load(Ordering::Relaxed) > 0
+    }
+
+    /// Take a core.
+    pub(crate) fn take(&self) -> Option<Job> {
+        let fewer = |free: usize| free.checked_sub(1);
+        let taken = self
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        taken.ok().map(|_| Job(self.clone()))
+    }
+
+    /// A core that was in use elsewhere is free.
+    pub fn give(&self) {
+        self.free.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A core that is in use until dropped.
+#[derive(Debug)]
+pub(crate) struct Job(Jobs);
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.0.give();
+    }
 }
 
 /// How far an exploration goes.
@@ -59,6 +123,10 @@ pub struct Limits {
     pub interrupted: Arc<AtomicBool>,
     /// Complete executions so far, for whoever watches.
     pub progress: Arc<AtomicU64>,
+    /// How much of the exploration is done: an estimate. The bits of an [`f64`] from 0 to 1.
+    pub share: Arc<AtomicU64>,
+    /// The cores that it may use.
+    pub jobs: Jobs,
 }
 
 impl Default for Limits {
@@ -72,6 +140,8 @@ impl Default for Limits {
             stored_states: false,
             interrupted: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(AtomicU64::new(0)),
+            share: Arc::new(AtomicU64::new(0)),
+            jobs: Jobs::default(),
         }
     }
 }
@@ -128,4 +198,6 @@ pub struct Exploration {
     pub reason: Option<String>,
     /// The first violation of each kind, in the order found.
     pub findings: Vec<Finding>,
+    /// Where it was, if it was stopped and can go on: see [`dpor::resume`].
+    pub left: Option<dpor::Checkpoint>,
 }

@@ -828,10 +828,11 @@ impl Word {
             Update::Or(bits) => value.fetch_or(bits, success),
             Update::AndNot(bits) => value.fetch_and(!bits, success),
             Update::Swap(new) => value.swap(new, success),
+            Update::Xor(bits) => value.fetch_xor(bits, success),
             Update::CompareExchange { old, new } => value
                 .compare_exchange(old, new, success, failure)
                 .unwrap_or_else(|found| found),
-            Update::AddUnless { .. } | Update::When { .. } => value
+            Update::AddUnless { .. } | Update::When { .. } | Update::AddWithin { .. } => value
                 .fetch_update(success, failure, |old| update.apply(old))
                 .unwrap_or_else(|found| found),
         }

@@ -293,6 +293,7 @@ impl<'h> Hunt<'h> {
             jobs,
             &items,
             |_, (scenario, ..)| this.explore(scenario),
+            || (),
             |_, outcome| outcomes.push(outcome),
             tick,
         );

@@ -307,7 +307,7 @@ impl Counterexample {
             })
         };
         source.one_of(early("format")?, "'format'", &[FORMAT])?;
-        version(&source, early("version")?)?;
+        version(&source, early("version")?, VERSION)?;
 
         let known = [
             "format",
@@ -358,7 +358,7 @@ impl Counterexample {
 
 /// Writes a file into a folder, which is made where it is not there, and says where it is. A file of
 /// that name is left alone: if it is the same to the byte it is the answer, and otherwise the new
-/// one gets a number.
+/// one gets a number. The file appears with all that is in it or not at all.
 pub(super) fn save_as(
     dir: &Path,
     stem: &str,
@@ -423,7 +423,7 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 }
 
 /// A field of the outermost object, over as many lines as it takes.
-fn field(text: &mut String, name: &str, value: &(impl Serialize + ?Sized)) {
+pub(super) fn field(text: &mut String, name: &str, value: &(impl Serialize + ?Sized)) {
     let value = json(value).replace('\n', "\n  ");
     let _ = writeln!(text, "  \"{name}\": {value},");
 }
@@ -458,7 +458,7 @@ fn line(step: &Step) -> String {
 }
 
 /// The end of a file that begins with `text`.
-fn end(text: &str) -> String {
+pub(super) fn end(text: &str) -> String {
     let mut end = String::from("  \"checksum\": \"sha256:");
     for byte in Sha256::digest(text) {
         let _ = write!(end, "{byte:02x}");
@@ -466,7 +466,7 @@ fn end(text: &str) -> String {
     end + "\"\n}\n"
 }
 
-fn is_whole(bytes: &[u8]) -> bool {
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
     };
@@ -481,13 +481,13 @@ fn is_whole(bytes: &[u8]) -> bool {
     after == end(before)
 }
 
-fn version(source: &Source<'_>, value: &Value<'_>) -> Result<(), Diagnostic> {
+pub(super) fn version(source: &Source<'_>, value: &Value<'_>, read: u32) -> Result<(), Diagnostic> {
     let version = source.number(value, "'version'")?;
-    if version == u64::from(VERSION) {
+    if version == u64::from(read) {
         return Ok(());
     }
     let message = format!(
-        "the file is of version {version} of the format, and this program reads version {VERSION}"
+        "the file is of version {version} of the format, and this program reads version {read}"
     );
     Err(source.error(value.start(), message))
 }

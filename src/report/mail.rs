@@ -121,6 +121,7 @@ fn phrase(kind: ViolationKind) -> &'static str {
         ViolationKind::DataRace => "Two accesses race",
         ViolationKind::SleepInAtomic => "Something sleeps where that is not allowed",
         ViolationKind::Livelock => "A loop goes round for ever",
+        ViolationKind::Assertion => "Something is as it must never be",
     }
 }
 

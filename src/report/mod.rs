@@ -2,6 +2,7 @@
 //! An interleaving, for people and for machines.
 //!
 //! * [`counterexample`] is the file that a violation is kept in and that replays it.
+//! * [`resume`] is the file that an exploration which was stopped goes on from.
 //! * [`replay`](mod@replay) runs it again, and [`why`] says why it is possible.
 //! * [`form`] prints it: for people ([`text`], [`mail`]), for machines ([`document`]), as a test
 //!   ([`unit_test`]) and for what draws it ([`html`], [`mermaid`], [`perfetto`]).
@@ -16,6 +17,7 @@ pub mod mermaid;
 pub mod order;
 pub mod perfetto;
 pub mod replay;
+pub mod resume;
 pub mod state;
 pub mod telling;
 pub mod text;

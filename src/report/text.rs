@@ -611,6 +611,7 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
             format!("BUG: sleeping function called from invalid context in {function}")
         }
         ViolationKind::Livelock => format!("watchdog: BUG: soft lockup in {function}"),
+        ViolationKind::Assertion => format!("kernel BUG in {function}"),
     }
 }
 

@@ -76,6 +76,15 @@ pub enum Update {
         /// This is added then.
         add: u64,
     },
+    /// Flip bits.
+    Xor(u64),
+    /// Add, wrapping around within the bits of `mask`; the others become clear.
+    AddWithin {
+        /// What is added.
+        add: u64,
+        /// The low bits that the word has.
+        mask: u64,
+    },
     /// Add `add` (wrapping around) unless the word is `unless`.
     AddUnless {
         /// What is added.
@@ -95,6 +104,8 @@ impl Update {
             Self::Or(bits) => Some(old | bits),
             Self::AndNot(bits) => Some(old & !bits),
             Self::Swap(new) => Some(new),
+            Self::Xor(bits) => Some(old ^ bits),
+            Self::AddWithin { add, mask } => Some(old.wrapping_add(add) & mask),
             Self::CompareExchange { old: from, new } => (old == from).then_some(new),
             Self::When {
                 any_set,
@@ -277,6 +288,14 @@ pub trait Engine {
     /// exploration ends as incomplete, for this reason. Does not return.
     fn give_up(&self, reason: &str) -> ! {
         panic!("{reason}")
+    }
+
+    /// The calling thread goes no further in this execution if a violation has been noted in it.
+    fn end_if_violated(&self) {}
+
+    /// Whether the execution is told and not only explored: names are worth their while then.
+    fn records(&self) -> bool {
+        false
     }
 
     /// What marked reads find from this thread's last write of plain memory on.

@@ -49,6 +49,20 @@ impl<T: Hash> Mutex<T> {
 }
 
 impl<T> Mutex<T> {
+    /// A lock in static memory that protects what has no digest: for programs that no engine is to
+    /// tell the states of apart.
+    #[must_use]
+    pub(crate) fn opaque(name: &'static str, value: T) -> Self {
+        Self {
+            object: engine(|e| {
+                assert!(!stores_states(), "{name} has no digest");
+                e.create(ObjectKind::Lock, None, name)
+            }),
+            value: parking_lot::Mutex::new(value),
+            digest: |_| 0,
+        }
+    }
+
     /// The engine's index of it.
     #[must_use]
     pub fn object(&self) -> ObjectId {

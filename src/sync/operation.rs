@@ -64,6 +64,8 @@ fn update(update: Update) -> String {
         Update::Or(bits) => format!("or {bits:#x}"),
         Update::AndNot(bits) => format!("and-not {bits:#x}"),
         Update::Swap(new) => format!("swap {new}"),
+        Update::Xor(bits) => format!("xor {bits:#x}"),
+        Update::AddWithin { add, mask } => format!("add {add} within {mask:#x}"),
         Update::CompareExchange { old, new } => format!("compare-exchange {old} {new}"),
         Update::When {
             any_set,

@@ -34,11 +34,13 @@ pub enum ViolationKind {
     SleepInAtomic,
     /// A loop goes round without anybody making progress.
     Livelock,
+    /// The program itself says that this must not be: a `BUG_ON`, or a panic.
+    Assertion,
 }
 
 impl ViolationKind {
     /// All kinds, in the order in which they are listed.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UseAfterFree,
         Self::UseAfterDestroy,
         Self::ObjectsRemaining,
@@ -52,6 +54,7 @@ impl ViolationKind {
         Self::DataRace,
         Self::SleepInAtomic,
         Self::Livelock,
+        Self::Assertion,
     ];
 
     /// The name in files and on the terminal.
@@ -71,6 +74,7 @@ impl ViolationKind {
             Self::DataRace => "data-race",
             Self::SleepInAtomic => "sleep-in-atomic",
             Self::Livelock => "livelock",
+            Self::Assertion => "assertion",
         }
     }
 
@@ -103,6 +107,7 @@ impl ViolationKind {
             Self::DataRace => "KCSAN: data-race",
             Self::SleepInAtomic => "BUG: sleeping function called from invalid context",
             Self::Livelock => "watchdog: BUG: soft lockup",
+            Self::Assertion => "kernel BUG at",
         }
     }
 
@@ -118,6 +123,7 @@ impl ViolationKind {
                 | Self::RefAfterExit
                 | Self::HungTask
                 | Self::Livelock
+                | Self::Assertion
         )
     }
 }

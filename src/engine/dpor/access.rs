@@ -6,8 +6,10 @@
 //! explorer's soundness rests on this relation: where two steps are called independent, running
 //! them in either order must lead to the same state and leave both possible.
 
+use serde::{Deserialize, Serialize};
+
 /// How a step accesses an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Mode {
     /// Commutes with other reads: loads, failed updates, uses of an allocation, the beginning and
     /// the end of a read-side critical section.
@@ -30,7 +32,7 @@ impl Mode {
 }
 
 /// One access of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Access {
     /// The object's index.
     pub(super) object: u32,

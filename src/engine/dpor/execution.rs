@@ -4,6 +4,7 @@
 use super::{
     access::Mode,
     calm::{self, GraceOrder},
+    checkpoint::ANOTHER_PROGRAM,
     clock::{Clock, MAX_THREADS},
     follow::{Follower, Pending, Turn},
     order::{PlainOrder, ThreadOrder},
@@ -439,8 +440,13 @@ impl Execution {
             let request = self.threads.get(thread).and_then(|t| t.request);
             if self.search.is_at_new_choice()
                 && let Some(request) = request
+                && self.is_enabled(thread)
             {
                 self.search.set_request(request);
+                if !self.search.is_as_saved(request) {
+                    self.end = Some(End::Cut(ANOTHER_PROGRAM.to_owned()));
+                    return None;
+                }
             } else if request != Some(expected) || !self.is_enabled(thread) {
                 let step = self.search.depth();
                 self.end = Some(End::Cut(format!(
@@ -1089,6 +1095,13 @@ impl Execution {
             recorder.violation(ThreadId(self.current as u32), violation);
         }
         if violation.kind.is_fatal() {
+            self.end = Some(End::Fatal);
+        }
+    }
+
+    /// The execution goes no further if a violation was noted.
+    pub(super) fn end_if_violated(&mut self) {
+        if self.end.is_none() && !self.violations.is_empty() {
             self.end = Some(End::Fatal);
         }
     }

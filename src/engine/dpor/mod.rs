@@ -14,12 +14,16 @@
 
 mod access;
 mod calm;
+pub mod check;
+mod checkpoint;
 mod clock;
 mod coroutines;
 mod execution;
 mod follow;
 pub mod graphs;
+mod interleavings;
 mod order;
+mod parallel;
 mod search;
 pub mod states;
 
@@ -27,16 +31,17 @@ use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recor
 use crate::sync::{
     self,
     engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
-    violation::{Violation, ViolationKind},
+    violation::Violation,
 };
 use coroutines::{Coroutines, Resumed, suspend};
-use execution::{Director, End, Execution, Scheduled, ThreadKey};
+use execution::{Director, End, Execution, Scheduled};
 use follow::Follower;
+use interleavings::{Found, Task};
 use std::{
     any::Any,
     cell::RefCell,
     rc::{Rc, Weak},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 
@@ -49,6 +54,7 @@ pub struct ScheduleStep {
     pub choice: u32,
 }
 
+pub use checkpoint::Checkpoint;
 pub use follow::{Landmark, Parting};
 
 /// What came of following a schedule.
@@ -228,6 +234,15 @@ impl Engine for Explorer {
         self.stop_if_over();
     }
 
+    fn end_if_violated(&self) {
+        self.execution.borrow_mut().end_if_violated();
+        self.stop_if_over();
+    }
+
+    fn records(&self) -> bool {
+        self.execution.borrow().recorder.is_some()
+    }
+
     fn enter(&self, function: &'static str) {
         self.execution.borrow_mut().enter(function);
     }
@@ -272,12 +287,57 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.stored_states {
         return states::explore(program, limits);
     }
-    let explorer = Explorer::new();
-    explorer.execution.borrow_mut().search.preemption_bound = limits.preemption_bound;
-    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-    let (mut exploration, schedules) =
-        sync::with_engine(engine, || explore_on(&explorer, program, limits));
-    for (kind, after, schedules) in schedules {
+    explore_from(program, limits, Instant::now(), Box::new(Task::whole()))
+}
+
+/// Go on where an exploration of the same program, on the same memory and with the same bound, was
+/// stopped. It ends with what it would have ended with otherwise: all counts are from its beginning.
+///
+/// # Errors
+///
+/// Where the checkpoint does not go with the program, or with the memory.
+pub fn resume(
+    program: &Program,
+    limits: &Limits,
+    checkpoint: &Checkpoint,
+) -> Result<Exploration, String> {
+    let start = Instant::now();
+    let exploration = if limits.memory_model == MemoryModel::Rc11 {
+        let parts = checkpoint.parts(program, limits)?;
+        graphs::explore_from(program, limits, start, parts)
+    } else {
+        explore_from(program, limits, start, checkpoint.task()?)
+    };
+    match exploration.reason.as_deref() {
+        Some(checkpoint::ANOTHER_PROGRAM) => Err(checkpoint::ANOTHER_PROGRAM.to_owned()),
+        _ => Ok(exploration),
+    }
+}
+
+fn explore_from(
+    program: &Program,
+    limits: &Limits,
+    start: Instant,
+    task: Box<Task>,
+) -> Exploration {
+    let (mut exploration, task) = interleavings::explore(program, limits, start, task);
+    if task.ended.is_none() && !task.is_done {
+        exploration.left = Some(Checkpoint::of_task(&task));
+    }
+    let mut found = Vec::new();
+    interleavings::each_task(&task, &mut |task| {
+        for new in &task.found {
+            if !found.iter().any(|known: &Found| known.kind == new.kind) {
+                found.push(new.clone());
+            }
+        }
+    });
+    for Found {
+        kind,
+        after,
+        schedules,
+    } in found
+    {
         // The calmer schedule shows the same execution with fewer switches; should it not, the
         // one that was found does.
         let recording = schedules
@@ -300,68 +360,6 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         }
     }
     exploration
-}
-
-type Found = (ViolationKind, u64, Vec<Vec<Scheduled<ThreadKey>>>);
-
-fn explore_on(
-    explorer: &Explorer,
-    program: &Program,
-    limits: &Limits,
-) -> (Exploration, Vec<Found>) {
-    let start = Instant::now();
-    let mut exploration = Exploration::default();
-    let mut found: Vec<Found> = Vec::new();
-    loop {
-        if let Some(reason) = limits.reached(start, exploration.executions) {
-            exploration.reason = Some(reason);
-            break;
-        }
-        explorer.run(program, false);
-        let mut execution = explorer.execution.borrow_mut();
-        match execution.end.clone() {
-            Some(End::Cut(reason)) => {
-                exploration.reason = Some(reason);
-                break;
-            }
-            Some(End::Blocked) => exploration.blocked += 1,
-            Some(End::Fatal) => {
-                execution.analyse_waiting();
-                execution.search.try_all_at_end();
-                exploration.executions += 1;
-            }
-            Some(End::Finished) | None => exploration.executions += 1,
-        }
-        limits
-            .progress
-            .store(exploration.executions, Ordering::Relaxed);
-        execution.search.end_event();
-        for kind in execution.violations.clone() {
-            if !found.iter().any(|(known, ..)| *known == kind) {
-                let calm = execution.calm_schedule();
-                let schedules = calm
-                    .into_iter()
-                    .chain([execution.schedule_by_key()])
-                    .collect();
-                found.push((kind, exploration.executions, schedules));
-            }
-        }
-        if !found.is_empty() && !limits.all {
-            exploration.reason = Some("stopped at the first violation".to_owned());
-            break;
-        }
-        if !execution.search.backtrack() {
-            exploration.complete = !execution.search.bound_hit;
-            if execution.search.bound_hit {
-                exploration.reason = Some(format!(
-                    "interleavings with more than {} preemptions were left out",
-                    limits.preemption_bound.unwrap_or(0)
-                ));
-            }
-            break;
-        }
-    }
-    (exploration, found)
 }
 
 /// Run one execution along a schedule, which is the sequence of threads of the part where every

@@ -19,13 +19,23 @@
 //!   over already: for a lock, the other holder's lock, not its unlock. A thread that still waits
 //!   when an execution ends has races too, or the wake-up it missed would be missed by the search
 //!   as well. That goes for executions that are cut or end in a violation, too.
+//! * **Handing out.** The threads to try at a node are tried in the order in which they were asked
+//!   for. So the next one, and with it what sleeps when it is tried, is known while the one before
+//!   it is still being explored, and somebody else can explore it meanwhile ([`Search::hand_out`]).
+//!   All that the two have to do with each other is what either asks for at the nodes above both:
+//!   that of the later one is kept until the earlier one is done ([`Search::take_back`]), so that
+//!   each node is asked for the same, in the same order, as when nothing is handed out.
+
+pub(super) mod saved;
 
 use super::{
     access::{Access, Mode, dependent},
     clock::{Clock, MAX_THREADS},
+    interleavings::Handed,
 };
 use crate::sync::engine::{Action, Condition, ObjectId};
-use std::rc::Rc;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A set of threads.
 pub(super) type ThreadSet = u64;
@@ -38,11 +48,11 @@ pub(super) struct Request {
 }
 
 /// A thread that has been tried, and what its step accesses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sleeper {
     thread: usize,
     /// Shared with those that inherit it.
-    accesses: Rc<[Access]>,
+    accesses: Arc<[Access]>,
     /// Whether its step ended the execution. It kept all others from going on, so nothing that
     /// they do is equivalent to what was run, and it is awake in the node's later subtrees.
     fatal: bool,
@@ -61,6 +71,8 @@ pub(super) struct Node {
     enabled: ThreadSet,
     /// Threads that must be tried.
     backtrack: ThreadSet,
+    /// Those but the first, in the order in which they were asked for.
+    queue: Vec<u8>,
     /// Threads that have been tried, or that would be too many preemptions.
     done: ThreadSet,
     /// Threads whose step was tried in an equivalent place.
@@ -73,6 +85,67 @@ pub(super) struct Node {
     accessed: Vec<Access>,
     /// Whether the current thread's step ended an execution.
     fatal: bool,
+    /// The next thread to be tried, where somebody else is at it.
+    handed: Option<Arc<Handed>>,
+}
+
+impl Node {
+    /// These threads must be tried.
+    fn ask_for(&mut self, threads: ThreadSet) {
+        let mut new = threads & !self.backtrack;
+        self.backtrack |= new;
+        while new != 0 {
+            self.queue.push(new.trailing_zeros() as u8);
+            new &= new - 1;
+        }
+    }
+
+    /// The thread to be tried after the current one.
+    fn next(&self) -> Option<usize> {
+        let tried = self.done | 1 << self.thread | asleep(&self.sleep);
+        let left = self.backtrack & !tried;
+        let mut queue = self.queue.iter().map(|&thread| thread as usize);
+        queue.find(|&thread| left & 1 << thread != 0)
+    }
+
+    /// It without what is handed out.
+    fn copy(&self) -> Self {
+        Self {
+            thread: self.thread,
+            request: self.request,
+            choice: self.choice,
+            enabled: self.enabled,
+            backtrack: self.backtrack,
+            queue: self.queue.clone(),
+            done: self.done,
+            sleep: self.sleep.clone(),
+            woken: self.woken.clone(),
+            preemptions: self.preemptions,
+            accessed: self.accessed.clone(),
+            fatal: self.fatal,
+            handed: None,
+        }
+    }
+}
+
+/// What a node is asked for: to try one of `firsts`, which is to be `thread` where that is possible;
+/// or, where there are none, all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) depth: usize,
+    pub(super) firsts: ThreadSet,
+    pub(super) thread: usize,
+}
+
+/// What is to be run next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// The next execution.
+    Run,
+    /// Nothing, before somebody else is done with what was handed out.
+    Wait(Arc<Handed>),
+    /// Nothing.
+    Done,
 }
 
 impl Node {
@@ -87,18 +160,20 @@ impl Node {
             choice: 0,
             enabled: 0,
             backtrack: 0,
+            queue: Vec::new(),
             done: 0,
             sleep: Vec::new(),
             woken: Vec::new(),
             preemptions: 0,
             accessed: Vec::new(),
             fatal: false,
+            handed: None,
         }
     }
 }
 
 /// One step of the current execution.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Event {
     pub(super) thread: usize,
     /// Its number among the thread's steps, from 1.
@@ -139,6 +214,13 @@ pub(super) struct Search {
     pub(super) preemption_bound: Option<u32>,
     /// Whether an interleaving was left out for the bound.
     pub(super) bound_hit: bool,
+    /// The nodes above this depth are another search's. Of the last of them, the current thread is
+    /// this one's.
+    pub(super) own: usize,
+    /// What those are asked for.
+    pub(super) asked: Vec<Asked>,
+    /// Of a search that was written down, the steps at its nodes, until they have been run again.
+    saved: Vec<String>,
 }
 
 /// What happens next in an execution.
@@ -157,7 +239,11 @@ impl Search {
     pub(super) fn restart(&mut self) {
         self.length = 0;
         self.analysed = 0;
-        self.frontier = self.nodes.len().saturating_sub(1);
+        // What is known of the steps of a search that was written down is to be found out again.
+        self.frontier = match self.saved.is_empty() {
+            true => self.nodes.len().saturating_sub(1),
+            false => 0,
+        };
         for history in &mut self.histories {
             history.clear();
         }
@@ -217,6 +303,7 @@ impl Search {
             self.spare.push(node);
             return Decision::Blocked;
         }
+        node.queue.clear();
         node.accessed.clear();
         self.nodes.push(Node {
             thread,
@@ -227,6 +314,7 @@ impl Search {
             done: 0,
             preemptions,
             fatal: false,
+            handed: None,
             ..node
         });
         Decision::Run(thread)
@@ -234,7 +322,11 @@ impl Search {
 
     /// The preemptions of an execution in which `thread` goes on at the current end.
     fn preemptions_with(&self, thread: usize, enabled: ThreadSet) -> u32 {
-        let Some(before) = self.length.checked_sub(1) else {
+        self.preemptions_at(self.length, thread, enabled)
+    }
+
+    fn preemptions_at(&self, depth: usize, thread: usize, enabled: ThreadSet) -> u32 {
+        let Some(before) = depth.checked_sub(1) else {
             return 0;
         };
         let node = &self.nodes[before];
@@ -478,9 +570,14 @@ impl Search {
     /// The execution ended in its last step, and so ended every other thread: what they could have
     /// done instead of that step has to be tried.
     pub(super) fn try_all_at_end(&mut self) {
-        if let Some(node) = self.nodes.last_mut() {
-            node.backtrack |= node.enabled;
-            node.fatal = true;
+        let last = self.nodes.len().checked_sub(1);
+        if let Some(depth) = last {
+            self.nodes[depth].fatal = true;
+            self.ask(Asked {
+                depth,
+                firsts: 0,
+                thread: 0,
+            });
         }
     }
 
@@ -599,24 +696,126 @@ impl Search {
         if seen & 1 << thread == 0 && follows_none(&racing_clock, seen, &first_steps) {
             firsts |= 1 << thread;
         }
-        let node = &mut self.nodes[first];
+        self.ask(Asked {
+            depth: first,
+            firsts,
+            thread,
+        });
+    }
+
+    /// Ask a node for something, now or when its search is given this one back.
+    fn ask(&mut self, asked: Asked) {
+        let Asked {
+            depth,
+            firsts,
+            thread,
+        } = asked;
+        let is_own = depth >= self.own;
+        let node = &mut self.nodes[depth];
+        // What a node is asked for only grows while it is another search's, and asking for the
+        // same again changes nothing.
         if firsts & (node.backtrack | asleep(&node.sleep)) != 0 {
+            return;
+        }
+        if !is_own {
+            if !self.asked.contains(&asked) {
+                self.asked.push(asked);
+            }
             return;
         }
         let possible = firsts & node.enabled;
         if possible == 0 {
             // Every one of them has to wait there for something that is not in its way here. To
             // be on the safe side, try all that can go on.
-            node.backtrack |= node.enabled;
+            node.ask_for(node.enabled);
         } else if possible & 1 << thread != 0 {
-            node.backtrack |= 1 << thread;
+            node.ask_for(1 << thread);
         } else {
-            node.backtrack |= possible & possible.wrapping_neg();
+            node.ask_for(possible & possible.wrapping_neg());
         }
     }
 
-    /// Go back to the deepest node where something is left to try. `false`: nothing is.
-    pub(super) fn backtrack(&mut self) -> bool {
+    /// The search of what the next thread at some node leads to, the highest node that has one, and
+    /// about how much that is of this one. To be called when an execution is over. `handed` stands
+    /// for whoever takes it.
+    pub(super) fn hand_out(&mut self, handed: impl FnOnce() -> Arc<Handed>) -> Option<(Self, f64)> {
+        let mut share = 1.0;
+        // The deepest node goes on to its next thread by itself, and at once.
+        for depth in self.own..self.nodes.len().saturating_sub(1) {
+            let node = &self.nodes[depth];
+            share /= f64::from(node.backtrack.count_ones().max(1));
+            // What its step accesses is known in the last of its choices.
+            let known = match node.request.action {
+                Action::Choose(alternatives) => node.choice + 1 >= alternatives,
+                _ => true,
+            };
+            let Some(thread) = node.next().filter(|_| known && node.handed.is_none()) else {
+                continue;
+            };
+            let preemptions = self.preemptions_at(depth, thread, node.enabled);
+            if self.preemption_bound.is_some_and(|most| preemptions > most) {
+                continue;
+            }
+            let mut nodes: Vec<Node> = self.nodes[..=depth].iter().map(Node::copy).collect();
+            let node = &mut nodes[depth];
+            let mut accesses = std::mem::take(&mut node.accessed);
+            remember(&mut accesses, &self.events[depth].accesses);
+            node.done |= 1 << node.thread;
+            node.sleep.push(Sleeper {
+                thread: node.thread,
+                accesses: Arc::from(accesses),
+                fatal: std::mem::take(&mut node.fatal),
+            });
+            node.thread = thread;
+            node.choice = 0;
+            node.preemptions = preemptions;
+            self.nodes[depth].handed = Some(handed());
+            let search = Self {
+                nodes,
+                // For what they know of the steps before.
+                events: self.events[..depth].to_vec(),
+                preemption_bound: self.preemption_bound,
+                own: depth + 1,
+                ..Self::default()
+            };
+            return Some((search, share));
+        }
+        None
+    }
+
+    /// Somebody else is done with what was handed out at the deepest node.
+    pub(super) fn take_back(&mut self, other: &Self) {
+        let node = self.nodes.last_mut().expect("it was handed out there");
+        node.handed = None;
+        let tried = other.nodes.last().and_then(|node| node.sleep.last());
+        let tried = tried.expect("its thread was tried").clone();
+        node.done |= 1 << tried.thread;
+        node.sleep.push(tried);
+        self.bound_hit |= other.bound_hit;
+        for &asked in &other.asked {
+            self.ask(asked);
+        }
+    }
+
+    /// Whoever has something of this search.
+    pub(super) fn handed(&self) -> impl Iterator<Item = &Arc<Handed>> {
+        self.nodes.iter().filter_map(|node| node.handed.as_ref())
+    }
+
+    /// How much of this search is done, as far as it is known what there is: each thread that a
+    /// node has been asked for is taken to lead to as much as the others.
+    pub(super) fn share_done(&self) -> f64 {
+        let (mut done, mut each) = (0.0, 1.0);
+        for node in &self.nodes[self.own.min(self.nodes.len())..] {
+            let tried = f64::from((node.done & node.backtrack).count_ones());
+            each /= f64::from(node.backtrack.count_ones().max(1));
+            done += each * tried;
+        }
+        done
+    }
+
+    /// Go back to the deepest node where something is left to try.
+    pub(super) fn backtrack(&mut self) -> Next {
         self.end_event();
         while let Some(depth) = self.nodes.len().checked_sub(1) {
             if depth < self.length {
@@ -628,11 +827,12 @@ impl Search {
             {
                 node.choice += 1;
                 self.length = self.length.min(depth);
-                return true;
+                self.is_new_from(depth);
+                return Next::Run;
             }
             if node.done & 1 << node.thread == 0 {
                 node.done |= 1 << node.thread;
-                let accesses = Rc::from(&*node.accessed);
+                let accesses = Arc::from(&*node.accessed);
                 node.accessed.clear();
                 node.sleep.push(Sleeper {
                     thread: node.thread,
@@ -640,9 +840,15 @@ impl Search {
                     fatal: std::mem::take(&mut node.fatal),
                 });
             }
-            let left = node.backtrack & !node.done & !asleep(&node.sleep);
-            if left != 0 {
-                let thread = left.trailing_zeros() as usize;
+            if depth < self.own {
+                return Next::Done;
+            }
+            if let Some(handed) = &node.handed {
+                self.length = self.length.min(depth);
+                self.analysed = self.length;
+                return Next::Wait(Arc::clone(handed));
+            }
+            if let Some(thread) = node.next() {
                 let enabled = node.enabled;
                 self.length = depth;
                 let preemptions = self.preemptions_with(thread, enabled);
@@ -655,23 +861,20 @@ impl Search {
                 node.thread = thread;
                 node.choice = 0;
                 node.preemptions = preemptions;
-                return true;
+                self.is_new_from(depth);
+                return Next::Run;
             }
             self.spare.extend(self.nodes.pop());
             self.length = self.length.min(depth);
         }
-        false
+        Next::Done
     }
 
     fn remember_accesses(&mut self, depth: usize) {
-        let node = &mut self.nodes[depth];
-        for access in &self.events[depth].accesses {
-            match node.accessed.iter_mut().find(|a| a.object == access.object) {
-                Some(known) if known.mode != access.mode => known.mode = Mode::Write,
-                Some(_) => {}
-                None => node.accessed.push(*access),
-            }
-        }
+        remember(
+            &mut self.nodes[depth].accessed,
+            &self.events[depth].accesses,
+        );
     }
 
     /// A node taken up again does not know yet what its new thread asks for.
@@ -683,6 +886,35 @@ impl Search {
     /// Whether the node at the current point was taken up again with another thread.
     pub(super) fn is_at_new_choice(&self) -> bool {
         self.length == self.frontier && self.length + 1 == self.nodes.len()
+            || !self.saved.is_empty()
+    }
+
+    /// The next execution has another step at this depth.
+    fn is_new_from(&mut self, depth: usize) {
+        if !self.saved.is_empty() {
+            self.saved.truncate(depth);
+            self.saved.push(String::new());
+        }
+    }
+
+    /// Whether a thread asks for what it asked for at this node when the search was written down.
+    pub(super) fn is_as_saved(&mut self, request: Request) -> bool {
+        let saved = self.saved.get(self.length);
+        let same = saved.is_none_or(|s| s.is_empty() || *s == saved::step(request));
+        if self.length + 1 >= self.saved.len() {
+            self.saved.clear();
+        }
+        same
+    }
+}
+
+fn remember(accessed: &mut Vec<Access>, accesses: &[Access]) {
+    for access in accesses {
+        match accessed.iter_mut().find(|a| a.object == access.object) {
+            Some(known) if known.mode != access.mode => known.mode = Mode::Write,
+            Some(_) => {}
+            None => accessed.push(*access),
+        }
     }
 }
 

@@ -35,9 +35,9 @@
 //!   module `threads` for what that leaves out.
 
 mod object;
-mod quiet;
 mod threads;
 
+use super::quiet::{Quiet, message_of};
 use super::{Exploration, Finding, Limits, Program, recording::Recorder};
 use crate::sync::{
     engine::{
@@ -53,7 +53,6 @@ use ::loom::{
 };
 use corosensei::stack::DefaultStack;
 use object::{Allocation, Domain, Form, Object, Tracked, Word, load_part, store_part};
-use quiet::{Quiet, message_of};
 use std::{
     any::Any,
     cell::{Cell, RefCell},
@@ -148,6 +147,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
         complete: false,
         reason: session.stop.take(),
         findings: std::mem::take(&mut session.findings),
+        left: None,
     }
 }
 
@@ -618,11 +618,12 @@ impl State {
                 Update::Or(bits) => value.fetch_or(bits, success),
                 Update::AndNot(bits) => value.fetch_and(!bits, success),
                 Update::Swap(new) => value.swap(new, success),
+                Update::Xor(bits) => value.fetch_xor(bits, success),
                 Update::CompareExchange { old, new } => {
                     let result = value.compare_exchange(old, new, success, load_part(failure));
                     result.unwrap_or_else(|found| found)
                 }
-                Update::AddUnless { .. } | Update::When { .. } => {
+                Update::AddUnless { .. } | Update::When { .. } | Update::AddWithin { .. } => {
                     let result = word.update(success, failure, |old| update.apply(old));
                     result.unwrap_or_else(|found| found)
                 }

@@ -211,6 +211,13 @@ impl Execution {
         self.note(violation.kind, at, INITIAL);
     }
 
+    /// The current thread goes no further if a violation was noted.
+    pub(super) fn halt_if_violated(&mut self) {
+        if !self.found.is_empty() {
+            self.threads[self.current].halted = true;
+        }
+    }
+
     pub(super) fn tell(&mut self, violation: &Violation) {
         let me = self.current;
         if let Some(teller) = &mut self.teller {

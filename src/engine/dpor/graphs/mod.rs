@@ -5,11 +5,13 @@
 //! order of the writes of each object. `execution` runs the program along a graph and extends it;
 //! whatever a step could have done otherwise becomes a branch. `revisit` finds the branches in
 //! which an earlier read reads a later write, so that each graph is reached once and nothing has to
-//! be remembered of those that were seen. `consistency` says what the memory model allows.
+//! be remembered of those that were seen. `consistency` says what the memory model allows, and
+//! `branches` is who runs what.
 //!
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, "Truly stateless, optimal dynamic partial
 //! order reduction", POPL 2022, which calls this TruSt.)
 
+pub(super) mod branches;
 mod consistency;
 mod execution;
 mod extension;
@@ -22,6 +24,7 @@ mod schedule;
 mod tell;
 
 use super::{
+    checkpoint::{Checkpoint, Saved},
     coroutines::{Coroutines, Resumed, suspend},
     execution::{Director, Scheduled, ThreadKey},
 };
@@ -31,17 +34,17 @@ use crate::{
         recording::{RecordedViolation, Recording, Site},
     },
     sync::{
-        self,
         engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
         violation::{Violation, ViolationKind},
     },
 };
+use branches::{Part, Shown};
 use execution::{Branch, End, Execution, Found};
 use graph::{EventId, INITIAL};
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Instant,
 };
 use tell::Teller;
@@ -116,7 +119,7 @@ impl Explorer {
     }
 
     /// Run the graph of the last run again, and record it up to the violation.
-    fn tell(&self, program: &Program, found: &Found) -> Recording {
+    fn tell(&self, program: &Program, kind: ViolationKind) -> Recording {
         {
             let mut execution = self.execution.borrow_mut();
             let mut graph = execution.memory.graph();
@@ -134,15 +137,15 @@ impl Explorer {
         execution.branches.clear();
         let mut recording = execution.take_recording();
         recording.weak = true;
-        match recording.violation(found.kind) {
+        match recording.violation(kind) {
             Some(violation) => {
                 let step = violation.site.step;
-                if found.kind.is_fatal() {
+                if kind.is_fatal() {
                     recording.steps.truncate(step + 1);
                 }
                 recording.violations.retain(|v| v.site.step <= step);
             }
-            None => recording.violations = without_steps(found.kind).violations,
+            None => recording.violations = without_steps(kind).violations,
         }
         recording
     }
@@ -268,6 +271,11 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
+    fn end_if_violated(&self) {
+        self.execution.borrow_mut().halt_if_violated();
+        self.stop_if_halted();
+    }
+
     fn enter(&self, function: &'static str) {
         let mut execution = self.execution.borrow_mut();
         let me = ThreadId(execution.current() as u32);
@@ -318,11 +326,21 @@ impl Engine for Explorer {
 /// Explore a program on the memory that `limits` name.
 ///
 /// Each violation is shown by an interleaving where there is one. One that only weak memory shows
-/// has a [`Finding`] without steps; `limits` count anew for the search for another one.
+/// has a [`Finding`] without steps; the executions of the search for another one are counted anew.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
-    let (mut exploration, shown) = explore_all(program, limits, None);
-    show(program, &mut exploration, shown);
+    explore_from(program, limits, Instant::now(), vec![Part::whole()])
+}
+
+/// [`explore`], from where an exploration was when it stopped.
+pub(super) fn explore_from(
+    program: &Program,
+    limits: &Limits,
+    start: Instant,
+    parts: Vec<Part>,
+) -> Exploration {
+    let (mut exploration, shown) = explore_all(program, limits, start, parts, None);
+    show(program, limits, &mut exploration, shown);
     let without = |finding: &Finding| finding.recording.weak || finding.recording.steps.is_empty();
     if !limits.all && exploration.findings.iter().any(without) {
         // Another execution may show it, or something else, in an interleaving.
@@ -330,12 +348,13 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
             all: true,
             ..limits.clone()
         };
-        let (mut further, shown) = explore_all(program, &limits, None);
-        show(program, &mut further, shown);
+        let (mut further, shown) = explore_all(program, &limits, start, vec![Part::whole()], None);
+        show(program, &limits, &mut further, shown);
         further.findings.retain(|finding| !without(finding));
         further.findings.truncate(1);
         further.complete = false;
         further.reason = exploration.reason.clone();
+        further.left = None;
         if !further.findings.is_empty() {
             return further;
         }
@@ -343,23 +362,26 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     exploration
 }
 
-/// Find an interleaving for each violation.
-fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
+/// Find an interleaving for each violation, or tell the first execution with it.
+fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown: Vec<Shown>) {
     for Shown {
         kind,
         after,
+        way,
         schedules,
-        told,
     } in shown
     {
-        let recording = schedules.into_iter().find_map(|schedule| {
+        let recording = schedules.into_iter().flatten().find_map(|schedule| {
             let (replay, _) = super::directed(program, Director::Keys(schedule));
             let recording = replay.recording;
             recording.violation(kind).is_some().then_some(recording)
         });
+        let told = || branches::tell(program, limits, &way, kind);
         exploration.findings.push(Finding {
             kind,
-            recording: recording.or(told).unwrap_or_else(|| without_steps(kind)),
+            recording: recording
+                .or_else(told)
+                .unwrap_or_else(|| without_steps(kind)),
             after,
         });
     }
@@ -372,22 +394,15 @@ pub fn explore_with(
     limits: &Limits,
     observe: &mut dyn FnMut(&ExecutionGraph),
 ) -> Exploration {
-    explore_all(program, limits, Some(observe)).0
+    explore_all(
+        program,
+        limits,
+        Instant::now(),
+        vec![Part::whole()],
+        Some(observe),
+    )
+    .0
 }
-
-/// A violation, after how many executions, and an interleaving that shows it.
-#[derive(Debug)]
-struct Shown {
-    kind: ViolationKind,
-    after: u64,
-    /// Interleavings that may show it: one of several, as another violation may come first.
-    schedules: Vec<Vec<Scheduled<ThreadKey>>>,
-    /// The first execution with it, as it was explored.
-    told: Option<Recording>,
-}
-
-/// How many executions with a violation are kept to find an interleaving for it.
-const SCHEDULES: usize = 32;
 
 /// Who wants to see each complete execution.
 type Observer<'a> = Option<&'a mut dyn FnMut(&ExecutionGraph)>;
@@ -395,86 +410,15 @@ type Observer<'a> = Option<&'a mut dyn FnMut(&ExecutionGraph)>;
 fn explore_all(
     program: &Program,
     limits: &Limits,
+    start: Instant,
+    parts: Vec<Part>,
     observe: Observer<'_>,
 ) -> (Exploration, Vec<Shown>) {
-    let explorer = Explorer::new(limits.memory_model);
-    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-    sync::with_engine(engine, || explore_on(&explorer, program, limits, observe))
-}
-
-fn explore_on(
-    explorer: &Explorer,
-    program: &Program,
-    limits: &Limits,
-    mut observe: Observer<'_>,
-) -> (Exploration, Vec<Shown>) {
-    let start = Instant::now();
-    let mut exploration = Exploration::default();
-    let mut shown: Vec<Shown> = Vec::new();
-    let mut left = vec![Branch::default()];
-    let mut first: Vec<(usize, Found)> = Vec::new();
-    while let Some(branch) = left.pop() {
-        if let Some(reason) = limits.reached(start, exploration.executions) {
-            exploration.reason = Some(reason);
-            return (exploration, shown);
-        }
-        let allowed = {
-            let mut execution = explorer.execution.borrow_mut();
-            let allowed = execution.take_up(branch);
-            left.append(&mut execution.branches);
-            allowed
-        };
-        if !allowed {
-            continue;
-        }
-        explorer.run(program);
-        let mut execution = explorer.execution.borrow_mut();
-        match execution.end.clone() {
-            Some(End::Cut(reason)) => {
-                exploration.reason = Some(reason);
-                return (exploration, shown);
-            }
-            Some(End::Blocked) => exploration.blocked += 1,
-            Some(End::Finished | End::Fatal) | None => {
-                exploration.executions += 1;
-                if let Some(observe) = &mut observe {
-                    observe(&told(&execution));
-                }
-            }
-        }
-        left.append(&mut execution.branches);
-        for found in execution.found.clone() {
-            let kind = found.kind;
-            let known = shown.iter().position(|shown| shown.kind == kind);
-            let known = known.unwrap_or_else(|| {
-                shown.push(Shown {
-                    kind,
-                    after: exploration.executions,
-                    schedules: Vec::new(),
-                    told: None,
-                });
-                first.push((shown.len() - 1, found.clone()));
-                shown.len() - 1
-            });
-            let schedules = &mut shown[known].schedules;
-            if schedules.len() < SCHEDULES {
-                schedules.extend(self::schedules(&mut execution, &found));
-            }
-        }
-        drop(execution);
-        for (at, found) in first.drain(..) {
-            shown[at].told = Some(explorer.tell(program, &found));
-        }
-        limits
-            .progress
-            .store(exploration.executions, Ordering::Relaxed);
-        if !shown.is_empty() && !limits.all {
-            exploration.reason = Some("stopped at the first violation".to_owned());
-            return (exploration, shown);
-        }
+    let (mut exploration, parts) = branches::explore(program, limits, start, parts, observe);
+    if branches::may_go_on(&parts) {
+        exploration.left = Some(Checkpoint(Saved::Graphs(branches::save(&parts))));
     }
-    exploration.complete = true;
-    (exploration, shown)
+    (exploration, branches::shown(parts))
 }
 
 /// Interleavings of the graph of a run with the violation in it. None where the graph is none.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Panics of loom that are no news to anybody.
+//! Panics that are no news to anybody.
 
 use std::{
     any::Any,
@@ -23,8 +23,8 @@ thread_local! {
     static LAST_PANIC: RefCell<(String, u32)> = const { RefCell::new((String::new(), 0)) };
 }
 
-/// Keeps the panics of this OS thread off stderr until dropped: loom's are an ordinary way for it to
-/// say something.
+/// Keeps the panics of this OS thread off stderr until dropped: to loom, and to a program that is
+/// checked, they are an ordinary way to say something.
 pub(super) struct Quiet(());
 
 impl Quiet {
@@ -45,6 +45,11 @@ impl Quiet {
         });
         QUIET.set(true);
         Self(())
+    }
+
+    /// Keeps this OS thread quiet from now on: one that does nothing but explore.
+    pub(super) fn stay() {
+        QUIET.set(true);
     }
 
     /// The message of a panic and the file it was in.
