@@ -153,7 +153,8 @@ impl ExploreArgs {
     }
 }
 
-fn usage(message: &str) -> ExitCode {
+/// What is wrong with the arguments.
+pub(super) fn usage(message: &str) -> ExitCode {
     complain(&format!("error: {message}"));
     ExitCode::from(BAD_INPUT)
 }

@@ -9,6 +9,7 @@ mod child;
 mod explore;
 mod gate;
 mod list;
+mod mutate;
 mod output;
 mod progress;
 pub mod replay;
@@ -54,6 +55,8 @@ enum Command {
     Gate(gate::GateArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
+    /// Weaken the calls of primitives one at a time, and see which scenario notices
+    Mutate(mutate::MutateArgs),
     /// Explore for another nfsd-check, which says on stdin what
     #[command(name = child::COMMAND, hide = true)]
     Child,
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
         Command::List(args) => list::list(&args),
+        Command::Mutate(args) => mutate::mutate(&args),
         Command::Child => child::child(),
     }
 }

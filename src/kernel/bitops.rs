@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering},
+    mutation::{self, Weakening},
 };
 
 /// A word of flags, each named by its bit number.
@@ -35,59 +36,83 @@ impl Flags {
 
     /// `test_bit()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn test_bit(&self, bit: u32) -> bool {
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
         self.word.load(Ordering::Relaxed) & 1 << bit != 0
     }
 
     /// `set_bit()`: relaxed.
+    #[track_caller]
     pub fn set_bit(&self, bit: u32) {
         self.word.fetch_or(1 << bit, Ordering::Relaxed);
     }
 
     /// `set_bit()`: relaxed; whether it was set, for a caller that acts on it in the same step.
+    #[track_caller]
     pub fn fetch_set_bit(&self, bit: u32) -> bool {
-        self.word.fetch_or(1 << bit, Ordering::Relaxed) & 1 << bit != 0
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        let old = self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        old & 1 << bit != 0 && !mutation::is(Weakening::Never)
     }
 
     /// `clear_bit()`: relaxed.
+    #[track_caller]
     pub fn clear_bit(&self, bit: u32) {
         self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
     }
 
     /// `clear_bit_unlock()`: release.
+    #[track_caller]
     pub fn clear_bit_unlock(&self, bit: u32) {
         self.word.fetch_and_not(1 << bit, Ordering::Release);
     }
 
     /// `test_and_set_bit()`: fully ordered; whether it was set.
+    #[track_caller]
     pub fn test_and_set_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
         let old = self.word.fetch_or(1 << bit, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        old & 1 << bit != 0
+        weakened(old & 1 << bit != 0)
     }
 
     /// `test_and_clear_bit()`: fully ordered; whether it was set.
+    #[track_caller]
     pub fn test_and_clear_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
         let old = self.word.fetch_and_not(1 << bit, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        old & 1 << bit != 0
+        weakened(old & 1 << bit != 0)
     }
 
     /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
+    #[track_caller]
     pub fn wait_on_bit(&self, kernel: &Kernel, bit: u32) {
-        self.wait_clear(kernel, bit, Ordering::Acquire);
+        kernel.might_sleep("wait_on_bit()");
+        kernel.end_running();
+        self.word
+            .wait_until(Condition::Clear(1 << bit), Ordering::Acquire);
+        kernel.begin_running();
     }
 
     /// `wait_on_bit()` before 8238b4579866 (v6.0): relaxed.
+    #[track_caller]
     pub fn wait_on_bit_relaxed(&self, kernel: &Kernel, bit: u32) {
-        self.wait_clear(kernel, bit, Ordering::Relaxed);
+        kernel.might_sleep("wait_on_bit()");
+        kernel.end_running();
+        self.word
+            .wait_until(Condition::Clear(1 << bit), Ordering::Relaxed);
+        kernel.begin_running();
     }
+}
 
-    fn wait_clear(&self, kernel: &Kernel, bit: u32, ordering: Ordering) {
-        kernel.sleeping("wait_on_bit()", || {
-            self.word.wait_until(Condition::Clear(1 << bit), ordering)
-        });
-    }
+/// What the calling primitive answers: `found`, if it is not weakened.
+#[track_caller]
+fn weakened(found: bool) -> bool {
+    (found || mutation::is(Weakening::Always)) && !mutation::is(Weakening::Never)
 }

@@ -6,7 +6,9 @@
 
 use super::Kernel;
 use crate::sync::{
-    self, thread,
+    self,
+    engine::ThreadId,
+    mutation, thread,
     violation::{Violation, ViolationKind},
 };
 use std::sync::Arc;
@@ -30,13 +32,26 @@ impl Contexts {
 
 impl Kernel {
     /// Begin a context.
+    #[track_caller]
     pub fn spawn(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) {
+        if mutation::is_skipped() {
+            return;
+        }
+        self.spawn_actor(name, body);
+    }
+
+    /// The same for an actor of a scenario; its thread.
+    pub fn spawn_actor(
+        self: &Arc<Self>,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> ThreadId {
         let kernel = Arc::clone(self);
         thread::spawn_detached(name, move || {
             kernel.begin_running();
             body();
             kernel.end_running();
-        });
+        })
     }
 
     /// Begin a context that waits for something that need not happen.

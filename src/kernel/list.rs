@@ -6,7 +6,13 @@
 //! list; which pointers are lost then is not modelled, since the execution ends there. A private
 //! list, which only its owner reaches, is a plain [`Vec`].
 
-use crate::sync::{alloc::Allocation, cell::Cell, engine::Step, violation::ViolationKind};
+use crate::sync::{
+    alloc::Allocation,
+    cell::Cell,
+    engine::Step,
+    mutation::{self, Weakening},
+    violation::ViolationKind,
+};
 use std::sync::Arc;
 
 /// Something with a node in its memory.
@@ -40,13 +46,24 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// `INIT_LIST_HEAD()`: whatever was on it is forgotten.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.entries.with_mut(Vec::clear);
     }
 
     /// `list_empty()`: one relaxed read of the head, which may race with a change.
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         self.entries.marked() == 0
     }
 
@@ -57,7 +74,11 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
+    #[track_caller]
     pub fn add_tail(&self, entry: &Arc<T>) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.entries.with_mut(|entries| {
             entry.memory().touch(Step::Last);
             if let Some(last) = entries.last() {
@@ -69,7 +90,11 @@ impl<T: Linked> ListHead<T> {
 
     /// `list_first_entry()` and `list_del_init()` of it; `None` where the list is empty.
     #[must_use]
+    #[track_caller]
     pub fn take_first(&self) -> Option<Arc<T>> {
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
         self.entries.with_mut(|entries| {
             if entries.is_empty() {
                 return None;
@@ -84,7 +109,11 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
+    #[track_caller]
     pub fn remove(&self, entry: &Arc<T>) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.entries.with_mut(|entries| {
             let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
                 return;
@@ -99,19 +128,28 @@ impl<T: Linked> ListHead<T> {
 
     /// `list_first_entry_or_null()`.
     #[must_use]
+    #[track_caller]
     pub fn first(&self) -> Option<Arc<T>> {
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
         self.entries.with(|entries| entries.first().cloned())
     }
 
     /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
     #[must_use]
+    #[track_caller]
     pub fn first_unlocked(&self) -> Option<Arc<T>> {
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
         self.entries.with_marked(|entries| entries.first().cloned())
     }
 
     /// `list_next_entry()` without the lock of the list: what is behind `entry`, `Some(None)` where
     /// that is the head, `None` where the entry is not on the list any more. A use of `entry`.
     #[must_use]
+    #[track_caller]
     pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
         self.entries.with_marked(|entries| {
             entry.memory().touch(Step::Last);
@@ -122,7 +160,14 @@ impl<T: Linked> ListHead<T> {
 
     /// Whether `entry` is on it, with the lock of the list held: its own node says so, `!list_empty()`.
     #[must_use]
+    #[track_caller]
     pub fn contains(&self, entry: &Arc<T>) -> bool {
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         self.entries.with(|entries| {
             entry.memory().touch(Step::Last);
             entries.iter().any(|e| Arc::ptr_eq(e, entry))
@@ -131,7 +176,11 @@ impl<T: Linked> ListHead<T> {
 
     /// Up to `most` first entries, moved to the front of a private list one after the other.
     #[must_use]
+    #[track_caller]
     pub fn take_some(&self, most: usize) -> Vec<Arc<T>> {
+        if mutation::is(Weakening::Never) {
+            return Vec::new();
+        }
         self.entries.with_mut(|entries| {
             let taken = most.min(entries.len());
             for entry in entries.iter().take(taken + 1) {

@@ -9,7 +9,7 @@
 
 use super::{Kernel, refcount::Refcount};
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, engine::Step, enter,
+    alloc::Allocation, atomic::AtomicU64, engine::Ordering, engine::Step, enter, mutation,
     violation::ViolationKind,
 };
 use std::sync::{Arc, OnceLock};
@@ -85,13 +85,18 @@ impl<P: Pernet> Net<P> {
     }
 
     /// `get_net()`: relaxed. From 0 it warns: the namespace is dying.
+    #[track_caller]
     pub fn get(&self) {
         let _in = enter("get_net");
         self.count.inc();
     }
 
     /// `put_net()`: the last one starts `cleanup_net()`.
+    #[track_caller]
     pub fn put(self: &Arc<Self>) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("put_net");
         if self.count.dec_and_test() {
             let net = Arc::clone(self);

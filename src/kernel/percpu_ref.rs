@@ -11,6 +11,7 @@ use crate::sync::{
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
     enter,
+    mutation::{self, Weakening},
     violation::ViolationKind,
 };
 use std::sync::Arc;
@@ -58,7 +59,11 @@ impl PercpuRef {
     }
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("percpu_ref_init");
         let memory = Allocation::new("percpu_ref_data", ViolationKind::RefAfterExit);
         let percpu = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
@@ -74,7 +79,18 @@ impl PercpuRef {
 
     /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.
     #[must_use = "without the reference nothing may be assumed"]
+    #[track_caller]
     pub fn tryget_live(&self, kernel: &Kernel) -> bool {
+        if mutation::is_skipped() {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        self.do_tryget_live(kernel)
+    }
+
+    fn do_tryget_live(&self, kernel: &Kernel) -> bool {
         let _in = enter("percpu_ref_tryget_live");
         let _rcu = kernel.rcu_read_lock();
         let flags = self.flags.load(Ordering::Relaxed);
@@ -93,7 +109,14 @@ impl PercpuRef {
     }
 
     /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.
+    #[track_caller]
     pub fn put(&self, kernel: &Kernel, release: &dyn Fn()) {
+        if !mutation::is_skipped() {
+            self.do_put(kernel, release);
+        }
+    }
+
+    fn do_put(&self, kernel: &Kernel, release: &dyn Fn()) {
         let _in = enter("percpu_ref_put");
         let _rcu = kernel.rcu_read_lock();
         let flags = self.flags.load(Ordering::Relaxed);
@@ -116,7 +139,19 @@ impl PercpuRef {
 
     /// `percpu_ref_kill_and_confirm()`: no `tryget_live()` succeeds once `confirm` has been called,
     /// after a grace period, from an RCU callback. The initial reference is dropped.
+    #[track_caller]
     pub fn kill_and_confirm(
+        &self,
+        kernel: &Arc<Kernel>,
+        confirm: impl FnOnce() + Send + 'static,
+        release: impl Fn() + Clone + Send + 'static,
+    ) {
+        if !mutation::is_skipped() {
+            self.do_kill_and_confirm(kernel, confirm, release);
+        }
+    }
+
+    fn do_kill_and_confirm(
         &self,
         kernel: &Arc<Kernel>,
         confirm: impl FnOnce() + Send + 'static,
@@ -148,7 +183,11 @@ impl PercpuRef {
     }
 
     /// `percpu_ref_exit()`. A `tryget_live()` fails from here on, a put is an error.
+    #[track_caller]
     pub fn exit(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("percpu_ref_exit");
         self.flags.store(ATOMIC | DEAD, Ordering::Relaxed);
         let data = self.data();

@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
+    mutation::{self, Weakening},
     violation::{Violation, ViolationKind},
 };
 
@@ -30,12 +31,17 @@ impl Refcount {
 
     /// `refcount_read()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn read(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
 
     /// `refcount_inc()`: relaxed. From 0 it warns and saturates.
+    #[track_caller]
     pub fn inc(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let old = self.word.fetch_add(1, Ordering::Relaxed);
         if old == 0 {
             self.warn_saturate("addition on 0; use-after-free");
@@ -46,7 +52,18 @@ impl Refcount {
 
     /// `refcount_inc_not_zero()`: relaxed, one conditional operation; whether it succeeded.
     #[must_use = "without the reference nothing may be assumed"]
+    #[track_caller]
     pub fn inc_not_zero(&self) -> bool {
+        if mutation::is(Weakening::Always) {
+            self.inc();
+            return true;
+        }
+        if mutation::is_skipped() {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         self.word
             .update(
                 Update::AddUnless { add: 1, unless: 0 },
@@ -58,16 +75,27 @@ impl Refcount {
 
     /// `refcount_dec_and_test()`: release, and acquire where it reaches 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_and_test(&self) -> bool {
         self.sub_and_test(1)
     }
 
     /// `refcount_sub_and_test()`: release, and acquire where it reaches 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn sub_and_test(&self, count: u64) -> bool {
+        if mutation::is_skipped() {
+            return false;
+        }
         let old = self.word.fetch_sub(count, Ordering::Release);
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         if old == count {
             fence(Ordering::Acquire);
+            return true;
+        }
+        if mutation::is(Weakening::Always) {
             return true;
         }
         if old < count || old >= SATURATED {
@@ -77,7 +105,11 @@ impl Refcount {
     }
 
     /// `refcount_dec()`: release. Must not reach 0.
+    #[track_caller]
     pub fn dec(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let old = self.word.fetch_sub(1, Ordering::Release);
         if old <= 1 {
             self.warn_saturate("decrement hit 0; leaking memory");
@@ -87,7 +119,11 @@ impl Refcount {
     /// `refcount_dec_if_one()`: from 1 to 0 with release, no acquire; nothing and relaxed where it
     /// is not 1. Whether it reached 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_if_one(&self) -> bool {
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         self.word
             .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
             .is_ok()
@@ -95,7 +131,14 @@ impl Refcount {
 
     /// `refcount_dec_not_one()`: release, one conditional operation; `false` where it is 1.
     #[must_use = "where it is 1 nothing was done"]
+    #[track_caller]
     pub fn dec_not_one(&self) -> bool {
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        if mutation::is_skipped() {
+            return true;
+        }
         self.word
             .update(
                 Update::AddUnless {
@@ -110,6 +153,7 @@ impl Refcount {
 
     /// `refcount_dec_and_lock()`: the lock, where it reached 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_and_lock<'a, T>(&self, lock: &'a SpinLock<T>) -> Option<SpinLockGuard<'a, T>> {
         if self.dec_not_one() {
             return None;

@@ -14,7 +14,7 @@ use crate::sync::{
     self,
     alloc::Allocation,
     engine::Step,
-    enter,
+    enter, mutation,
     violation::{Violation, ViolationKind},
 };
 use std::sync::{
@@ -63,7 +63,11 @@ impl KmemCache {
     }
 
     /// `kmem_cache_create()`.
+    #[track_caller]
     pub fn create(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_create");
         self.allocation.renew();
         self.created.fetch_add(1, Ordering::Relaxed);
@@ -71,6 +75,7 @@ impl KmemCache {
 
     /// `kmem_cache_alloc()`: `None` where there is no memory.
     #[must_use]
+    #[track_caller]
     pub fn alloc(&self, kernel: &Kernel) -> Option<SlabObject> {
         let _in = enter("kmem_cache_alloc");
         if !kernel.allocation_succeeds() {
@@ -87,7 +92,11 @@ impl KmemCache {
     }
 
     /// `kmem_cache_free()`.
+    #[track_caller]
     pub fn free(&self, object: &SlabObject) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_free");
         object.memory.free();
         self.allocation.touch(Step::Last);
@@ -101,7 +110,11 @@ impl KmemCache {
     }
 
     /// `kmem_cache_destroy()`, and the global pointer becomes NULL.
+    #[track_caller]
     pub fn destroy(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_destroy");
         self.allocation.free();
         let creation = self.created.load(Ordering::Relaxed);

@@ -242,7 +242,7 @@ fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
     if nfsd.inodes[nf.nf_inode].writeback_error {
         let nn = nf.nf_net().generic();
         let _in = enter("nfsd_reset_write_verifier");
-        *nn.writeverf.lock() += 1;
+        drop(nn.writeverf_lock.lock());
     }
 }
 

@@ -87,8 +87,8 @@ pub struct NfsdNet {
     pub(super) nfsd_net_ref: PercpuRef,
     pub(super) nfsd_net_confirm_done: Arc<Completion>,
     pub(super) nfsd_net_free_done: Arc<Completion>,
-    /// `writeverf_lock` and the verifier that it protects, here a count of resets.
-    pub(super) writeverf: SpinLock<u64>,
+    /// `writeverf_lock`. The verifier that it protects is left out: nothing that decides reads it.
+    pub(super) writeverf_lock: SpinLock,
     /// `fcache_disposal`: written once at each start. The pointer is left as it is when the object
     /// is freed. A benign race by itself.
     pub(super) fcache_disposal: Pointer<NfsdFcacheDisposal>,
@@ -122,7 +122,7 @@ impl NfsdNet {
             nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),
             nfsd_net_confirm_done: Arc::new(Completion::new_in(&memory, "nfsd_net_confirm_done")),
             nfsd_net_free_done: Arc::new(Completion::new_in(&memory, "nfsd_net_free_done")),
-            writeverf: SpinLock::new_in(kernel, &memory, "writeverf_lock", 0),
+            writeverf_lock: SpinLock::new_in(kernel, &memory, "writeverf_lock", ()),
             fcache_disposal: Pointer::new_in(&memory, "fcache_disposal"),
             fcache_dispose: Arc::new(NfsdFcacheDisposal::inline(kernel, &memory)),
             local_clients_lock: SpinLock::new_in(kernel, &memory, "local_clients_lock", ()),

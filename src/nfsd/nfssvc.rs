@@ -26,7 +26,7 @@ use crate::{
         violation::ViolationKind,
     },
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// `SP_TASK_PENDING`.
 const SP_TASK_PENDING: u32 = 0;
@@ -40,10 +40,13 @@ pub struct SvcServ {
     net: Arc<Net>,
 }
 
-/// `struct svc_rqst`: a service thread. Held while it is not idle; whether it has exited.
+/// `struct svc_rqst`: a service thread.
 #[derive(Debug)]
 struct SvcThread {
-    exited: Mutex<bool>,
+    /// Held while it is not idle.
+    busy: Mutex<()>,
+    /// Changed with `busy` held. No memory of the kernel's.
+    exited: AtomicBool,
 }
 
 /// Which thread of a server takes a request.
@@ -71,9 +74,10 @@ impl SvcServ {
             Rqst::Any => sync::choose(self.threads.len() as u32) as usize,
         };
         nfsd.kernel.end_running();
-        let exited = self.threads[index].exited.lock();
+        let thread = &self.threads[index];
+        let _busy = thread.busy.lock();
         nfsd.kernel.begin_running();
-        if *exited {
+        if thread.exited.load(Ordering::Relaxed) {
             return None;
         }
         let _in = enter("nfsd");
@@ -129,7 +133,8 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
         memory,
         threads: (0..threads)
             .map(|_| SvcThread {
-                exited: Mutex::new("svc_rqst", false),
+                busy: Mutex::new("svc_rqst", ()),
+                exited: AtomicBool::new(false),
             })
             .collect(),
         net: Arc::clone(net),
@@ -301,10 +306,8 @@ fn svc_destroy(serv: &SvcServ) {
 fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
     for thread in &serv.threads {
-        let mut exited = nfsd
-            .kernel
-            .sleeping("wait_on_bit()", || thread.exited.lock());
-        *exited = true;
+        let _busy = nfsd.kernel.sleeping("wait_on_bit()", || thread.busy.lock());
+        thread.exited.store(true, Ordering::Relaxed);
         nfsd_file_net_dispose(nfsd, net);
     }
 }

@@ -5,6 +5,7 @@ use super::{
     alloc::Allocation,
     engine,
     engine::{Action, ObjectId, ObjectKind},
+    mutation,
     violation::ViolationKind,
 };
 
@@ -74,8 +75,9 @@ impl<T> Cell<T> {
     }
 
     /// Read, as one step.
+    #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        engine(|e| e.perform(self.object, Action::Read));
+        mutation::perform(self.object, Action::Read);
         f(&self.value.lock())
     }
 
@@ -85,29 +87,33 @@ impl<T> Cell<T> {
     /// # Panics
     ///
     /// Where it is not marked by anything.
+    #[track_caller]
     pub fn marked(&self) -> u64 {
         let mark = self.mark.expect("only a marked variable is read like that");
-        engine(|e| match e.perform(self.object, Action::ReadMarked) {
-            found if e.keeps_marks() => found,
-            _ => mark(&self.value.lock()),
-        })
+        let found = mutation::perform(self.object, Action::ReadMarked);
+        match engine(|e| e.keeps_marks()) {
+            true => found,
+            false => mark(&self.value.lock()),
+        }
     }
 
     /// Read all of it, as one step, in a way that may race with a change. An engine that keeps marks
     /// gives up: what such a read may find of a value without a mark is not modelled there.
+    #[track_caller]
     pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         engine(|e| {
             if e.keeps_marks() {
                 e.give_up("a list is walked without its lock, which is modelled for sc only");
             }
-            e.perform(self.object, Action::ReadMarked);
         });
+        mutation::perform(self.object, Action::ReadMarked);
         f(&self.value.lock())
     }
 
     /// Change, as one step.
+    #[track_caller]
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        engine(|e| e.perform(self.object, Action::Write));
+        mutation::perform(self.object, Action::Write);
         let mut value = self.value.lock();
         let result = f(&mut value);
         self.publish_mark(&value);
@@ -124,12 +130,17 @@ impl<T> Cell<T> {
 impl<T: Clone> Cell<T> {
     /// A copy of the value.
     #[must_use]
+    #[track_caller]
     pub fn get(&self) -> T {
         self.with(T::clone)
     }
 
     /// Replace the value.
+    #[track_caller]
     pub fn set(&self, value: T) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.with_mut(|slot| *slot = value);
     }
 }

@@ -14,6 +14,7 @@ pub mod alloc;
 pub mod atomic;
 pub mod cell;
 pub mod engine;
+pub mod mutation;
 mod mutex;
 pub mod operation;
 pub mod rcu;
@@ -86,10 +87,12 @@ pub fn choose(alternatives: u32) -> u32 {
 pub fn atomically<R>(f: impl FnOnce() -> R) -> R {
     let mut f = Some(f);
     let mut result = None;
-    engine(|e| {
-        e.atomically(&mut || {
-            let f = f.take().expect("an engine runs it once");
-            result = Some(f());
+    mutation::together(|| {
+        engine(|e| {
+            e.atomically(&mut || {
+                let f = f.take().expect("an engine runs it once");
+                result = Some(f());
+            });
         });
     });
     result.expect("an engine runs it")
@@ -102,7 +105,9 @@ pub fn atomically<R>(f: impl FnOnce() -> R) -> R {
 pub struct Function(());
 
 /// Enter a function of the model.
+#[track_caller]
 pub fn enter(function: &'static str) -> Function {
+    mutation::reached();
     engine(|e| e.enter(function));
     Function(())
 }

@@ -4,6 +4,8 @@ use super::{
     alloc::Allocation,
     engine,
     engine::{Action, ObjectId, ObjectKind},
+    mutation::{self, Weakening},
+    violation::{Violation, ViolationKind},
 };
 use std::ops::{Deref, DerefMut};
 
@@ -12,6 +14,9 @@ use std::ops::{Deref, DerefMut};
 pub struct Mutex<T> {
     object: ObjectId,
     value: parking_lot::Mutex<T>,
+    /// Where a lock is skipped in this run: what the lock protects, if that is in it. Who holds the
+    /// lock writes it.
+    protected: Option<ObjectId>,
 }
 
 impl<T> Mutex<T> {
@@ -28,9 +33,14 @@ impl<T> Mutex<T> {
     }
 
     fn create(owner: Option<ObjectId>, name: &'static str, value: T) -> Self {
+        let protected = (size_of::<T>() > 0 && mutation::weakens()).then(|| {
+            let kind = ObjectKind::Plain(ViolationKind::ListCorruption);
+            engine(|e| e.create(kind, owner, name))
+        });
         Self {
             object: engine(|e| e.create(ObjectKind::Lock, owner, name)),
             value: parking_lot::Mutex::new(value),
+            protected,
         }
     }
 
@@ -41,15 +51,26 @@ impl<T> Mutex<T> {
     }
 
     /// Take it, waiting while another thread holds it.
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        engine(|e| e.perform(self.object, Action::Lock));
+        if mutation::is_skipped() {
+            return self.skipped();
+        }
+        mutation::perform(self.object, Action::Lock);
         self.guard()
     }
 
     /// Take it if nobody holds it.
     #[must_use]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        let taken = engine(|e| e.perform(self.object, Action::TryLock)) == 1;
+        if mutation::is_skipped() {
+            return Some(self.skipped());
+        }
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
+        let taken = mutation::perform(self.object, Action::TryLock) == 1;
         taken.then(|| self.guard())
     }
 
@@ -60,16 +81,42 @@ impl<T> Mutex<T> {
 
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard {
-            object: self.object,
-            value: Some(self.value.lock()),
+            object: Some(self.object),
+            value: Some(self.enter()),
         }
+    }
+
+    /// Not taken. What it protects is used all the same, where that is in it.
+    fn skipped(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            object: None,
+            value: (size_of::<T>() > 0).then(|| self.enter()),
+        }
+    }
+
+    fn enter(&self) -> parking_lot::MutexGuard<'_, T> {
+        let Some(protected) = self.protected else {
+            return self.value.lock();
+        };
+        mutation::perform(protected, Action::Write);
+        let value = self.value.try_lock();
+        value.unwrap_or_else(|| {
+            // Ordered, but at the same time.
+            super::report(Violation::on(
+                ViolationKind::ListCorruption,
+                protected,
+                "two contexts are inside what one lock protects",
+            ));
+            unreachable!("list corruption is fatal")
+        })
     }
 }
 
 /// Holds a [`Mutex`] until dropped.
 #[derive(Debug)]
 pub struct MutexGuard<'a, T> {
-    object: ObjectId,
+    /// `None` where the lock was skipped.
+    object: Option<ObjectId>,
     value: Option<parking_lot::MutexGuard<'a, T>>,
 }
 
@@ -91,10 +138,10 @@ impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         // The unlock below is where the next holder may run.
         self.value = None;
-        engine(|e| {
-            if !e.is_over() {
-                e.perform(self.object, Action::Unlock);
-            }
-        });
+        if let Some(object) = self.object
+            && !super::is_over()
+        {
+            mutation::perform(object, Action::Unlock);
+        }
     }
 }
