@@ -31,7 +31,7 @@ use crate::{
     },
     scenario::{Epilogue, Open, Operation, Scenario},
     sync::{
-        engine::{Phase, ThreadId},
+        engine::Phase,
         mutation::Instrument,
         report, thread,
         violation::{Violation, ViolationKind},
@@ -65,30 +65,20 @@ struct Machine {
 /// The program that runs `scenario` on a tree with `choices`.
 #[must_use]
 pub fn program(scenario: &Arc<Scenario>, choices: Choices) -> Program {
-    instrumented(scenario, choices, None, false)
+    instrumented(scenario, choices, None)
 }
 
-/// The same with an instrument. With a false invariant it is a violation that every actor has got to
-/// run something of the lifecycle.
+/// The same with an instrument.
 #[must_use]
 pub fn instrumented(
     scenario: &Arc<Scenario>,
     choices: Choices,
     instrument: Option<&Arc<Instrument>>,
-    false_invariant: bool,
 ) -> Program {
     let (scenario, instrument) = (Arc::clone(scenario), instrument.cloned());
     Arc::new(move || {
         Instrument::begin(instrument.as_ref());
-        let machine = Machine::boot(&scenario, choices);
-        let actors = Arc::clone(&machine).run(&scenario);
-        if false_invariant
-            && let Some(instrument) = &instrument
-            && actors.iter().all(|actor| instrument.is_active(*actor))
-        {
-            let message = "self-test: every actor has run something of the lifecycle";
-            report(Violation::of(ViolationKind::Warning, message));
-        }
+        Machine::boot(&scenario, choices).run(&scenario);
     })
 }
 
@@ -138,8 +128,7 @@ impl Machine {
         })
     }
 
-    /// One execution; the threads of the actors.
-    fn run(self: Arc<Self>, scenario: &Arc<Scenario>) -> Vec<ThreadId> {
+    fn run(self: Arc<Self>, scenario: &Arc<Scenario>) {
         self.kernel.begin_running();
         for operation in &scenario.setup {
             self.perform(Rqst::Thread(0), *operation);
@@ -156,21 +145,20 @@ impl Machine {
         thread::set_phase(Phase::Concurrent);
         laundrette_may_fire(&self.nfsd);
         let rqsts = threads_of_actors(scenario);
-        let mut threads = Vec::new();
         for (actor, rqst) in rqsts.into_iter().enumerate() {
             let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
             let name = &scenario.actors[actor].name.clone();
-            threads.push(self.kernel.spawn_actor(name, move || {
+            self.kernel.spawn(name, move || {
+                Instrument::begin_actor();
                 for operation in &scenario.actors[actor].operations {
                     machine.perform(rqst, *operation);
                 }
-            }));
+            });
         }
         self.settle();
         thread::set_phase(Phase::Alone);
         self.end(scenario);
         self.kernel.end_running();
-        threads
     }
 
     /// Wait until all that runs has finished.

@@ -3,7 +3,9 @@
 
 use super::{
     BAD_INPUT,
-    explore::{ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json},
+    explore::{
+        ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json, usage,
+    },
     output::Output,
     run::{Widths, headline},
 };
@@ -12,6 +14,7 @@ use crate::{
         Outcome,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
     },
+    mutants,
     scenario::Expectation,
 };
 use clap::Args;
@@ -25,6 +28,8 @@ Examples:
   nfsd-check gate
   nfsd-check gate --format json > gate.json
   nfsd-check gate put-order --model v4 --budget 60
+
+  nfsd-check gate --self-test
 
 Each scenario is explored to the end on the models that it expects something of, and must give
 exactly the verdict, or the kinds of violation, that it expects. On a model that is asked for by
@@ -40,6 +45,10 @@ pub(super) struct GateArgs {
     /// Name or path of a model; may be given again [default: those in 'expect', or all]
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
+    /// Check something false in each scenario, that its actors do nothing, and fail where that is not
+    /// found to be false
+    #[arg(long)]
+    self_test: bool,
     #[command(flatten)]
     explore: ExploreArgs,
 }
@@ -79,6 +88,9 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };
+    if args.self_test {
+        return self_test(args, &pairs);
+    }
     let widths = Widths::new(pairs.iter().map(|p| (&*p.scenario.name, &*p.model.name)));
     let text = args.explore.format == Format::Text;
     let mut output = Output::default();
@@ -122,6 +134,35 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         false => u8::from(differ > 0),
     };
     output.exit(status)
+}
+
+/// How many executions may be looked at until all actors have done something in one of them.
+const SELF_TEST_EXECUTIONS: u64 = 500;
+
+/// Check a false invariant in each of the pairs.
+fn self_test(args: &GateArgs, pairs: &[Pair]) -> ExitCode {
+    if args.explore.format == Format::Json {
+        return usage("--self-test has no JSON");
+    }
+    let most = args.explore.max_executions.unwrap_or(SELF_TEST_EXECUTIONS);
+    let mut output = Output::default();
+    let mut missed = 0;
+    for pair in pairs {
+        let (scenario, model) = (&pair.scenario.name, &pair.model.name);
+        let why = match mutants::run::self_test(&pair.scenario, &pair.model, most) {
+            Ok(true) => continue,
+            Ok(false) => format!("some actor does nothing in the first {most} executions"),
+            Err(reason) => reason,
+        };
+        output.print(&format!("FAIL  {scenario} on {model}: {why}\n"));
+        missed += 1;
+    }
+    let all = pairs.len();
+    output.print(&match missed {
+        0 => format!("the false invariant is found to be false in all {all} pairs\n"),
+        _ => format!("the false invariant is not found to be false in {missed} of {all} pairs\n"),
+    });
+    output.exit(u8::from(missed > 0))
 }
 
 fn entry<'a>(

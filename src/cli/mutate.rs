@@ -315,11 +315,12 @@ fn line(mutant: &Mutant, fate: &Fate, argument: Option<&str>) -> String {
         ) => {
             format!("FAULT     {scenario} on {model}: {reason}")
         }
-        (Fate::Survived { .. } | Fate::Unreached, Some(argument)) => {
+        (Fate::Survived { .. } | Fate::Unreached | Fate::NotApplied, Some(argument)) => {
             format!("argued    {argument}")
         }
         (Fate::Survived { tried }, None) => format!("SURVIVED  {tried} scenarios"),
         (Fate::Unreached, None) => "UNREACHED".to_owned(),
+        (Fate::NotApplied, None) => "NOT APPLIED  made, and never weakened".to_owned(),
     };
     format!("{}\n    {what}\n", mutant.name)
 }
@@ -369,9 +370,12 @@ fn entry<'a>(mutant: &'a Mutant, fate: &'a Fate, argument: Option<&'a str>) -> E
             entry.model = Some(model);
             entry.reason = Some(reason);
         }
-        Fate::Survived { .. } | Fate::Unreached if argument.is_some() => entry.fate = "argued",
+        Fate::Survived { .. } | Fate::Unreached | Fate::NotApplied if argument.is_some() => {
+            entry.fate = "argued"
+        }
         Fate::Survived { .. } => entry.fate = "survived",
         Fate::Unreached => entry.fate = "unreached",
+        Fate::NotApplied => entry.fate = "not-applied",
     }
     entry
 }
@@ -387,9 +391,11 @@ fn score(mutants: &[Mutant], fates: &[Fate], arguments: &BTreeMap<String, String
             Fate::Caught { .. } if is_argued => &mut score.argued_but_caught,
             Fate::Caught { .. } => &mut score.caught,
             Fate::Fault { .. } => &mut score.faults,
-            Fate::Survived { .. } | Fate::Unreached if is_argued => &mut score.argued,
+            Fate::Survived { .. } | Fate::Unreached | Fate::NotApplied if is_argued => {
+                &mut score.argued
+            }
             Fate::Survived { .. } => &mut score.survived,
-            Fate::Unreached => &mut score.unreached,
+            Fate::Unreached | Fate::NotApplied => &mut score.unreached,
         };
         *counter += 1;
     }

@@ -6,9 +6,7 @@
 
 use super::Kernel;
 use crate::sync::{
-    self,
-    engine::ThreadId,
-    mutation, thread,
+    self, mutation, thread,
     violation::{Violation, ViolationKind},
 };
 use std::sync::Arc;
@@ -37,21 +35,12 @@ impl Kernel {
         if mutation::is_skipped() {
             return;
         }
-        self.spawn_actor(name, body);
-    }
-
-    /// The same for an actor of a scenario; its thread.
-    pub fn spawn_actor(
-        self: &Arc<Self>,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> ThreadId {
         let kernel = Arc::clone(self);
         thread::spawn_detached(name, move || {
             kernel.begin_running();
             body();
             kernel.end_running();
-        })
+        });
     }
 
     /// Begin a context that waits for something that need not happen.

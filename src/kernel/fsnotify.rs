@@ -87,6 +87,12 @@ impl<M> Group<M> {
         })
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+
     /// `fsnotify_get_group()`.
     #[track_caller]
     fn get(&self) {

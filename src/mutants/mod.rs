@@ -21,6 +21,7 @@
 
 pub mod argued;
 pub mod coverage;
+pub mod fidelity;
 pub mod primitives;
 pub mod run;
 pub mod sites;

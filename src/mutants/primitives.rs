@@ -171,7 +171,6 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("smp_store_release", &[Skip, Relax, Later]),
     weakened("smp_wmb", &[Skip]),
     weakened("spawn", &[Skip]),
-    no_guard("spawn_actor", CHECKER),
     no_guard("spawn_daemon", CHECKER),
     no_guard("spawn_detached", CHECKER),
     weakened("store", &[Skip, Relax, Later]),

@@ -8,7 +8,7 @@ use crate::{
     model::Model,
     scenario::Scenario,
     sync::{
-        mutation::{Instrument, Mutation, Place, Weakening},
+        mutation::{Instrument, Mutation, Place, SELF_TEST, Weakening},
         violation::ViolationKind,
     },
 };
@@ -56,6 +56,8 @@ pub enum Fate {
     },
     /// No scenario makes the call.
     Unreached,
+    /// The call is made, and never comes to where this weakening would make a difference.
+    NotApplied,
     /// A run did not come to an end with it: so the mutant is no program to be checked.
     Fault {
         /// In which scenario.
@@ -88,27 +90,46 @@ pub fn observe(
     }))
 }
 
+/// The places of the calls that are made in up to `most` executions, whatever else they show.
+///
+/// # Errors
+///
+/// Where the engine or the model panicked.
+pub fn reach(
+    scenario: &Arc<Scenario>,
+    model: &Arc<Model>,
+    most: u64,
+) -> Result<BTreeSet<Place>, String> {
+    let instrument = Instrument::observing();
+    let program = instrumented(scenario, model.choices, Some(&instrument));
+    let limits = Limits {
+        max_executions: Some(most),
+        all: true,
+        ..Limits::default()
+    };
+    caught(|| dpor::explore(&program, &limits))?;
+    Ok(instrument.reached())
+}
+
 /// Explores with an invariant that is false: whether it was found to be.
 ///
 /// # Errors
 ///
 /// Where the engine or the model panicked.
 pub fn self_test(scenario: &Arc<Scenario>, model: &Arc<Model>, most: u64) -> Result<bool, String> {
-    let instrument = Instrument::observing();
-    let program = instrumented(scenario, model.choices, Some(&instrument), true);
+    let instrument = Instrument::claiming_idleness(scenario.actors.len());
+    let program = instrumented(scenario, model.choices, Some(&instrument));
     let limits = Limits {
         max_executions: Some(most),
         all: true,
         ..Limits::default()
     };
     let explored = caught(|| dpor::explore(&program, &limits))?;
-    let says_so = explored.findings.iter().any(|finding| {
-        let violations = finding.recording.violations.iter();
-        violations
-            .into_iter()
-            .any(|violation| violation.message.starts_with("self-test"))
-    });
-    Ok(says_so)
+    let mut findings = explored.findings.iter();
+    Ok(findings.any(|finding| {
+        let mut violations = finding.recording.violations.iter();
+        violations.any(|violation| violation.message == SELF_TEST)
+    }))
 }
 
 /// Which of the subjects are worth trying, in the order to try them in. The first model of `order`
@@ -156,9 +177,10 @@ pub fn fate(site: &Site, weakening: Weakening, subjects: &[Subject], most: u64) 
     if reach.is_empty() {
         return Fate::Unreached;
     }
+    let mut applied = false;
     // What an ordering is for shows as a race of plain memory first.
     for subject in &reach {
-        if let Some(fate) = attempt(subject, mutation, most, MemoryModel::Sc) {
+        if let Some(fate) = attempt(subject, mutation, most, MemoryModel::Sc, &mut applied) {
             return fate;
         }
     }
@@ -167,13 +189,18 @@ pub fn fate(site: &Site, weakening: Weakening, subjects: &[Subject], most: u64) 
         let most = most / 10;
         for subject in &reach {
             if subject.holds_on_rc11(most)
-                && let Some(fate) = attempt(subject, mutation, most, MemoryModel::Rc11)
+                && let Some(fate) =
+                    attempt(subject, mutation, most, MemoryModel::Rc11, &mut applied)
             {
                 return fate;
             }
         }
     }
-    Fate::Survived { tried: reach.len() }
+    if applied {
+        Fate::Survived { tried: reach.len() }
+    } else {
+        Fate::NotApplied
+    }
 }
 
 impl Subject {
@@ -187,7 +214,13 @@ impl Subject {
     }
 }
 
-fn attempt(subject: &Subject, mutation: Mutation, most: u64, memory: MemoryModel) -> Option<Fate> {
+fn attempt(
+    subject: &Subject,
+    mutation: Mutation,
+    most: u64,
+    memory: MemoryModel,
+    applied: &mut bool,
+) -> Option<Fate> {
     let (scenario, model) = (&subject.scenario, &subject.model);
     let instrument = Instrument::weakening(mutation);
     let explored = match explore(scenario, model, &instrument, most, memory) {
@@ -209,12 +242,10 @@ fn attempt(subject: &Subject, mutation: Mutation, most: u64, memory: MemoryModel
             executions: finding.after,
         });
     }
+    *applied |= instrument.was_applied();
     let asked_for = explored.executions >= most;
-    let fault = if explored.complete || asked_for || memory == MemoryModel::Rc11 {
-        (!instrument.was_applied()).then(|| "nothing there asks for this weakening".to_owned())
-    } else {
-        explored.reason
-    };
+    let is_cut = !explored.complete && !asked_for && memory == MemoryModel::Sc;
+    let fault = explored.reason.filter(|_| is_cut);
     fault.map(|reason| Fate::Fault {
         scenario: scenario.name.clone(),
         model: model.name.clone(),
@@ -229,7 +260,7 @@ fn explore(
     most: u64,
     memory_model: MemoryModel,
 ) -> Result<Exploration, String> {
-    let program = instrumented(scenario, model.choices, Some(instrument), false);
+    let program = instrumented(scenario, model.choices, Some(instrument));
     let limits = Limits {
         memory_model,
         max_executions: Some(most),

@@ -58,6 +58,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
 /// the file or folder, the call as it is written without its arguments, and what it is.
 pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/kernel/context.rs", "self.atomic.lock", BOOKKEEPING),
+    ("src/kernel/context.rs", "self.rcu.read_lock", SECTION),
     ("src/kernel/list.rs", "entries.first", RUST),
     ("src/kernel/list.rs", "entries.get", RUST),
     ("src/kernel/list.rs", "entries.is_empty", RUST),
@@ -98,6 +99,7 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/", "nfsd.nfsd_file_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_users.get", PLAIN),
     ("src/nfsd/filecache.rs", "known.contains", RUST),
+    ("src/nfsd/filecache.rs", "nfsd.groups.lock", BOOKKEEPING),
     ("src/nfsd/mod.rs", "NfsdNet::init", LIFECYCLE),
     ("src/nfsd/netns.rs", "self.nfsd.get", BOOKKEEPING),
     ("src/nfsd/netns.rs", "self.nfsd.set", BOOKKEEPING),
@@ -125,6 +127,8 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
 
 const BOOKKEEPING: &str = "no memory of the kernel's: what the model itself keeps";
 const RUST: &str = "a collection of Rust's, within one step";
+const SECTION: &str = "the section of a lock, of rcu_read_lock(), or of a kernel without preemptible \
+                       RCU: each lock and rcu_read_lock() is weakened where it is called";
 const PLAIN: &str = "a read of plain memory, whose races are reported";
 const LIFECYCLE: &str = "a function of the lifecycle, whose own calls are listed";
 

@@ -54,6 +54,10 @@ impl NfsdFcacheDisposal {
     }
 
     /// `nfsd_alloc_fcache_disposal()`.
+    ///
+    /// Kernel file: `fs/nfsd/filecache.c`.
+    ///
+    /// Versions: `before-series` only.
     pub(super) fn alloc(kernel: &Arc<Kernel>) -> Arc<Self> {
         let memory = Allocation::new("nfsd_fcache_disposal", ViolationKind::UseAfterFree);
         Arc::new(Self {
@@ -109,6 +113,11 @@ pub struct NfsdNet {
 impl NfsdNet {
     /// `nfsd_net_init()`: the memory is zeroed, and nothing of the file cache is set up before the
     /// server is started.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
+    ///
+    /// Left out: caches, counters, proc files and versions: none of them holds a file or is read by
+    /// what does.
     #[must_use]
     pub fn init(kernel: &Arc<Kernel>) -> Self {
         let memory = Allocation::new("nfsd_net", ViolationKind::UseAfterFree);
@@ -148,6 +157,8 @@ impl Pernet for NfsdNet {
 
     /// `nfsd_net_pre_exit()`: a client that knows the namespace still is made to forget it before
     /// the grace period.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
     fn pre_exit(&self) {
         let _in = enter("nfsd_net_pre_exit");
         if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
@@ -160,6 +171,10 @@ impl Pernet for NfsdNet {
 
     /// `nfsd_net_exit()`: frees export caches and counters. Neither purges files nor stops a
     /// server.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
+    ///
+    /// Left out: the caches and counters that it frees: none of them holds a file.
     fn exit(&self) {
         let _in = enter("nfsd_net_exit");
         self.memory.access();

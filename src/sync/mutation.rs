@@ -15,6 +15,7 @@
 use super::{
     engine,
     engine::{Action, ObjectId, Ordering, ThreadId, Update},
+    violation::{Violation, ViolationKind},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -22,6 +23,9 @@ use std::{
     panic::Location,
     sync::Arc,
 };
+
+/// What the violation of the false invariant says.
+pub const SELF_TEST: &str = "self-test: every actor has run something of the lifecycle";
 
 /// In what way a call is weakened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +100,8 @@ pub struct Instrument {
     mutation: Option<Mutation>,
     /// Whether the places that are reached are kept.
     observes: bool,
+    /// Of how many actors it is false that they do nothing; 0 where nobody says so.
+    actors: usize,
     noticed: parking_lot::Mutex<Noticed>,
 }
 
@@ -104,8 +110,8 @@ struct Noticed {
     applied: bool,
     /// By address, which stands for the place and is never shown.
     reached: BTreeMap<usize, &'static Location<'static>>,
-    /// Of this execution: the threads that have called a primitive.
-    active: BTreeSet<u32>,
+    /// Of this execution: the threads of actors, and whether they have called a primitive.
+    actors: BTreeMap<u32, bool>,
 }
 
 struct Deferred {
@@ -128,6 +134,7 @@ impl Instrument {
         Arc::new(Self {
             mutation: Some(mutation),
             observes: false,
+            actors: 0,
             noticed: parking_lot::Mutex::default(),
         })
     }
@@ -138,6 +145,19 @@ impl Instrument {
         Arc::new(Self {
             mutation: None,
             observes: true,
+            actors: 0,
+            noticed: parking_lot::Mutex::default(),
+        })
+    }
+
+    /// Weaken nothing, and hold it for an invariant that not all of so many actors ever run anything
+    /// of the lifecycle: which is false.
+    #[must_use]
+    pub fn claiming_idleness(actors: usize) -> Arc<Self> {
+        Arc::new(Self {
+            mutation: None,
+            observes: true,
+            actors,
             noticed: parking_lot::Mutex::default(),
         })
     }
@@ -149,7 +169,7 @@ impl Instrument {
         DEFERRED.with_borrow_mut(Vec::clear);
         TOGETHER.set(false);
         if let Some(instrument) = instrument {
-            instrument.noticed.lock().active.clear();
+            instrument.noticed.lock().actors.clear();
         }
         INSTRUMENT.with_borrow_mut(|slot| *slot = instrument.cloned());
     }
@@ -172,19 +192,30 @@ impl Instrument {
         places.collect()
     }
 
-    /// Whether the calling thread has called a primitive in this execution.
-    #[must_use]
-    pub fn is_active(&self, thread: ThreadId) -> bool {
-        self.noticed.lock().active.contains(&thread.0)
+    /// The calling thread is that of an actor.
+    pub fn begin_actor() {
+        INSTRUMENT.with_borrow(|slot| {
+            if let Some(instrument) = slot {
+                let me = super::thread::current().0;
+                instrument.noticed.lock().actors.insert(me, false);
+            }
+        });
     }
 
-    fn notice(&self, location: &'static Location<'static>) {
+    /// Whether the last of the actors runs something of the lifecycle for the first time.
+    fn notice(&self, location: &'static Location<'static>) -> bool {
         let mut noticed = self.noticed.lock();
         let address = std::ptr::from_ref(location) as usize;
         noticed.reached.insert(address, location);
-        if location.file().starts_with("src/nfsd/") {
-            noticed.active.insert(super::thread::current().0);
+        if self.actors == 0 || !location.file().starts_with("src/nfsd/") {
+            return false;
         }
+        let me = super::thread::current().0;
+        match noticed.actors.get_mut(&me) {
+            Some(active) if !*active => *active = true,
+            _ => return false,
+        }
+        noticed.actors.len() == self.actors && noticed.actors.values().all(|active| *active)
     }
 }
 
@@ -223,20 +254,24 @@ fn is_weakened(weakening: Option<Weakening>) -> bool {
 
 #[cold]
 fn ask(weakening: Option<Weakening>, location: &'static Location<'static>) -> bool {
-    INSTRUMENT.with_borrow(|slot| {
-        let Some(instrument) = slot else { return false };
-        if instrument.observes {
-            instrument.notice(location);
-        }
+    let (is, is_false) = INSTRUMENT.with_borrow(|slot| {
+        let Some(instrument) = slot else {
+            return (false, false);
+        };
+        let is_false = instrument.observes && instrument.notice(location);
         let Some(mutation) = &instrument.mutation else {
-            return false;
+            return (false, is_false);
         };
         let is = Some(mutation.weakening) == weakening && mutation.place.is(location);
         if is {
             instrument.noticed.lock().applied = true;
         }
-        is
-    })
+        (is, is_false)
+    });
+    if is_false {
+        super::report(Violation::of(ViolationKind::Warning, SELF_TEST));
+    }
+    is
 }
 
 /// Perform an action of the primitive that is called, if it is not weakened.
