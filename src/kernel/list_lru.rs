@@ -88,6 +88,12 @@ impl<T: OnLru> ListLru<T> {
         }
     }
 
+    /// The memory of the lists.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.lists
+    }
+
     /// `list_lru_init()`.
     #[track_caller]
     pub fn init(&self) {

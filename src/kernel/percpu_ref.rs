@@ -7,12 +7,13 @@
 
 use super::{Kernel, completion::Completion, spinlock::SpinLock};
 use crate::sync::{
+    self,
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
     enter,
     mutation::{self, Weakening},
-    violation::ViolationKind,
+    violation::{Violation, ViolationKind},
 };
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
     data: parking_lot::Mutex<Option<Arc<Data>>>,
+    /// All there ever was.
+    all: parking_lot::Mutex<Vec<Arc<Data>>>,
     /// `percpu_ref_switch_lock`.
     switch_lock: SpinLock,
 }
@@ -49,13 +52,21 @@ impl PercpuRef {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
             data: parking_lot::Mutex::new(None),
+            all: parking_lot::Mutex::new(Vec::new()),
             switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
         }
     }
 
     fn data(&self) -> Arc<Data> {
         let data = self.data.lock().clone();
-        data.expect("a percpu_ref is initialised before it is used")
+        data.unwrap_or_else(|| {
+            sync::report(Violation::on(
+                ViolationKind::RefAfterExit,
+                self.flags.object(),
+                "used before percpu_ref_init()",
+            ));
+            unreachable!("this violation is fatal")
+        })
     }
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
@@ -73,8 +84,19 @@ impl PercpuRef {
             memory,
             percpu,
         };
-        *self.data.lock() = Some(Arc::new(data));
+        let data = Arc::new(data);
+        self.all.lock().push(Arc::clone(&data));
+        *self.data.lock() = Some(data);
         self.flags.store(0, Ordering::Relaxed);
+    }
+
+    /// Calls `f` with all memory that it ever had, without a step: for the end of an execution, when
+    /// nothing runs.
+    pub fn each_memory(&self, mut f: impl FnMut(&Allocation)) {
+        for data in self.all.lock().iter() {
+            f(&data.memory);
+            f(&data.percpu);
+        }
     }
 
     /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.

@@ -33,6 +33,12 @@ impl<T> Rhltable<T> {
         }
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.table
+    }
+
     /// `rhltable_init()`.
     #[track_caller]
     pub fn init(&self) {

@@ -62,6 +62,12 @@ impl KmemCache {
         cache
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.allocation
+    }
+
     /// `kmem_cache_create()`.
     #[track_caller]
     pub fn create(&self) {

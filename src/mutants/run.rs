@@ -18,6 +18,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+/// How an exploration ends that comes upon a loop without an end: an execution of these scenarios has
+/// a few hundred steps.
+const ENDLESS: [&str; 2] = ["steps", "nested too deep"];
+
 /// A scenario on a model that shows no violation when nothing is weakened.
 #[derive(Debug)]
 pub struct Subject {
@@ -134,7 +138,7 @@ pub fn self_test(scenario: &Arc<Scenario>, model: &Arc<Model>, most: u64) -> Res
 
 /// Which of the subjects are worth trying, in the order to try them in. The first model of `order`
 /// has all of its own; a later one has a scenario where that does not hold on an earlier one, or where
-/// it reaches what nothing before it does.
+/// it reaches what nothing on an earlier one does.
 #[must_use]
 pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
     let mut by_model: Vec<Vec<Subject>> = order.iter().map(|_| Vec::new()).collect();
@@ -146,6 +150,7 @@ pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
     let mut selected: Vec<Subject> = Vec::new();
     let mut reached: BTreeSet<Place> = BTreeSet::new();
     for mut of_model in by_model {
+        let before = reached.clone();
         of_model.sort_by(|a, b| {
             (a.executions, &a.scenario.name).cmp(&(b.executions, &b.scenario.name))
         });
@@ -153,7 +158,7 @@ pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
             let is_new = selected
                 .iter()
                 .all(|other| other.scenario.name != subject.scenario.name);
-            if is_new || !subject.reached.is_subset(&reached) {
+            if is_new || !subject.reached.is_subset(&before) {
                 reached.extend(&subject.reached);
                 selected.push(subject);
             }
@@ -246,6 +251,18 @@ fn attempt(
     let asked_for = explored.executions >= most;
     let is_cut = !explored.complete && !asked_for && memory == MemoryModel::Sc;
     let fault = explored.reason.filter(|_| is_cut);
+    if fault
+        .as_ref()
+        .is_some_and(|reason| ENDLESS.iter().any(|end| reason.contains(end)))
+    {
+        return Some(Fate::Caught {
+            scenario: scenario.name.clone(),
+            model: model.name.clone(),
+            memory,
+            kind: ViolationKind::Livelock,
+            executions: explored.executions + 1,
+        });
+    }
     fault.map(|reason| Fate::Fault {
         scenario: scenario.name.clone(),
         model: model.name.clone(),

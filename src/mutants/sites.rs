@@ -76,6 +76,7 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
         BOOKKEEPING,
     ),
     ("src/kernel/net_namespace.rs", "generic.exit", LIFECYCLE),
+    ("src/kernel/percpu_ref.rs", "self.all.lock", BOOKKEEPING),
     ("src/kernel/percpu_ref.rs", "self.data.lock", BOOKKEEPING),
     ("src/kernel/pointer.rs", "self.targets.lock", BOOKKEEPING),
     ("src/kernel/rcu.rs", "self.callbacks.lock", BOOKKEEPING),
@@ -197,8 +198,10 @@ pub struct Found {
     pub functions: Vec<Function>,
     /// The documentation of each file, a line each.
     pub module_docs: BTreeMap<&'static str, Vec<String>>,
-    /// The entries of [`NO_CALLS`] that fit a call, by their place in it.
+    /// The calls that [`NO_CALLS`] names, and which of its entries it is.
     pub no_calls: BTreeMap<Place, usize>,
+    /// The calls in the functions of [`NO_KERNEL_CODE`], and which of its entries it is.
+    pub no_kernel_code: BTreeMap<Place, usize>,
 }
 
 /// Look through the sources.
@@ -329,10 +332,11 @@ impl Visitor<'_> {
         };
         let of_kernel =
             |(file, function): &(&str, &str)| *file == self.file && *function == current.name;
-        if NO_KERNEL_CODE.iter().any(of_kernel) {
+        let place = self.place(name);
+        if let Some(at) = NO_KERNEL_CODE.iter().position(of_kernel) {
+            self.found.no_kernel_code.insert(place, at);
             return;
         }
-        let place = self.place(name);
         let no_call = NO_CALLS
             .iter()
             .position(|(of, call, _)| self.file.starts_with(of) && *call == written);

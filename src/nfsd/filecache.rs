@@ -460,10 +460,11 @@ fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal
 /// The list of a namespace's files that wait to be freed.
 fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
     match nfsd.choices.dispose_list {
-        DisposeList::Separate => nn
-            .fcache_disposal
-            .load()
-            .expect("set when the server started"),
+        // Set when the server started.
+        DisposeList::Separate => nn.fcache_disposal.load().unwrap_or_else(|| {
+            null_dereference("nn->fcache_disposal");
+            Arc::clone(&nn.fcache_dispose)
+        }),
         DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
     }
 }
@@ -900,8 +901,11 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
 fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
     let _in = enter("nfsd_file_mark_find_or_create");
     loop {
-        let group = nfsd.nfsd_file_fsnotify_group.get();
-        let group = group.expect("the group lives as long as the cache");
+        let Some(group) = nfsd.nfsd_file_fsnotify_group.get() else {
+            // The group lives as long as the cache.
+            null_dereference("fsnotify_group_lock(NULL)");
+            return None;
+        };
         let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
             let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
             (found.map(Arc::clone), got)
@@ -1314,6 +1318,12 @@ impl Nfsd {
         for mark in self.nfsd_file_mark_slab.remaining() {
             add(&mark, "a mark of a file that was not freed".into());
         }
+        // The last server that stops destroys these.
+        let message = "it was not destroyed with the cache";
+        add(self.nfsd_file_slab.memory(), message.into());
+        add(self.nfsd_file_mark_slab.memory(), message.into());
+        add(self.nfsd_file_lru.memory(), message.into());
+        add(self.nfsd_file_rhltable.memory(), message.into());
         let mut referenced = Vec::new();
         for group in self.groups.lock().iter() {
             add(group.memory(), "a group that somebody did not put".into());
@@ -1326,6 +1336,12 @@ impl Nfsd {
         }
         for net in &self.nets {
             let nn = net.generic_unchecked();
+            nn.nfsd_net_ref.each_memory(|memory| {
+                add(
+                    memory,
+                    "the references to a server, without percpu_ref_exit()".into(),
+                );
+            });
             if net.is_user {
                 add(nn.memory(), "its namespace was never destroyed".into());
             }
