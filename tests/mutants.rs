@@ -51,13 +51,27 @@ fn all_sources_are_looked_through() {
 fn every_primitive_is_in_the_table() {
     assert!(PRIMITIVES.is_sorted_by(|a, b| a.name < b.name));
     // Parts of the primitives themselves.
-    let inside = ["perform", "reached", "is", "is_skipped", "is_weakened", "weakened"];
+    let inside = [
+        "perform",
+        "reached",
+        "is",
+        "is_skipped",
+        "is_weakened",
+        "weakened",
+    ];
     let mut tracked = BTreeSet::new();
     for path in ["src/kernel", "src/sync"].into_iter().flat_map(sources) {
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        for (at, _) in lines.iter().enumerate().filter(|(_, line)| **line == "#[track_caller]") {
-            let function = lines[at..].iter().find(|line| line.contains("fn ")).unwrap();
+        for (at, _) in lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| **line == "#[track_caller]")
+        {
+            let function = lines[at..]
+                .iter()
+                .find(|line| line.contains("fn "))
+                .unwrap();
             let name = function.split("fn ").nth(1).unwrap();
             let name = name.split(['(', '<']).next().unwrap();
             tracked.insert(name.to_owned());
@@ -70,9 +84,17 @@ fn every_primitive_is_in_the_table() {
     assert!(missing.is_empty(), "not in the table: {missing:?}");
     for primitive in PRIMITIVES {
         if primitive.weakenings.is_empty() {
-            assert!(!primitive.why_none.is_empty(), "{}: no reason", primitive.name);
+            assert!(
+                !primitive.why_none.is_empty(),
+                "{}: no reason",
+                primitive.name
+            );
         } else {
-            assert!(tracked.contains(primitive.name), "{} is never asked", primitive.name);
+            assert!(
+                tracked.contains(primitive.name),
+                "{} is never asked",
+                primitive.name
+            );
         }
     }
 }
@@ -85,7 +107,11 @@ fn what_runs_is_what_was_found() {
     let fits: BTreeSet<usize> = found.no_calls.values().copied().collect();
     assert_eq!(fits.len(), NO_CALLS.len(), "an exception fits no call");
     let fits: BTreeSet<usize> = found.no_kernel_code.values().copied().collect();
-    assert_eq!(fits.len(), NO_KERNEL_CODE.len(), "an exception fits no function");
+    assert_eq!(
+        fits.len(),
+        NO_KERNEL_CODE.len(),
+        "an exception fits no function"
+    );
 
     let mut known: BTreeSet<Place> = found.sites.iter().map(|site| site.place).collect();
     known.extend(found.no_kernel_code.keys());
@@ -147,18 +173,27 @@ fn every_mutant_is_on_record() {
             there.insert(argued::mutant_name(&site, *weakening));
         }
     }
-    let missing: Vec<_> = there.iter().filter(|name| !record.contains_key(*name)).collect();
+    let missing: Vec<_> = there
+        .iter()
+        .filter(|name| !record.contains_key(*name))
+        .collect();
     assert!(
         missing.is_empty(),
         "run 'nfsd-check mutate' for these, and record what comes of it: {missing:#?}"
     );
-    let stale: Vec<_> = record.keys().filter(|name| !there.contains(*name)).collect();
+    let stale: Vec<_> = record
+        .keys()
+        .filter(|name| !there.contains(*name))
+        .collect();
     assert!(stale.is_empty(), "on record and not there: {stale:#?}");
     for argument in argued::all() {
         assert!(!argument.argument.is_empty());
         for mutant in argument.mutants {
             assert!(there.contains(&mutant), "argued and not there: {mutant}");
-            assert_ne!(record[&mutant]["fate"], "caught", "argued, but caught: {mutant}");
+            assert_ne!(
+                record[&mutant]["fate"], "caught",
+                "argued, but caught: {mutant}"
+            );
         }
     }
 }
@@ -187,7 +222,9 @@ fn what_was_caught_is_caught() {
             if tried % 6 != 0 {
                 continue;
             }
-            let scenario = library.scenario(mutant["scenario"].as_str().unwrap()).unwrap();
+            let scenario = library
+                .scenario(mutant["scenario"].as_str().unwrap())
+                .unwrap();
             let model = library.model(mutant["model"].as_str().unwrap()).unwrap();
             assert_eq!(scenario.expected(&model.name), Some(&Expectation::Holds));
             let subject = run::observe(&Arc::new(scenario), &Arc::new(model), 200);
