@@ -99,7 +99,6 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/", "nf.nf_mark.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_file_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_users.get", PLAIN),
-    ("src/nfsd/filecache.rs", "known.contains", RUST),
     ("src/nfsd/filecache.rs", "nfsd.groups.lock", BOOKKEEPING),
     ("src/nfsd/mod.rs", "NfsdNet::init", LIFECYCLE),
     ("src/nfsd/netns.rs", "self.nfsd.get", BOOKKEEPING),
