@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How many allocations an execution costs, and a step of it: what `dpor` and the model do
-//! together. See `benches/README.md`.
+//! How many allocations an execution costs, and a step of it, and how many executions a second
+//! there are: what `dpor` and the model do together, under each memory model. See
+//! `benches/README.md`.
 //!
-//! `cargo bench --bench allocations`
+//! `cargo bench --bench allocations`, or with a word that the row's name has to contain
 
 #[path = "micro_model/mod.rs"]
 mod micro_model;
@@ -10,7 +11,7 @@ mod micro_model;
 use micro_model::{PutOrder, Size, on_sync};
 use nfsd_check::{
     check::program::program,
-    engine::{Limits, Program, dpor},
+    engine::{Exploration, Limits, MemoryModel, Program, dpor},
     library::Library,
 };
 use std::{
@@ -63,14 +64,14 @@ const WARM: u64 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!(
-        "| program | executions | steps | of them concurrent | allocations | a step | bytes | \
-         time | a step |"
+        "| program | memory | executions | cut | steps | of them concurrent | allocations | a step \
+         | bytes | time | a step | executions a second |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (size, executions) in Size::ROWS {
         if executions > 2 * WARM {
             let program = on_sync::program(size, PutOrder::FileFirst);
-            measure(&format!("micro-model {size}"), &program, executions);
+            measure_both(&format!("micro-model {size}"), &program, executions);
         }
     }
     let library = Library::find()?;
@@ -80,38 +81,58 @@ fn main() -> Result<(), Box<dyn Error>> {
         let model = library.models()?.into_iter().find(|m| m.name == model);
         let (scenario, model) = scenario.zip(model).ok_or("they are shipped")?;
         let name = format!("{} on {}", scenario.name, model.name);
-        measure(&name, &program(&Arc::new(scenario), model.choices), 4_000);
+        measure_both(&name, &program(&Arc::new(scenario), model.choices), 4_000);
     }
     println!();
     println!(
         "Of one execution in the steady state: the first {WARM} are left out. Steps: those of the \
-         first execution, its sequential beginning and end included. A blocked execution counts \
+         first execution, its sequential beginning and end included. A run that was cut counts \
          for the next complete one."
     );
     Ok(())
 }
 
-fn measure(name: &str, program: &Program, most: u64) {
+fn measure_both(name: &str, program: &Program, most: u64) {
+    let mut wanted = std::env::args().skip(1).filter(|word| word != "--bench");
+    if wanted.next().is_none_or(|word| name.contains(&word)) {
+        measure(name, program, MemoryModel::Sc, most);
+        measure(name, program, MemoryModel::Rc11, most);
+    }
+}
+
+fn measure(name: &str, program: &Program, memory_model: MemoryModel, most: u64) {
     let most = most.min(20_000);
     let recorded = dpor::replay(program, &[]).recording.steps;
     let concurrent = recorded.iter().filter(|step| step.concurrent).count();
     let steps = recorded.len() as f64;
-    let (_, warm_allocations, warm_bytes, warm_seconds) = explore(program, WARM);
-    let (executions, allocations, bytes, seconds) = explore(program, most);
+    let (_, warm_allocations, warm_bytes, warm_seconds) = explore(program, memory_model, WARM);
+    let (exploration, allocations, bytes, seconds) = explore(program, memory_model, most);
+    let (executions, cut) = (exploration.executions, exploration.blocked);
+    let memory = match memory_model {
+        MemoryModel::Sc => "sc",
+        MemoryModel::Rc11 => "rc11",
+    };
     let each = |all: f64, warm: f64| (all - warm) / (executions - WARM) as f64;
     let allocations = each(allocations as f64, warm_allocations as f64);
     let seconds = each(seconds, warm_seconds);
     println!(
-        "| {name} | {executions} | {steps} | {concurrent} | {allocations:.0} | {:.2} | {:.0} | {:.1} µs | {:.0} ns |",
+        "| {name} | {memory} | {executions} | {cut} | {steps} | {concurrent} | {allocations:.0} \
+         | {:.2} | {:.0} | {:.1} µs | {:.0} ns | {:.0} |",
         allocations / steps,
         each(bytes as f64, warm_bytes as f64),
         seconds * 1e6,
         seconds / steps * 1e9,
+        1.0 / seconds,
     );
 }
 
-fn explore(program: &Program, max_executions: u64) -> (u64, u64, u64, f64) {
+fn explore(
+    program: &Program,
+    memory_model: MemoryModel,
+    max_executions: u64,
+) -> (Exploration, u64, u64, f64) {
     let limits = Limits {
+        memory_model,
         all: true,
         max_executions: Some(max_executions),
         ..Limits::default()
@@ -120,7 +141,7 @@ fn explore(program: &Program, max_executions: u64) -> (u64, u64, u64, f64) {
     let start = Instant::now();
     let exploration = dpor::explore(program, &limits);
     (
-        exploration.executions,
+        exploration,
         ALLOCATIONS.load(Relaxed) - allocations,
         BYTES.load(Relaxed) - bytes,
         start.elapsed().as_secs_f64(),

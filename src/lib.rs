@@ -23,6 +23,7 @@
 //! * [`nfsd`]: the lifecycle, one Rust function for each kernel function.
 //! * [`scenario`]: who runs what, on which files and namespaces.
 //! * [`check`]: a scenario on a model with an engine, the verdict, and what was expected.
+//! * [`hunt`]: scenarios that are made, and made as small as they can be.
 //! * [`report`]: counterexamples, for people and as files, and replays of them.
 //! * [`cli`]: the commands. [`library`] finds models and scenarios, [`json`] reads files that
 //!   people write and says what is wrong with them.
@@ -56,6 +57,7 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod hunt;
 pub mod json;
 pub mod kernel;
 pub mod library;
@@ -64,4 +66,5 @@ pub mod mutants;
 pub mod nfsd;
 pub mod report;
 pub mod scenario;
+pub mod schema;
 pub mod sync;

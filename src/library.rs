@@ -277,6 +277,17 @@ impl Library {
         self.parse_scenario(&find("scenario", &self.scenarios, name_or_path)?)
     }
 
+    /// The file of the scenario of that name or path, and its text.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read.
+    pub fn scenario_file(&self, name_or_path: &str) -> Result<(PathBuf, String), LoadError> {
+        let entry = find("scenario", &self.scenarios, name_or_path)?;
+        let text = String::from_utf8_lossy(&entry.read()?).into_owned();
+        Ok((entry.file, text))
+    }
+
     /// All models, sorted by name.
     ///
     /// # Errors

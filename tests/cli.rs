@@ -814,3 +814,268 @@ fn help_is_there_with_examples() {
     let run = folder.run(&["--help"]);
     assert!(!run.stdout.contains("explore-for-parent"));
 }
+
+fn gate_folder(test: &str) -> Folder {
+    let expect = r#"{
+    "before-series": "holds",
+    "v2-8of9": ["use-after-destroy", "objects-remaining"],
+    "v4": ["leak"]
+  }"#;
+    Folder::new(test, &[("put-order", &put_order(expect))])
+}
+
+#[test]
+fn the_gate_speaks_to_machines() {
+    let folder = gate_folder("gate-formats");
+    let message = "the verdict changed: expected leak, found holds";
+    let run = "nfsd-check run put-order --model v4 --all";
+    let file = "scenarios/put-order.json";
+    let text = fs::read_to_string(folder.0.join(file)).unwrap();
+    let line = text.lines().position(|l| l.contains("\"v4\": [")).unwrap() + 1;
+
+    let github = folder.run(&["gate", "--format", "github"]);
+    assert_eq!(github.status, 1);
+    let title = "put-order on v4%3A verdict";
+    let expected = format!("::error file={file},line={line},title={title}::{message}%0A{run}\n");
+    assert_eq!(github.stdout, expected);
+
+    let junit = folder.run(&["gate", "--format", "junit"]);
+    assert_eq!(junit.status, 1);
+    assert!(
+        junit
+            .stdout
+            .starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites ")
+    );
+    let failure = format!("<failure type=\"verdict\" message=\"{message}\">{message}&#10;{run}</");
+    assert!(junit.stdout.contains(&failure), "{}", junit.stdout);
+    assert_eq!(
+        junit
+            .stdout
+            .matches("<testcase classname=\"put-order\"")
+            .count(),
+        3
+    );
+
+    let sarif = folder.run(&["gate", "--format", "sarif"]);
+    assert_eq!(sarif.status, 1);
+    let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    assert_eq!(document["version"], "2.1.0");
+    let results = document["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0]["ruleId"], "verdict");
+    let place = &results[0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], file);
+    assert_eq!(place["region"]["startLine"], line);
+}
+
+/// Where there is a violation, SARIF tells it context by context.
+#[test]
+fn sarif_has_the_interleaving() {
+    let expect = r#"{"v2-8of9": "holds"}"#;
+    let folder = Folder::new("gate-flows", &[("put-order", &put_order(expect))]);
+    let sarif = folder.run(&["gate", "--format", "sarif"]);
+    let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    let flows = &document["runs"][0]["results"][0]["codeFlows"];
+    let threads = flows[0]["threadFlows"].as_array().unwrap();
+    let ids: Vec<_> = threads.iter().map(|t| t["id"].as_str().unwrap()).collect();
+    assert!(
+        ids.contains(&"io-completion") && ids.contains(&"nfsd-stop"),
+        "{ids:?}"
+    );
+    let locations = threads
+        .iter()
+        .flat_map(|t| t["locations"].as_array().unwrap());
+    let mut order: Vec<u64> = locations
+        .map(|location| location["executionOrder"].as_u64().unwrap())
+        .collect();
+    order.sort_unstable();
+    let all: Vec<u64> = (1..=order.len() as u64).collect();
+    assert_eq!(order, all);
+}
+
+#[test]
+fn shards_put_together_are_what_one_machine_says() {
+    let folder = gate_folder("gate-shards");
+    let one = folder.run(&["gate"]);
+    assert_eq!(one.status, 1);
+    let mut files = Vec::new();
+    for shard in 1..=2 {
+        let name = format!("shard-{shard}.json");
+        let of = format!("{shard}/2");
+        let run = folder.run(&["gate", "--format", "json", "--shard", &of]);
+        assert!(run.status <= 1, "{}", run.stderr);
+        folder.write(&name, &run.stdout);
+        files.push(name);
+    }
+    let args = ["gate", "--merge", &files[1], &files[0]];
+    let merged = folder.run(&args);
+    assert_eq!((merged.status, merged.stdout), (1, one.stdout));
+
+    folder.refuses(&["gate", "--merge", &files[0]], "missing: shard 2/2");
+    let doubled = ["gate", "--merge", &files[0], &files[0], &files[1]];
+    folder.refuses(&doubled, "shard 1/2 again");
+    folder.refuses(&["gate", "--merge", "nowhere.json"], "nowhere.json: ");
+    folder.refuses(&["gate", "--shard", "3/2"], "expected K/N");
+    // What was checked is not what is here any more.
+    folder.write(
+        "scenarios/put-order.json",
+        &put_order("{\"v4\": \"holds\"}"),
+    );
+    folder.refuses(&args, "not of the scenarios and models that are here");
+}
+
+#[test]
+fn a_baseline_warns_and_never_fails() {
+    let folder = Folder::new("gate-baseline", &[("put-order", &put_order(AS_IT_IS))]);
+    let baseline = ["gate", "--baseline", "b.json"];
+    folder.refuses(&baseline, "b.json: ");
+    let update = folder.run(&["gate", "--baseline", "b.json", "--update-baseline"]);
+    assert_eq!(update.status, 0, "{}", update.stderr);
+    let text = fs::read_to_string(folder.0.join("b.json")).unwrap();
+    let same = folder.run(&baseline);
+    assert_eq!(same.status, 0);
+    assert!(!same.stderr.contains("warning: "), "{}", same.stderr);
+    // Half of the executions that there are.
+    let written: Value = serde_json::from_str(&text).unwrap();
+    let pair = written["pairs"].as_array().unwrap();
+    let pair = pair.iter().find(|pair| pair["model"] == "v4").unwrap();
+    let count = pair["executions"].as_u64().unwrap();
+    let half = text.replace(
+        &format!("\"executions\":{count}"),
+        &format!("\"executions\":{}", count / 2),
+    );
+    assert_ne!(half, text);
+    folder.write("b.json", &half);
+    let grown = folder.run(&baseline);
+    assert_eq!(grown.status, 0);
+    let said = format!(
+        "warning: put-order on v4: {count} executions, which were {}",
+        count / 2
+    );
+    assert!(grown.stderr.contains(&said), "{}", grown.stderr);
+    let allowed = folder.run(&["gate", "--baseline", "b.json", "--growth", "110"]);
+    assert!(!allowed.stderr.contains(&said), "{}", allowed.stderr);
+    folder.refuses(&["gate", "--update-baseline"], "--baseline");
+    folder.write("b.json", "{\n  nonsense");
+    folder.refuses(&baseline, "b.json:2:3: ");
+}
+
+#[test]
+fn files_are_checked_without_being_run() {
+    let folder = Folder::new("check-files", &[("put-order", &put_order(AS_IT_IS))]);
+    let all = folder.run(&["check-files"]);
+    assert_eq!(all.status, 0, "{}", all.stderr);
+    assert_eq!(
+        all.stdout,
+        "ok  model           models/before-series.json\n\
+         ok  model           models/v2-8of9.json\n\
+         ok  model           models/v4.json\n\
+         ok  scenario        scenarios/put-order.json\n"
+    );
+    let found = folder.run(&["run", "put-order", "--model", "v2-8of9"]);
+    assert_eq!(found.status, 1);
+    let file = format!("counterexamples/{}", folder.counterexamples()[0]);
+    let one = folder.run(&["check-files", &file]);
+    assert_eq!(one.stdout, format!("ok  counterexample  {file}\n"));
+    let text = fs::read_to_string(folder.0.join(&file)).unwrap();
+    folder.write(&file, &text.replacen("\"saw\": 0", "\"saw\": 7", 1));
+    folder.refuses(&["check-files", &file], "checksum");
+    let wrong = put_order(AS_IT_IS).replace("local_done", "local_dome");
+    folder.write("scenarios/put-order.json", &wrong);
+    let run = folder.run(&["check-files"]);
+    assert_eq!(run.status, 2);
+    assert!(
+        run.stderr.contains("scenarios/put-order.json:7:"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("'local_done'"), "{}", run.stderr);
+    // What is fine is said all the same.
+    assert_eq!(run.stdout.lines().count(), 3);
+    for kind in ["model", "scenario", "counterexample", "replay"] {
+        let run = folder.run(&["check-files", "--schema", kind]);
+        assert_eq!(run.status, 0);
+        assert!(
+            serde_json::from_str::<Value>(&run.stdout)
+                .unwrap()
+                .is_object()
+        );
+    }
+}
+
+#[test]
+fn reports_are_written_where_the_counterexample_is() {
+    let folder = Folder::new("reports", &[("put-order", &put_order(AS_IT_IS))]);
+    let args = [
+        "run",
+        "put-order",
+        "--model",
+        "v2-8of9",
+        "--report",
+        "mail",
+        "--report",
+        "html",
+    ];
+    let run = folder.run(&args);
+    assert_eq!(run.status, 1);
+    for kind in ["objects-remaining", "use-after-destroy"] {
+        for form in ["json", "mail", "html"] {
+            let path = format!("counterexamples/put-order-v2-8of9-{kind}.{form}");
+            assert!(folder.0.join(&path).exists(), "{path}");
+            assert!(run.stdout.contains(&path), "{}", run.stdout);
+        }
+    }
+    // A second time there is nothing new.
+    let before = folder.counterexamples();
+    folder.run(&args);
+    assert_eq!(folder.counterexamples(), before);
+    let json = folder.run(&[
+        "run",
+        "put-order",
+        "--model",
+        "v2-8of9",
+        "--format",
+        "json",
+        "--report",
+        "mermaid",
+    ]);
+    let document: Value = serde_json::from_str(&json.stdout).unwrap();
+    let path = &document[0]["violations"][0]["reports"][0];
+    assert!(path.as_str().unwrap().ends_with(".mmd"));
+}
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let folder = Folder::new("manual", &[]);
+    let help = folder.run(&["--help"]).stdout;
+    let commands = [
+        "run",
+        "replay",
+        "gate",
+        "check-files",
+        "list",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        assert!(help.contains(&format!("  {command} ")), "{command}: {help}");
+        let page = folder.run(&["man", command]);
+        assert_eq!(page.status, 0);
+        assert!(page.stdout.contains(".SH SYNOPSIS"), "{}", page.stdout);
+        let help = folder.run(&[command, "--help"]).stdout;
+        assert!(help.contains("Examples:"), "{command}: {help}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = folder.run(&["completions", shell]);
+        assert_eq!(script.status, 0);
+        for command in commands {
+            assert!(script.stdout.contains(command), "{shell}: {command}");
+        }
+    }
+    let bash = folder.run(&["completions", "bash"]).stdout;
+    folder.write("completions.bash", &bash);
+    let mut bash = Command::new("bash");
+    let read = bash.args(["-n", "completions.bash"]).current_dir(&folder.0);
+    assert!(read.status().unwrap().success());
+    folder.refuses(&["man", "gaet"], "no command 'gaet': run, replay, gate");
+}

@@ -226,7 +226,10 @@ fn rcu_readers_keep_what_they_found() {
                     kernel.synchronize_rcu();
                     object.free();
                 }
-                Grace::Call => kernel.call_rcu(move || object.free()),
+                Grace::Call => {
+                    let freed = Arc::clone(&object);
+                    kernel.call_rcu(&object, move || freed.free());
+                }
             }
         }
     };
@@ -241,7 +244,7 @@ fn rcu_barrier_waits_for_callbacks() {
         move |kernel: &Arc<Kernel>| {
             let cache = Arc::new(Allocation::new("cache", UseAfterDestroy));
             let used = Arc::clone(&cache);
-            kernel.call_rcu(move || used.access());
+            kernel.call_rcu(&cache, move || used.access());
             if barrier {
                 kernel.rcu_barrier();
             } else {

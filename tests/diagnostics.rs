@@ -534,6 +534,14 @@ fn nets_that_are_not_there() {
 #[test]
 fn expectations() {
     scenario_error(
+        fields("\"expect\":{},\n\"expect_rc11\":{\"v4\":\"holds\"}"),
+        "3:16: 'expect' says nothing of 'v4'",
+    );
+    scenario_error(
+        fields("\"expect\":{\"v4\":\"holds\"},\n\"expect_rc11\":{\"v4\":\"holds\"}"),
+        "3:21: as in 'expect': only what differs stands here",
+    );
+    scenario_error(
         fields("\"expect\":{\"v2-8of8\":\"holds\"}"),
         "2:11: unknown model 'v2-8of8' (did you mean 'v2-8of9'?)",
     );

@@ -6,8 +6,9 @@ use nfsd_check::{
     sync::{
         Mutex,
         atomic::AtomicU64,
-        engine::{Ordering::SeqCst, Phase},
+        engine::{Condition, Ordering::SeqCst, Phase, Update},
         thread,
+        violation::ViolationKind,
     },
 };
 use std::{
@@ -36,8 +37,8 @@ fn explore(program: impl Fn() + Send + Sync + 'static) -> Exploration {
     exploration
 }
 
-/// The number of executions, which is the same for interleavings, none of them cut, and for graphs
-/// under either memory model.
+/// The number of executions, which is the same for interleavings and for graphs under either memory
+/// model. None is cut.
 fn count(program: impl Fn() + Send + Sync + 'static) -> u64 {
     let program = settling(program);
     let interleavings = dpor::explore(&program, &limits(MemoryModel::Sc));
@@ -46,6 +47,7 @@ fn count(program: impl Fn() + Send + Sync + 'static) -> u64 {
     for model in [MemoryModel::Sc, MemoryModel::Rc11] {
         let graphs = dpor::graphs::explore(&program, &limits(model));
         assert!(graphs.complete && graphs.findings.is_empty(), "{graphs:?}");
+        assert_eq!(graphs.blocked, 0, "{model:?}");
         assert_eq!(graphs.executions, interleavings.executions, "{model:?}");
     }
     interleavings.executions
@@ -104,6 +106,58 @@ fn increments_give_the_multinomial_coefficient() {
             executions,
             "mutex {threads}x{each}"
         );
+    }
+}
+
+/// Two locks that two threads take in opposite orders: two executions in which one thread has both
+/// first, and the deadlock. A thread that waits for a lock which is never given back is no run to be
+/// thrown away.
+#[test]
+fn locks_in_opposite_orders_deadlock() {
+    let program = settling(|| {
+        let locks = Arc::new([Mutex::new("first", ()), Mutex::new("second", ())]);
+        thread::set_phase(Phase::Concurrent);
+        for first in 0..2 {
+            let locks = Arc::clone(&locks);
+            thread::spawn_detached("locker", move || {
+                let _outer = locks[first].lock();
+                let _inner = locks[1 - first].lock();
+            });
+        }
+    });
+    for model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let graphs = dpor::graphs::explore(&program, &limits(model));
+        assert!(graphs.complete, "{graphs:?}");
+        assert_eq!((graphs.executions, graphs.blocked), (3, 0), "{model:?}");
+        let kinds: Vec<_> = graphs.findings.iter().map(|f| f.kind).collect();
+        assert_eq!(kinds, [ViolationKind::HungTask], "{model:?}");
+    }
+}
+
+/// A work that is queued, and that a timer takes up unless it is cancelled first: the timer that
+/// waits for good is part of an execution, whatever becomes of the word that it waits for.
+#[test]
+fn a_wait_that_updates_pass_by_is_not_cut() {
+    const QUEUED: u64 = 1;
+    let program = settling(|| {
+        let word = Arc::new(AtomicU64::new("work", QUEUED));
+        thread::set_phase(Phase::Concurrent);
+        let waiting = Arc::clone(&word);
+        thread::spawn_daemon("timer", move || {
+            waiting.wait_and_update(Condition::Equal(QUEUED), Update::Swap(0), SeqCst);
+        });
+        for add in [4, 8] {
+            let word = Arc::clone(&word);
+            thread::spawn_detached("canceller", move || {
+                word.fetch_add(add, SeqCst);
+            });
+        }
+    });
+    for model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let graphs = dpor::graphs::explore(&program, &limits(model));
+        assert!(graphs.complete && graphs.findings.is_empty(), "{graphs:?}");
+        // Two orders of the others, and the timer before both or never.
+        assert_eq!((graphs.executions, graphs.blocked), (4, 0), "{model:?}");
     }
 }
 

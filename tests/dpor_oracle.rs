@@ -887,6 +887,31 @@ fn all(preemption_bound: Option<u32>, most: u64) -> Limits {
     }
 }
 
+/// What is left of a final state when what threads have read is forgotten.
+fn memory(behaviour: &Behaviour) -> BTreeSet<(Vec<u64>, Vec<u64>, Vec<bool>)> {
+    let finals = behaviour.finals.iter();
+    finals
+        .map(|f| (f.words.clone(), f.cells.clone(), f.freed.clone()))
+        .collect()
+}
+
+/// The search that stores states, against brute force: it goes on from each state once, whatever was
+/// read on the way to it.
+fn check_states(prog: &Prog, expected: &Behaviour, sections_wait: bool) -> Result<(), String> {
+    let limits = Limits {
+        stored_states: true,
+        ..all(None, 100_000)
+    };
+    let explored = explore_with(prog, &limits, sections_wait);
+    if !explored.complete {
+        return Err(format!("states: not complete: {:?}", explored.reason));
+    }
+    let behaviour = &explored.behaviour;
+    differences("kind, with states", &expected.kinds, &behaviour.kinds)?;
+    let (expected, explored) = (memory(expected), memory(behaviour));
+    differences("final memory, with states", &expected, &explored)
+}
+
 fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
     let Some(expected) = brute_force(prog) else {
         totals.skipped += 1;
@@ -926,7 +951,11 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
     differences("final state", &expected.finals, &explored.behaviour.finals)?;
     differences("kind", &expected.kinds, &explored.behaviour.kinds)?;
     differences("hung state", &expected.hung, &explored.behaviour.hung)?;
+    if !hides {
+        check_states(prog, &expected, true)?;
+    }
     if prog.sections_do_not_wait() && !hides {
+        check_states(prog, &expected, false)?;
         // The cheaper rule for grace periods comes to the same.
         let cheaper = explore_with(prog, &all(None, 100_000), false);
         let Behaviour { finals, kinds, .. } = &cheaper.behaviour;

@@ -3,11 +3,21 @@
 
 use nfsd_check::{
     check::program::program,
-    engine::{Exploration, Limits, MemoryModel, dpor},
+    engine::{Exploration, Finding, Limits, MemoryModel, Program, dpor},
     library::Library,
-    sync::violation::ViolationKind,
+    report::counterexample::Counterexample,
+    sync::{
+        atomic::AtomicU64,
+        engine::{Ordering::Relaxed, Phase},
+        rcu::Domain,
+        thread,
+        violation::ViolationKind,
+    },
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 const MODELS: [MemoryModel; 2] = [MemoryModel::Sc, MemoryModel::Rc11];
 
@@ -37,6 +47,7 @@ fn scenarios_have_the_violations_that_interleavings_have() {
         "shrinker-vs-netns-exit",
         "lease-vs-stop",
         "lease-vs-netns-exit",
+        "unlink-vs-stop",
         "unlink-vs-netns-exit",
         "flush-vs-lookup",
         "flush-during-open",
@@ -60,5 +71,72 @@ fn scenarios_have_the_violations_that_interleavings_have() {
                 }
             }
         }
+    }
+}
+
+/// A violation that no interleaving shows is told all the same, and the file comes back as it was.
+/// Here a client takes itself off a list on a stack, the walk reads that without a lock, and nothing
+/// keeps the client's write from coming after the end of the stack frame.
+#[test]
+fn what_only_weak_memory_shows_has_steps() {
+    let library = Library::find().expect("the library is there");
+    let scenario = Arc::new(
+        library
+            .scenario("client-disable-vs-stop-of-two")
+            .expect("it is in the library"),
+    );
+    let model = library.model("v4").expect("it is in the library");
+    let found = dpor::explore(
+        &program(&scenario, model.choices),
+        &limits(MemoryModel::Rc11),
+    );
+    assert!(found.complete, "{:?}", found.reason);
+    let weak = |f: &&Finding| f.kind == ViolationKind::UseAfterFree;
+    let finding = found.findings.iter().find(weak).expect("it is found");
+    assert!(finding.recording.weak && !finding.recording.steps.is_empty());
+    let violation = finding.recording.violation(finding.kind);
+    assert_eq!(violation.map(|v| v.object.as_str()), Some("stack_frame#1"));
+    let file = Counterexample::new(&scenario, &model, "dpor", "rc11", finding);
+    let read = Counterexample::parse("x.json", file.to_json().as_bytes());
+    assert_eq!(read.expect("it is a counterexample"), file);
+    assert!(file.weak && file.tell().contains("use-after-free of 'stack_frame#1'"));
+}
+
+/// The store buffering that a grace period forbids: what is written before it is seen by whatever
+/// comes after a section that began after it, in the section or not; and what is written in a section
+/// that began before is seen after it. (The kernel's `SB+rcusync+rcu`, but with the read behind the
+/// section, as a wake-up stands behind the lock that it was queued under.)
+#[test]
+fn what_follows_a_section_tells_when_it_began() {
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let found = Arc::clone(&seen);
+    let program: Program = Arc::new(move || {
+        let rcu = Arc::new(Domain::new("rcu"));
+        let server = Arc::new(AtomicU64::new("server", 1));
+        let queued = Arc::new(AtomicU64::new("queued", 0));
+        thread::set_phase(Phase::Concurrent);
+        let (domain, stopped, list) = (rcu.clone(), server.clone(), queued.clone());
+        let stop = thread::spawn("stop", move || {
+            stopped.store(0, Relaxed);
+            domain.begin().end();
+            list.load(Relaxed)
+        });
+        let (domain, running, list) = (rcu, server, queued);
+        let queue = thread::spawn("queue", move || {
+            domain.read_lock();
+            list.store(1, Relaxed);
+            domain.read_unlock();
+            running.load(Relaxed)
+        });
+        let outcome = (stop.join(), queue.join());
+        thread::settle();
+        found.lock().unwrap().insert(outcome);
+    });
+    for memory in MODELS {
+        seen.lock().unwrap().clear();
+        let exploration = dpor::graphs::explore(&program, &limits(memory));
+        assert!(exploration.complete, "{:?}", exploration.reason);
+        let expected = BTreeSet::from([(0, 0), (1, 0), (1, 1)]);
+        assert_eq!(*seen.lock().unwrap(), expected, "{memory:?}");
     }
 }

@@ -263,6 +263,7 @@ mod tests {
             counterexample: None,
             counterexample_error: None,
             replayable: true,
+            reports: Vec::new(),
         };
         Outcome {
             scenario: "put-order".to_owned(),

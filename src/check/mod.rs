@@ -6,13 +6,16 @@
 //! was cut short, or an engine that searches without being able to prove, is `undecided`, however
 //! long it ran; and a violation is a violation, however it was found.
 
+pub mod baseline;
+pub mod fixes;
 pub mod gate;
 pub mod jobs;
 pub mod program;
+pub mod shards;
 
 use crate::{
     engine::{self, Exploration, Finding, Limits, dpor, loom, native},
-    model::Model,
+    model::{Choices, Model},
     report::counterexample::Counterexample,
     scenario::Scenario,
     sync::violation::ViolationKind,
@@ -29,7 +32,7 @@ use std::{
 
 /// The models of the thread in the order in which they were sent, which is the order to show them
 /// in.
-const SERIES: [&str; 6] = [
+pub const SERIES: [&str; 6] = [
     "before-series",
     "v1-7of8",
     "v1-8of8",
@@ -225,6 +228,9 @@ pub struct ViolationEntry {
     pub counterexample_error: Option<String>,
     /// Whether the file has the steps to replay: the `native` engine records none.
     pub replayable: bool,
+    /// The files beside it that tell the interleaving in other forms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 /// What came of a scenario on a model.
@@ -348,6 +354,21 @@ fn judge(
     }
 }
 
+/// Explore a scenario on a tree with `choices` with [`dpor`], the one engine that can prove. A panic
+/// of the engine or of the model ends the exploration as incomplete.
+#[must_use]
+pub fn explore(scenario: &Arc<Scenario>, choices: Choices, limits: &Limits) -> Exploration {
+    let program = program::program(scenario, choices);
+    let explored = catch_unwind(AssertUnwindSafe(|| dpor::explore(&program, limits)));
+    explored.unwrap_or_else(|payload| {
+        let message = panic_message(payload.as_ref());
+        Exploration {
+            reason: Some(format!("the dpor engine panicked: {message}")),
+            ..Exploration::default()
+        }
+    })
+}
+
 fn entry(
     scenario: &Scenario,
     model: &Model,
@@ -360,6 +381,16 @@ fn entry(
         Ok(path) => (Some(path.display().to_string()), None),
         Err(error) => (None, Some(format!("{}: {error}", options.out.display()))),
     };
+    ViolationEntry {
+        counterexample,
+        counterexample_error,
+        ..describe(finding)
+    }
+}
+
+/// A finding whose interleaving is in no file.
+#[must_use]
+pub fn describe(finding: &Finding) -> ViolationEntry {
     let violation = finding.recording.violation(finding.kind);
     let text = |part: fn(&crate::engine::recording::RecordedViolation) -> &str| {
         violation.map_or_else(String::new, |violation| part(violation).to_owned())
@@ -370,9 +401,10 @@ fn entry(
         thread: text(|violation| &violation.site.context),
         function: text(|violation| violation.site.function),
         message: text(|violation| &violation.message),
-        counterexample,
-        counterexample_error,
-        replayable: !finding.recording.steps.is_empty(),
+        counterexample: None,
+        counterexample_error: None,
+        replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
+        reports: Vec::new(),
     }
 }
 

@@ -32,20 +32,23 @@ use crate::{
     scenario::{Epilogue, Open, Operation, Scenario},
     sync::{
         engine::Phase,
+        learns,
         mutation::Instrument,
-        report, thread,
+        report,
+        shadow::Shadow,
+        thread,
         violation::{Violation, ViolationKind},
     },
 };
 use std::sync::Arc;
 
 /// A file variable of a scenario.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Held {
     File(Arc<NfsdFile>),
-    Local(Pointer<NfsdFile>),
+    Local(Arc<Pointer<NfsdFile>>),
     /// What a client's I/O holds, where the server was local.
-    LocalIo(Pointer<NfsdFile>),
+    LocalIo(Arc<Pointer<NfsdFile>>),
 }
 
 /// What the operations of a scenario work on, in one execution.
@@ -53,13 +56,13 @@ struct Machine {
     kernel: Arc<Kernel>,
     nfsd: Arc<Nfsd>,
     /// By variable: an actor finds `None` where the file was never made.
-    files: Vec<parking_lot::Mutex<Option<Held>>>,
+    files: Vec<Shadow<Option<Held>>>,
     /// By net: its owner has released it.
-    released: Vec<parking_lot::Mutex<bool>>,
+    released: Vec<Shadow<bool>>,
     /// By client, then by inode: its open context, while it has one.
-    opened: Vec<Vec<parking_lot::Mutex<Option<Arc<NfsFileLocalio>>>>>,
+    opened: Vec<Vec<Shadow<Option<Arc<NfsFileLocalio>>>>>,
     /// By client: it has unmounted.
-    unmounted: Vec<parking_lot::Mutex<bool>>,
+    unmounted: Vec<Shadow<bool>>,
 }
 
 /// The program that runs `scenario` on a tree with `choices`.
@@ -106,7 +109,7 @@ impl Machine {
             scenario
                 .inodes
                 .iter()
-                .map(|_| parking_lot::Mutex::new(None))
+                .map(|_| Shadow::new("open context", None))
         };
         Arc::new(Self {
             kernel,
@@ -114,16 +117,16 @@ impl Machine {
             files: scenario
                 .files
                 .iter()
-                .map(|_| parking_lot::Mutex::new(None))
+                .map(|_| Shadow::new("file", None))
                 .collect(),
             released: nets
                 .iter()
-                .map(|_| parking_lot::Mutex::new(false))
+                .map(|_| Shadow::new("released", false))
                 .collect(),
             opened: clients.iter().map(|_| none_open().collect()).collect(),
             unmounted: clients
                 .iter()
-                .map(|_| parking_lot::Mutex::new(false))
+                .map(|_| Shadow::new("unmounted", false))
                 .collect(),
         })
     }
@@ -148,10 +151,11 @@ impl Machine {
         for (actor, rqst) in rqsts.into_iter().enumerate() {
             let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
             let name = &scenario.actors[actor].name.clone();
+            thread::next_knows(&actor);
             self.kernel.spawn(name, move || {
                 Instrument::begin_actor();
                 for operation in &scenario.actors[actor].operations {
-                    machine.perform(rqst, *operation);
+                    learns(|| machine.perform(rqst, *operation));
                 }
             });
         }
@@ -174,7 +178,7 @@ impl Machine {
             Operation::Start { net, threads } => nfsd_svc(nfsd, &nfsd.nets[net], threads),
             Operation::Stop { net } => nfsd_shutdown_threads(nfsd, &nfsd.nets[net]),
             Operation::Umount { net } => {
-                *self.released[net].lock() = true;
+                self.released[net].with_mut(|released| *released = true);
                 nfsd_umount(nfsd, &nfsd.nets[net]);
             }
             Operation::Acquire {
@@ -193,7 +197,7 @@ impl Machine {
                     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
                     nf.inspect(hold_by_state)
                 });
-                *self.files[file].lock() = nf.flatten().map(Held::File);
+                self.hold(file, nf.flatten().map(Held::File));
             }
             Operation::AcquireOpened { file, net, inode } => {
                 let net = &nfsd.nets[net];
@@ -201,7 +205,7 @@ impl Machine {
                     let nf = nfsd_file_acquire_opened(nfsd, net, inode).ok();
                     nf.inspect(hold_by_state)
                 });
-                *self.files[file].lock() = nf.flatten().map(Held::File);
+                self.hold(file, nf.flatten().map(Held::File));
             }
             Operation::Put { file } => {
                 if let Some(Held::File(nf)) = self.take(file) {
@@ -210,7 +214,8 @@ impl Machine {
             }
             Operation::LocalOpen { file, net, inode } => {
                 let pnf = open_without_slot(nfsd, &nfsd.nets[net], inode);
-                *self.files[file].lock() = pnf.ok().flatten().map(Held::Local);
+                let held = pnf.ok().flatten().map(|pnf| Held::Local(Arc::new(pnf)));
+                self.hold(file, held);
             }
             Operation::LocalDone { file } => self.complete(file),
             Operation::LocalProbe { client } => {
@@ -223,7 +228,7 @@ impl Machine {
             } => {
                 let nfl = self.context(client, inode);
                 let pnf = nfs_local_open_fh(nfsd, rqst, &nfsd.clients[client], &nfl);
-                *self.files[file].lock() = pnf.map(Held::LocalIo);
+                self.hold(file, pnf.map(|pnf| Held::LocalIo(Arc::new(pnf))));
             }
             Operation::LocalClose { client, inode } => self.close(client, inode),
             Operation::LocalDisable { client } => {
@@ -246,8 +251,12 @@ impl Machine {
         }
     }
 
+    fn hold(&self, file: usize, held: Option<Held>) {
+        self.files[file].with_mut(|slot| *slot = held);
+    }
+
     fn take(&self, file: usize) -> Option<Held> {
-        self.files[file].lock().take()
+        self.files[file].with_mut(Option::take)
     }
 
     /// A LOCALIO I/O is complete, if there is one.
@@ -261,13 +270,16 @@ impl Machine {
 
     /// The client's open context of an inode.
     fn context(&self, client: usize, inode: usize) -> Arc<NfsFileLocalio> {
-        let mut opened = self.opened[client][inode].lock();
-        let new = || NfsFileLocalio::new(&self.nfsd.clients[client], inode);
-        Arc::clone(opened.get_or_insert_with(new))
+        if let Some(open) = self.opened[client][inode].get() {
+            return open;
+        }
+        let new = NfsFileLocalio::new(&self.nfsd.clients[client], inode);
+        self.opened[client][inode].with_mut(|opened| *opened = Some(Arc::clone(&new)));
+        new
     }
 
     fn close(&self, client: usize, inode: usize) {
-        let nfl = self.opened[client][inode].lock().take();
+        let nfl = self.opened[client][inode].with_mut(Option::take);
         if let Some(nfl) = nfl {
             nfs_close_local_fh(&self.nfsd, &nfl);
         }
@@ -277,7 +289,7 @@ impl Machine {
         for inode in 0..self.opened[client].len() {
             self.close(client, inode);
         }
-        *self.unmounted[client].lock() = true;
+        self.unmounted[client].with_mut(|unmounted| *unmounted = true);
         nfs_free_client(&self.nfsd, &self.nfsd.clients[client]);
     }
 
@@ -293,15 +305,13 @@ impl Machine {
                 self.nfsd.still_allocated()
             }
             Epilogue::None => {
-                let held = self.files.iter().filter_map(|file| match &*file.lock() {
-                    Some(Held::File(nf)) => Some(Arc::clone(nf)),
+                let held = self.files.iter().filter_map(|file| match file.get() {
+                    Some(Held::File(nf)) => Some(nf),
                     Some(Held::Local(pnf) | Held::LocalIo(pnf)) => pnf.load(),
                     None => None,
                 });
-                let cached = self.opened.iter().flatten().filter_map(|opened| {
-                    let opened = opened.lock();
-                    opened.as_ref().and_then(|nfl| nfl.cached())
-                });
+                let cached = self.opened.iter().flatten();
+                let cached = cached.filter_map(|opened| opened.get().and_then(|nfl| nfl.cached()));
                 let held: Vec<_> = held.chain(cached).collect();
                 self.nfsd.unreachable(&held)
             }
@@ -319,14 +329,14 @@ impl Machine {
             self.settle();
         }
         for net in 0..self.released.len() {
-            let released = *self.released[net].lock();
+            let released = self.released[net].get();
             if !released {
                 nfsd_umount(&self.nfsd, &self.nfsd.nets[net]);
                 self.settle();
             }
         }
         for client in 0..self.unmounted.len() {
-            let unmounted = *self.unmounted[client].lock();
+            let unmounted = self.unmounted[client].get();
             if !unmounted {
                 self.unmount(client);
                 self.settle();

@@ -11,6 +11,11 @@ use crate::{
     engine::Limits,
     library::{Library, LoadError},
     model::Model,
+    report::{
+        counterexample::Counterexample,
+        form::{Form, Story},
+        why,
+    },
     scenario::Scenario,
 };
 use clap::{
@@ -55,9 +60,9 @@ pub(super) struct ExploreArgs {
     /// How often the native engine runs each pair [default: 100000]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// How to print the results
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
+    /// Tell each counterexample in this form too, in a file beside it; may be given again
+    #[arg(long = "report", value_name = "FORM", value_enum)]
+    reports: Vec<Form>,
     /// The folder that counterexamples are written to
     #[arg(long, value_name = "DIR", default_value = check::COUNTEREXAMPLES)]
     out: String,
@@ -77,7 +82,7 @@ fn engines() -> impl TypedValueParser<Value = EngineKind> {
         .map(|name| EngineKind::from_name(&name).expect("a possible value"))
 }
 
-fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
+pub(super) fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
     let models = MemoryModel::EXPLORED;
     PossibleValuesParser::new(models.map(MemoryModel::name)).map(move |name| {
         let mut models = models.into_iter();
@@ -86,7 +91,7 @@ fn memory_models() -> impl TypedValueParser<Value = MemoryModel> {
     })
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
@@ -133,6 +138,22 @@ impl ExploreArgs {
         })
     }
 
+    /// Write the reports that are asked for.
+    pub(super) fn report(&self, outcome: &mut Outcome) {
+        if self.reports.is_empty() {
+            return;
+        }
+        for entry in outcome.violations.iter_mut().filter(|e| e.replayable) {
+            let Some(path) = &entry.counterexample else {
+                continue;
+            };
+            match reports(Path::new(path), &self.reports) {
+                Ok(paths) => entry.reports = paths,
+                Err(error) => entry.counterexample_error = Some(error),
+            }
+        }
+    }
+
     /// The command that explores this pair to the end.
     pub(super) fn reproduce(&self, pair: &Pair) -> String {
         let (scenario, model) = (quote(&pair.scenario_arg), quote(&pair.model_arg));
@@ -151,6 +172,24 @@ impl ExploreArgs {
         }
         command
     }
+}
+
+/// Tells the counterexample in that file in these forms; the paths of the files.
+fn reports(path: &Path, forms: &[Form]) -> Result<Vec<String>, String> {
+    let load = || {
+        let counterexample = Counterexample::load(path)?;
+        let against = why::against(&counterexample, None, &Library::find()?)?;
+        Ok((counterexample, against))
+    };
+    let (counterexample, against) = load().map_err(|error| said(&error))?;
+    let model = counterexample.model.clone();
+    let file = path.to_string_lossy();
+    let story = Story::new(counterexample, model, against.as_ref(), &file);
+    let saved = forms.iter().map(|form| match story.save(*form) {
+        Ok(path) => Ok(path.display().to_string()),
+        Err(error) => Err(format!("a report of {file}: {error}")),
+    });
+    saved.collect()
 }
 
 /// What is wrong with the arguments.
@@ -222,7 +261,7 @@ pub(super) fn pairs(scenarios: &[String], models: &[String]) -> Result<Vec<Pair>
 /// What was asked for by name or path, or all there is. Results and counterexamples are known by
 /// names, so different things of one name cannot be told apart in one run; the same thing asked
 /// for twice is there once.
-fn load<'n, T: PartialEq>(
+pub(super) fn load<'n, T: PartialEq>(
     asked: &[String],
     all: impl Iterator<Item = &'n str>,
     find: impl Fn(&str) -> Result<T, LoadError>,
@@ -259,7 +298,7 @@ pub(super) fn said(error: &LoadError) -> String {
     }
 }
 
-fn complain_of_input(errors: &[String]) -> ExitCode {
+pub(super) fn complain_of_input(errors: &[String]) -> ExitCode {
     for error in errors {
         complain(error);
     }
@@ -300,8 +339,9 @@ pub(super) fn check_all(
                 check::check(&pair.scenario, &pair.model, options)
             }
         },
-        |index, outcome| {
+        |index, mut outcome| {
             progress.borrow_mut().clear();
+            args.report(&mut outcome);
             each(output, index, outcome);
             if !output.print("") {
                 options.limits.interrupted.store(true, Ordering::Relaxed);
@@ -316,7 +356,7 @@ pub(super) fn check_all(
 /// The first interrupt stops the explorations, so that what they found is printed; the second one
 /// stops the process. `timeout` sends two at once, to its child and to its process group, and means
 /// one.
-fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
+pub(super) fn stop_on_interrupt(interrupted: &Arc<AtomicBool>) {
     const AT_ONCE: Duration = Duration::from_millis(300);
     let interrupted = Arc::clone(interrupted);
     let mut first: Option<Instant> = None;

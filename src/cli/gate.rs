@@ -3,31 +3,41 @@
 
 use super::{
     BAD_INPUT,
-    explore::{
-        ExploreArgs, Format, Pair, check_all, complain_of_unsaved, pairs, print_json, usage,
-    },
-    output::Output,
+    explore::{ExploreArgs, Pair, check_all, complain_of_unsaved, pairs, print_json, said, usage},
+    output::{Output, complain},
     run::{Widths, headline},
 };
 use crate::{
     check::{
-        Outcome,
+        MemoryModel, Outcome,
+        baseline::Baseline,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
+        shards::{Part, Piece, Shard, inputs, merge},
     },
+    library::{Library, LoadError},
     mutants,
+    report::{
+        counterexample::Counterexample,
+        form::Story,
+        verdicts::{Judged, Place, github, junit, sarif},
+    },
     scenario::Expectation,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
-use std::process::ExitCode;
+use serde_json::{Value, json};
+use std::{fs, io, path::PathBuf, process::ExitCode};
 
 /// What `nfsd-check gate` is started with.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   nfsd-check gate
-  nfsd-check gate --format json > gate.json
+  nfsd-check gate --format junit > gate.xml
   nfsd-check gate put-order --model v4 --budget 60
+  nfsd-check gate --baseline baseline.json
+  nfsd-check gate --shard 2/4 --format json > gate-2.json
+  nfsd-check gate --merge gate-1.json gate-2.json gate-3.json gate-4.json
 
   nfsd-check gate --self-test
 
@@ -49,8 +59,54 @@ pub(super) struct GateArgs {
     /// found to be false
     #[arg(long)]
     self_test: bool,
+    /// How to print the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: GateFormat,
+    /// Compare the numbers of executions and the times with those in this file; more is a warning
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what the pairs take now into the file given with --baseline
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
+    /// How many percent more executions than in the baseline are fine
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 10,
+        requires = "baseline"
+    )]
+    growth: u32,
+    /// Check only every Nth pair, from the Kth on
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Check nothing: put together what all shards wrote with --format json
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "shard")]
+    merge: Vec<PathBuf>,
     #[command(flatten)]
     explore: ExploreArgs,
+}
+
+/// What is expected of a pair under a memory model.
+fn expected(pair: &Pair, memory_model: MemoryModel) -> Option<&Expectation> {
+    match memory_model {
+        MemoryModel::Rc11 => pair.scenario.expected_under_rc11(&pair.model.name),
+        _ => pair.scenario.expected(&pair.model.name),
+    }
+}
+
+/// How the gate's results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum GateFormat {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// JUnit's XML
+    Junit,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations for GitHub's runners
+    Github,
 }
 
 /// One pair in the JSON document.
@@ -63,6 +119,8 @@ struct Entry<'a> {
     /// What it could say, where the exploration came to its end.
     found: Option<Expectation>,
     difference: Option<DifferenceEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +133,17 @@ struct DifferenceEntry {
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     passed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Part>,
     pairs: Vec<Entry<'a>>,
+}
+
+/// A pair that was checked.
+struct Checked {
+    pair: Pair,
+    outcome: Outcome,
+    difference: Option<Difference>,
+    warnings: Vec<String>,
 }
 
 /// Check, compare, and print both.
@@ -84,51 +152,107 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         Ok(options) => options,
         Err(status) => return status,
     };
-    let pairs = match pairs(&args.scenarios, &args.models) {
+    let mut baseline = match baseline(args) {
+        Ok(baseline) => baseline,
+        Err(error) => return usage(&error),
+    };
+    let mut all = match pairs(&args.scenarios, &args.models) {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };
     if args.self_test {
-        return self_test(args, &pairs);
+        return self_test(args, &all);
     }
-    let widths = Widths::new(pairs.iter().map(|p| (&*p.scenario.name, &*p.model.name)));
-    let text = args.explore.format == Format::Text;
+    let part = args.shard.map(|shard| part(shard, &all));
+    if let Some(shard) = args.shard {
+        let mut at = 0..;
+        all.retain(|_| at.next().is_some_and(|at| shard.has(at)));
+    }
+    let widths = Widths::new(all.iter().map(|p| (&*p.scenario.name, &*p.model.name)));
+    let text = args.format == GateFormat::Text;
     let mut output = Output::default();
-    let mut results: Vec<(Outcome, Option<Difference>)> = Vec::new();
-    check_all(
-        &args.explore,
-        &options,
-        &pairs,
-        |pair| {
-            let expected = pair.scenario.expected(&pair.model.name);
+    let mut checked: Vec<Checked> = Vec::new();
+    let mut each = |output: &mut Output, pair: &Pair, outcome: Outcome| {
+        let difference = compare(expected(pair, outcome.memory_model), &outcome);
+        let warnings = match &baseline {
+            Some(baseline) if !args.update_baseline => baseline.warnings(&outcome, args.growth),
+            _ => Vec::new(),
+        };
+        if text {
+            let reproduce = args.explore.reproduce(pair);
+            output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
+        }
+        if text || args.format == GateFormat::Json {
+            for warning in &warnings {
+                let (scenario, model) = (&outcome.scenario, &outcome.model);
+                complain(&format!("warning: {scenario} on {model}: {warning}"));
+            }
+        }
+        checked.push(Checked {
+            pair: pair.clone(),
+            outcome,
+            difference,
+            warnings,
+        });
+    };
+    if args.merge.is_empty() {
+        let undecided = |pair: &Pair| {
+            let expected = expected(pair, options.memory_model);
             let out_of_reach = expected == Some(&Expectation::Undecided);
             out_of_reach.then_some(UNDECIDED_EXECUTIONS)
-        },
-        &mut output,
-        |output, index, outcome| {
-            let pair = &pairs[index];
-            let difference = compare(pair.scenario.expected(&pair.model.name), &outcome);
-            if text {
-                let reproduce = args.explore.reproduce(pair);
-                output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
-            }
-            results.push((outcome, difference));
-        },
-    );
-    let differ = results.iter().filter(|(_, d)| d.is_some()).count();
-    if text {
-        output.print(&summary(&results, differ));
-    } else {
-        let entries = pairs.iter().zip(&results);
-        let document = Document {
-            passed: differ == 0,
-            pairs: entries
-                .map(|(pair, result)| entry(&args.explore, pair, result))
-                .collect(),
         };
-        print_json(&mut output, &document);
+        check_all(
+            &args.explore,
+            &options,
+            &all,
+            undecided,
+            &mut output,
+            |output, index, outcome| each(output, &all[index], outcome),
+        );
+    } else {
+        match merged(&args.merge, &all) {
+            Ok(outcomes) => {
+                for (pair, outcome) in all.iter().zip(outcomes) {
+                    each(&mut output, pair, outcome);
+                }
+            }
+            Err(error) => return usage(&error),
+        }
     }
-    let outcomes: Vec<_> = results.into_iter().map(|(outcome, _)| outcome).collect();
+    let differ = checked.iter().filter(|c| c.difference.is_some()).count();
+    match args.format {
+        GateFormat::Text => {
+            output.print(&summary(&checked, differ));
+        }
+        GateFormat::Json => {
+            let document = Document {
+                passed: differ == 0,
+                shard: part,
+                pairs: checked.iter().map(|c| entry(&args.explore, c)).collect(),
+            };
+            print_json(&mut output, &document);
+        }
+        GateFormat::Junit => {
+            output.print(&junit(&judged(args, &checked)));
+        }
+        GateFormat::Sarif => {
+            print_json(&mut output, &sarif(&judged(args, &checked), flows));
+        }
+        GateFormat::Github => {
+            output.print(&github(&judged(args, &checked)));
+        }
+    }
+    if let (Some(baseline), true) = (&mut baseline, args.update_baseline) {
+        for checked in &checked {
+            baseline.update(&checked.outcome);
+        }
+        if let Some(path) = &args.baseline
+            && let Err(error) = replace(path, &baseline.to_json())
+        {
+            return usage(&format!("{}: {error}", path.display()));
+        }
+    }
+    let outcomes: Vec<_> = checked.into_iter().map(|checked| checked.outcome).collect();
     let status = match complain_of_unsaved(&outcomes) {
         true => BAD_INPUT,
         false => u8::from(differ > 0),
@@ -141,8 +265,8 @@ const SELF_TEST_EXECUTIONS: u64 = 500;
 
 /// Check a false invariant in each of the pairs.
 fn self_test(args: &GateArgs, pairs: &[Pair]) -> ExitCode {
-    if args.explore.format == Format::Json {
-        return usage("--self-test has no JSON");
+    if args.format != GateFormat::Text {
+        return usage("--self-test prints text only");
     }
     let most = args.explore.max_executions.unwrap_or(SELF_TEST_EXECUTIONS);
     let mut output = Output::default();
@@ -165,20 +289,134 @@ fn self_test(args: &GateArgs, pairs: &[Pair]) -> ExitCode {
     output.exit(u8::from(missed > 0))
 }
 
-fn entry<'a>(
-    args: &ExploreArgs,
-    pair: &'a Pair,
-    (outcome, difference): &'a (Outcome, Option<Difference>),
-) -> Entry<'a> {
+/// The baseline that is asked for. One that is to be written need not be there.
+fn baseline(args: &GateArgs) -> Result<Option<Baseline>, String> {
+    let Some(path) = &args.baseline else {
+        return Ok(None);
+    };
+    let file = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Baseline::parse(&file, &text).map(Some),
+        Err(error) if args.update_baseline && error.kind() == io::ErrorKind::NotFound => {
+            Ok(Some(Baseline::default()))
+        }
+        Err(error) => Err(format!("{file}: {error}")),
+    }
+}
+
+/// Writes a file that may be there, so that at any time there is the old one or the new one.
+fn replace(path: &PathBuf, text: &str) -> io::Result<()> {
+    let mut draft = path.clone().into_os_string();
+    draft.push(format!(".{}.tmp", std::process::id()));
+    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
+fn part(shard: Shard, all: &[Pair]) -> Part {
+    let name = |pair: &Pair| (pair.scenario.name.clone(), pair.model.name.clone());
+    Part {
+        shard,
+        all: all.iter().map(name).collect(),
+        inputs: inputs(all.iter().map(|pair| (&*pair.scenario, &*pair.model))),
+    }
+}
+
+/// The outcomes of all pairs, from the files of all shards.
+fn merged(files: &[PathBuf], all: &[Pair]) -> Result<Vec<Outcome>, String> {
+    let mut pieces: Vec<(String, Piece)> = Vec::new();
+    for path in files {
+        let file = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+        let piece = serde_json::from_str(&text).map_err(|error| {
+            let place = format!("{file}:{}:{}", error.line(), error.column());
+            format!("{place}: not the JSON of a shard: {error}")
+        })?;
+        pieces.push((file, piece));
+    }
+    let here = part(Shard { index: 1, count: 1 }, all);
+    if let Some((file, piece)) = pieces.first()
+        && (&piece.shard.all, &piece.shard.inputs) != (&here.all, &here.inputs)
+    {
+        return Err(format!(
+            "{file}: not of the scenarios and models that are here"
+        ));
+    }
+    merge(&pieces)
+}
+
+fn judged<'c>(args: &GateArgs, checked: &'c [Checked]) -> Vec<Judged<'c>> {
+    let library = Library::find().ok();
+    let pairs = checked.iter().map(|checked| {
+        let pair = &checked.pair;
+        let file = library.as_ref();
+        let file = file.and_then(|library| library.scenario_file(&pair.scenario_arg).ok());
+        let (path, text) = file.unwrap_or_default();
+        Judged {
+            outcome: &checked.outcome,
+            difference: checked.difference.as_ref(),
+            reproduce: args.explore.reproduce(pair),
+            place: Place::of(&path.to_string_lossy(), &text, &pair.model.name),
+            warnings: checked.warnings.clone(),
+        }
+    });
+    pairs.collect()
+}
+
+/// How the violations of an outcome come about, for SARIF: a thread for each context.
+fn flows(outcome: &Outcome) -> Vec<Value> {
+    let violations = outcome.violations.iter().filter(|entry| entry.replayable);
+    let flows = violations.filter_map(|entry| {
+        let path = entry.counterexample.as_ref()?;
+        match flow(path, &entry.message) {
+            Ok(flow) => Some(flow),
+            Err(error) => {
+                complain(&said(&error));
+                None
+            }
+        }
+    });
+    flows.collect()
+}
+
+fn flow(path: &str, message: &str) -> Result<Value, LoadError> {
+    let counterexample = Counterexample::load(path.as_ref())?;
+    let model = counterexample.model.clone();
+    let story = Story::new(counterexample, model, None, path);
+    let threads = story.threads().into_iter().map(|(context, steps)| {
+        let locations = steps.into_iter().map(|(order, text)| {
+            json!({
+                "executionOrder": order,
+                "location": { "message": { "text": text } },
+            })
+        });
+        json!({ "id": context, "locations": locations.collect::<Vec<_>>() })
+    });
+    Ok(json!({
+        "message": { "text": message },
+        "threadFlows": threads.collect::<Vec<_>>(),
+    }))
+}
+
+fn entry<'a>(args: &ExploreArgs, checked: &'a Checked) -> Entry<'a> {
+    let Checked {
+        pair,
+        outcome,
+        difference,
+        warnings,
+    } = checked;
     Entry {
         outcome,
-        expected: pair.scenario.expected(&pair.model.name),
+        expected: expected(pair, outcome.memory_model),
         found: found(outcome),
         difference: difference.as_ref().map(|difference| DifferenceEntry {
             kind: difference.name(),
             message: difference.to_string(),
             reproduce: args.reproduce(pair),
         }),
+        warnings: warnings.clone(),
     }
 }
 
@@ -197,15 +435,15 @@ fn line(
     }
 }
 
-fn summary(results: &[(Outcome, Option<Difference>)], differ: usize) -> String {
-    let cells: Vec<_> = results
+fn summary(checked: &[Checked], differ: usize) -> String {
+    let cells: Vec<_> = checked
         .iter()
-        .map(|(outcome, difference)| Cell {
-            outcome,
-            differs: difference.is_some(),
+        .map(|checked| Cell {
+            outcome: &checked.outcome,
+            differs: checked.difference.is_some(),
         })
         .collect();
-    let all = results.len();
+    let all = checked.len();
     let verdict = match differ {
         0 => format!("all {all} pairs are as expected"),
         _ => format!("{differ} of {all} pairs are not as expected, marked with '!'"),

@@ -5,10 +5,14 @@
 //! what is wrong with the input, goes to stderr. Exit status 2 is bad input or usage, of any
 //! command; the others are each command's own.
 
+mod check_files;
 mod child;
 mod explore;
+mod fixes;
 mod gate;
+mod hunt;
 mod list;
+mod manual;
 mod mutate;
 mod output;
 mod progress;
@@ -33,6 +37,7 @@ Examples:
   nfsd-check run put-order --model v2-8of9        one patch against one scenario
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
   nfsd-check gate                                 everything against what is expected
+  nfsd-check check-files                          whether the files here are well-formed
   nfsd-check list choices                         what a model may choose
 
 Models and scenarios are named by file stem, and found in ./models and ./scenarios, or among those
@@ -53,10 +58,20 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check every scenario on every model against what is expected
     Gate(gate::GateArgs),
+    /// Search for the smallest sets of changes after which scenarios hold
+    Fixes(fixes::FixesArgs),
+    /// Make scenarios, smallest first, and look for what they break
+    Hunt(hunt::HuntArgs),
+    /// Check files without running them, or print their JSON Schemas
+    CheckFiles(check_files::CheckFilesArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
     /// Weaken the calls of primitives one at a time, and see which scenario notices
     Mutate(mutate::MutateArgs),
+    /// Print the completions of a shell
+    Completions(manual::CompletionsArgs),
+    /// Print a page of the manual
+    Man(manual::ManArgs),
     /// Explore for another nfsd-check, which says on stdin what
     #[command(name = child::COMMAND, hide = true)]
     Child,
@@ -66,6 +81,8 @@ const REPLAY_HELP: &str = "\
 Examples:
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --model v4
+  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format mail > report.mail
+  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format html > report.html
 
 Exit status: 1 the violation came about, 0 it did not, 3 the interleaving could not be followed to
 its end, 2 bad input or usage.";
@@ -77,8 +94,13 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Fixes(args) => fixes::fixes(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
+        Command::CheckFiles(args) => check_files::check_files(&args),
         Command::List(args) => list::list(&args),
         Command::Mutate(args) => mutate::mutate(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Child => child::child(),
     }
 }

@@ -2,17 +2,15 @@
 //! `nfsd-check replay`: run one recorded interleaving again and print it.
 
 use crate::{
-    engine::recording::TraceStep,
     library::{Library, LoadError},
     model::Model,
     report::{
-        counterexample::{self, Counterexample, Step},
-        replay::{self, Replay},
-        text,
+        counterexample::Counterexample,
+        form::{Form, Story},
+        text, why,
     },
 };
-use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use clap::Args;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
@@ -30,9 +28,13 @@ pub struct ReplayArgs {
     /// Follow the interleaving on this model instead, by name or path
     #[arg(long, value_name = "M")]
     pub model: Option<String>,
+    /// The model that shows what orders the steps where there is no violation [default: the one
+    /// without the bug, v4, or the first that holds]
+    #[arg(long, value_name = "M")]
+    pub against: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
-    pub format: ReplayFormat,
+    pub format: Form,
     /// How wide a line may be [default: the terminal's width, or 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(40..=1000))]
     pub width: Option<u16>,
@@ -41,46 +43,51 @@ pub struct ReplayArgs {
     pub all_steps: bool,
 }
 
-/// How to print a replay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReplayFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
+/// The exit status where the interleaving could not be followed to its end.
+const COULD_NOT_FOLLOW: u8 = 3;
 
 /// Runs the command.
 #[must_use]
 pub fn replay(args: &ReplayArgs) -> ExitCode {
-    let (counterexample, model) = match load(args) {
+    let Loaded {
+        counterexample,
+        model,
+        against,
+    } = match load(args) {
         Ok(loaded) => loaded,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
             return ExitCode::from(2);
         }
     };
-    let replay = replay::replay(&counterexample, &model);
+    if counterexample.weak {
+        let text = match args.format {
+            Form::Text => counterexample.tell(),
+            Form::Json => counterexample.to_json(),
+            _ => {
+                let why = "no interleaving shows it: it is told as text and as json only";
+                let _ = writeln!(io::stderr(), "error: {}: {why}", args.file.display());
+                return ExitCode::from(2);
+            }
+        };
+        let _ = anstream::stdout().lock().write_all(text.as_bytes());
+        return ExitCode::from(COULD_NOT_FOLLOW);
+    }
     let file = args.file.to_string_lossy();
-    let text = match args.format {
-        ReplayFormat::Text => {
-            let options = text::Options {
-                width: args.width.map_or_else(terminal_width, usize::from),
-                all_steps: args.all_steps,
-            };
-            text::print(&counterexample, &model, &replay, &file, &options)
-        }
-        ReplayFormat::Json => {
-            let document = document(&counterexample, &model, &replay, &file);
-            format!("{document:#}\n")
-        }
+    let story = Story::new(counterexample, model, against.as_ref(), &file);
+    let options = text::Options {
+        width: args.width.map_or_else(terminal_width, usize::from),
+        all_steps: args.all_steps,
     };
+    let text = story.print(args.format, &options);
     // A reader that has seen enough closes its end.
-    let _ = anstream::stdout().lock().write_all(text.as_bytes());
-    if let Some(parted) = replay.parted.as_ref().filter(|_| replay.same) {
+    let _ = match args.format {
+        Form::Text => anstream::stdout().lock().write_all(text.as_bytes()),
+        _ => io::stdout().lock().write_all(text.as_bytes()),
+    };
+    if let Some(parted) = story.replay.parted.as_ref().filter(|_| story.replay.same) {
         // A step is a line of the file.
-        let at = counterexample.to_json();
+        let at = story.counterexample.to_json();
         let first = at.lines().position(|line| line == "  \"schedule\": [");
         let place = match (first, &parted.was) {
             (Some(first), Some(_)) => format!("{file}:{}: ", first + 1 + parted.step),
@@ -88,16 +95,27 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         };
         let _ = writeln!(io::stderr(), "{place}{parted}");
     }
-    ExitCode::from(replay.exit_status())
+    ExitCode::from(story.replay.exit_status())
 }
 
-fn load(args: &ReplayArgs) -> Result<(Counterexample, Model), LoadError> {
+struct Loaded {
+    counterexample: Counterexample,
+    model: Model,
+    against: Option<Model>,
+}
+
+fn load(args: &ReplayArgs) -> Result<Loaded, LoadError> {
     let counterexample = Counterexample::load(&args.file)?;
+    let library = Library::find()?;
     let model = match &args.model {
-        Some(name) => Library::find()?.model(name)?,
+        Some(name) => library.model(name)?,
         None => counterexample.model.clone(),
     };
-    Ok((counterexample, model))
+    Ok(Loaded {
+        against: why::against(&counterexample, args.against.as_deref(), &library)?,
+        counterexample,
+        model,
+    })
 }
 
 fn terminal_width() -> usize {
@@ -109,70 +127,10 @@ fn terminal_width() -> usize {
     size.map_or(OTHERWISE, |(width, _)| usize::from(width.0))
 }
 
-fn document(c: &Counterexample, model: &Model, replay: &Replay, file: &str) -> Value {
-    let violations = replay.recording.violations.iter();
-    let violations = violations.map(|violation| {
-        let claim = counterexample::claim(&replay.recording, violation);
-        json!({
-            "kind": claim.kind,
-            "object": claim.object,
-            "context": claim.context,
-            "function": claim.function,
-            "message": claim.message,
-            "step": claim.step,
-        })
-    });
-    let concurrent = replay.recording.steps.iter().filter(|step| step.concurrent);
-    let steps = concurrent
-        .enumerate()
-        .map(|(at, step): (usize, &TraceStep)| {
-            let recorded = replay.steps.get(at).copied().flatten();
-            let Step {
-                context,
-                function,
-                operation,
-                object,
-                saw,
-                choice,
-            } = Step::new(step);
-            json!({
-                "step": at + 1,
-                "recorded": recorded.map(|at| at + 1),
-                "context": context,
-                "function": function,
-                "functions": step.functions,
-                "operation": operation,
-                "object": object,
-                "saw": saw,
-                "choice": choice,
-            })
-        });
-    let missing: Vec<usize> = replay.missing.iter().map(|at| at + 1).collect();
-    json!({
-        "file": file,
-        "scenario": c.scenario.name,
-        "model": model.name,
-        "recorded_on": c.model.name,
-        "engine": "replay",
-        "memory_model": c.memory_model,
-        "came_about": replay.violation.is_some(),
-        "followed": replay.parted.is_none(),
-        "parted": replay.parted.as_ref().map(|parted| json!({
-            "step": parted.step,
-            "reason": parted.to_string(),
-        })),
-        "violations": violations.collect::<Vec<_>>(),
-        "missing": missing,
-        "steps": steps.collect::<Vec<_>>(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{check::program::program, engine::Limits, engine::dpor};
     use clap::Parser;
-    use std::sync::Arc;
 
     #[derive(Parser)]
     struct Cli {
@@ -184,7 +142,7 @@ mod tests {
     fn the_arguments_are_those_of_the_manual() {
         let parse = |args: &[&str]| Cli::try_parse_from([&["replay"], args].concat());
         let args = parse(&["x.json"]).unwrap().replay;
-        assert_eq!(args.format, ReplayFormat::Text);
+        assert_eq!(args.format, Form::Text);
         let full = [
             "x.json",
             "--model",
@@ -196,34 +154,10 @@ mod tests {
             "--verbose",
         ];
         let args = parse(&full).unwrap().replay;
-        assert_eq!(args.format, ReplayFormat::Json);
+        assert_eq!(args.format, Form::Json);
         assert_eq!((args.width, args.all_steps), (Some(80), true));
         assert!(parse(&[]).is_err());
         assert!(parse(&["x.json", "--width", "8"]).is_err());
         assert!(parse(&["x.json", "--format", "xml"]).is_err());
-    }
-
-    #[test]
-    fn the_document_says_what_came_about() {
-        let library = Library::builtin();
-        let scenario = Arc::new(library.scenario("put-order").unwrap());
-        let model = library.model("v2-8of9").unwrap();
-        let found = dpor::explore(&program(&scenario, model.choices), &Limits::default());
-        let c = Counterexample::new(&scenario, &model, "dpor", "sc", &found.findings[0]);
-        let on = |model: &Model| document(&c, model, &replay::replay(&c, model), "x.json");
-
-        let same = on(&model);
-        assert_eq!(same["came_about"], true);
-        assert_eq!(same["parted"], Value::Null);
-        assert_eq!(same["violations"][0]["kind"], c.violation.kind.name());
-        let steps = same["steps"].as_array().unwrap();
-        assert_eq!(steps.len(), c.schedule.len());
-        assert!(steps.iter().all(|step| step["step"] == step["recorded"]));
-
-        let v4 = on(&library.model("v4").unwrap());
-        assert_eq!(v4["came_about"], false);
-        assert_eq!(v4["followed"], false);
-        assert!(v4["parted"]["reason"].as_str().unwrap().contains("waits"));
-        assert_eq!(v4["violations"], json!([]));
     }
 }

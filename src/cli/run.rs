@@ -21,6 +21,8 @@ Examples:
                                               go on to the end: every kind of violation
   nfsd-check run my/scenario.json --model my/model.json --budget 60
   nfsd-check run put-order --engine loom --max-executions 10000
+  nfsd-check run put-order --model v2-8of9 --report mail --report mermaid
+                                              tell what is found, in files beside it
 
 Exit status: 1 something is violated, else 3 something is undecided, else 0; 2 bad input or usage.")]
 pub(super) struct RunArgs {
@@ -33,6 +35,9 @@ pub(super) struct RunArgs {
     /// Explore to the end and report every kind of violation, not only the first
     #[arg(long)]
     all: bool,
+    /// How to print the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     #[command(flatten)]
     explore: ExploreArgs,
 }
@@ -57,13 +62,13 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         |_| None,
         &mut output,
         |output, _, outcome| {
-            if args.explore.format == Format::Text {
+            if args.format == Format::Text {
                 output.print(&describe(&outcome, &widths));
             }
             outcomes.push(outcome);
         },
     );
-    if args.explore.format == Format::Json {
+    if args.format == Format::Json {
         print_json(&mut output, &outcomes);
     }
     let any = |verdict| outcomes.iter().any(|outcome| outcome.verdict == verdict);
@@ -143,8 +148,15 @@ fn violation(entry: &ViolationEntry) -> String {
         let _ = if entry.replayable {
             writeln!(text, "    nfsd-check replay {}", quote(path))
         } else {
-            writeln!(text, "    without steps: it cannot be replayed")
+            let path = quote(path);
+            writeln!(
+                text,
+                "    no interleaving shows it; its steps: nfsd-check replay {path}"
+            )
         };
+    }
+    for report in &entry.reports {
+        let _ = writeln!(text, "    {report}");
     }
     text
 }

@@ -52,6 +52,9 @@ pub struct Limits {
     pub preemption_bound: Option<u32>,
     /// Go on after a violation, to the end, and report the first of each kind.
     pub all: bool,
+    /// Store the states that were seen, and do not go on from one that comes about again: see
+    /// [`dpor::states`]. For sequentially consistent memory.
+    pub stored_states: bool,
     /// Set from outside to stop soon; what was found by then is reported.
     pub interrupted: Arc<AtomicBool>,
     /// Complete executions so far, for whoever watches.
@@ -66,6 +69,7 @@ impl Default for Limits {
             max_executions: None,
             preemption_bound: None,
             all: false,
+            stored_states: false,
             interrupted: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(AtomicU64::new(0)),
         }
@@ -115,6 +119,8 @@ pub struct Exploration {
     pub executions: u64,
     /// Executions begun and cut because an equivalent one had been run already.
     pub blocked: u64,
+    /// States that were stored, where they are.
+    pub states: Option<u64>,
     /// Whether everything there is was explored. Only then does the lack of a finding mean
     /// anything.
     pub complete: bool,

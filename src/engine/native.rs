@@ -865,7 +865,7 @@ impl Engine for Thread {
                 collector: Collector::new(),
                 grace_periods: Mutex::new(Vec::new()),
             }),
-            ObjectKind::Thread => Form::Thread,
+            ObjectKind::Shadow | ObjectKind::Thread => Form::Thread,
         };
         let mut notes = self.run.notes.lock();
         let function = self.functions.borrow().last().copied();

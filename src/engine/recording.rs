@@ -27,6 +27,18 @@ pub struct TraceStep {
     pub saw: u64,
     /// Whether the step belongs to the part where every interleaving counts.
     pub concurrent: bool,
+    /// Where it reads something older than the last write before it, as weak memory lets it: the
+    /// index of the step that wrote that; `Older::Initial` where no step of that part did.
+    pub older: Option<Older>,
+}
+
+/// What a step reads that weak memory lets read something older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Older {
+    /// What was there before every interleaving counted.
+    Initial,
+    /// What this step wrote.
+    Step(usize),
 }
 
 /// Where something happened to an object.
@@ -73,11 +85,18 @@ pub struct RecordedViolation {
 pub struct Recording {
     /// All steps in order.
     pub steps: Vec<TraceStep>,
+    /// By the index of a step of the part where every interleaving counts, where the engine says
+    /// so: for each thread, how many of its steps in that part happen before this one by the
+    /// declared orderings. Of the step's own thread, this one included.
+    pub known: BTreeMap<usize, Vec<u16>>,
     /// All violations in order.
     pub violations: Vec<RecordedViolation>,
     /// By a thread's name: which step of which other thread it was begun with, where the engine
     /// says so.
     pub origins: BTreeMap<String, Site>,
+    /// No interleaving shows it: the steps stand in an order that happens-before allows, and may read
+    /// something older ([`TraceStep::older`]).
+    pub weak: bool,
 }
 
 impl Recording {
@@ -238,7 +257,22 @@ impl Recorder {
             object: object.map_or_else(String::new, |o| self.object_name(o).to_owned()),
             saw,
             concurrent: self.concurrent,
+            older: None,
         });
+    }
+
+    /// The last step reads what `step` wrote, or what was there before, though it is not the last
+    /// write.
+    pub fn reads_older(&mut self, step: Option<usize>) {
+        if let Some(last) = self.recording.steps.last_mut() {
+            last.older = Some(step.map_or(Older::Initial, Older::Step));
+        }
+    }
+
+    /// What happens before the last step: see [`Recording::known`].
+    pub fn known(&mut self, known: Vec<u16>) {
+        let last = self.recording.steps.len() - 1;
+        self.recording.known.insert(last, known);
     }
 
     /// A thread noticed a violation, in or after the last step.

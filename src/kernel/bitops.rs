@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering},
+    learning,
     mutation::{self, Weakening},
 };
 
@@ -41,13 +42,17 @@ impl Flags {
         if mutation::is(Weakening::Always) {
             return true;
         }
-        self.word.load(Ordering::Relaxed) & 1 << bit != 0
+        let learning = learning();
+        let word = self.word.load(Ordering::Relaxed);
+        learning.nothing_but(word & 1 << bit != 0)
     }
 
     /// `set_bit()`: relaxed.
     #[track_caller]
     pub fn set_bit(&self, bit: u32) {
+        let learning = learning();
         self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        learning.nothing_but(());
     }
 
     /// `set_bit()`: relaxed; whether it was set, for a caller that acts on it in the same step.
@@ -56,57 +61,68 @@ impl Flags {
         if mutation::is(Weakening::Always) {
             return true;
         }
+        let learning = learning();
         let old = self.word.fetch_or(1 << bit, Ordering::Relaxed);
-        old & 1 << bit != 0 && !mutation::is(Weakening::Never)
+        learning.nothing_but(old & 1 << bit != 0) && !mutation::is(Weakening::Never)
     }
 
     /// `clear_bit()`: relaxed.
     #[track_caller]
     pub fn clear_bit(&self, bit: u32) {
+        let learning = learning();
         self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
+        learning.nothing_but(());
     }
 
     /// `clear_bit_unlock()`: release.
     #[track_caller]
     pub fn clear_bit_unlock(&self, bit: u32) {
+        let learning = learning();
         self.word.fetch_and_not(1 << bit, Ordering::Release);
+        learning.nothing_but(());
     }
 
     /// `test_and_set_bit()`: fully ordered; whether it was set.
     #[track_caller]
     pub fn test_and_set_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
+        let learning = learning();
         let old = self.word.fetch_or(1 << bit, Ordering::AcqRel);
+        let was_set = learning.nothing_but(old & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        weakened(old & 1 << bit != 0)
+        weakened(was_set)
     }
 
     /// `test_and_clear_bit()`: fully ordered; whether it was set.
     #[track_caller]
     pub fn test_and_clear_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
+        let learning = learning();
         let old = self.word.fetch_and_not(1 << bit, Ordering::AcqRel);
+        let was_set = learning.nothing_but(old & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        weakened(old & 1 << bit != 0)
+        weakened(was_set)
     }
 
     /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
     #[track_caller]
     pub fn wait_on_bit(&self, kernel: &Kernel, bit: u32) {
-        kernel.might_sleep("wait_on_bit()");
-        kernel.end_running();
-        self.word
-            .wait_until(Condition::Clear(1 << bit), Ordering::Acquire);
-        kernel.begin_running();
+        self.wait_clear(kernel, bit, Ordering::Acquire);
     }
 
     /// `wait_on_bit()` before 8238b4579866 (v6.0): relaxed.
     #[track_caller]
     pub fn wait_on_bit_relaxed(&self, kernel: &Kernel, bit: u32) {
+        self.wait_clear(kernel, bit, Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    fn wait_clear(&self, kernel: &Kernel, bit: u32, ordering: Ordering) {
         kernel.might_sleep("wait_on_bit()");
         kernel.end_running();
-        self.word
-            .wait_until(Condition::Clear(1 << bit), Ordering::Relaxed);
+        let learning = learning();
+        self.word.wait_until(Condition::Clear(1 << bit), ordering);
+        learning.nothing_but(());
         kernel.begin_running();
     }
 }

@@ -22,10 +22,13 @@ use crate::sync::{
     mutation::{self, Weakening},
     violation::ViolationKind,
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// What a mark is embedded in.
-pub trait Mark: Send + Sync + Sized + 'static {
+pub trait Mark: Hash + Send + Sync + Sized + 'static {
     /// The memory of the object.
     fn memory(&self) -> &Allocation;
     /// `struct fsnotify_mark`.
@@ -71,6 +74,12 @@ pub struct Group<M> {
     /// `mark_mutex`: `fsnotify_group_lock()`.
     mark_mutex: KernelMutex,
     _marks: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M> Hash for Group<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl<M> Group<M> {
@@ -157,7 +166,7 @@ impl<M: Mark> Fsnotify<M> {
     /// `fsnotify_find_mark()` under `fsnotify_group_lock()`: the group's mark on the inode, with a
     /// reference, handed to `f` before the mutex is given back.
     #[track_caller]
-    pub fn find_mark<R>(
+    pub fn find_mark<R: Hash>(
         &self,
         group: &Arc<Group<M>>,
         inode: usize,
@@ -169,28 +178,29 @@ impl<M: Mark> Fsnotify<M> {
         self.do_find_mark(group, inode, f)
     }
 
-    fn do_find_mark<R>(
+    fn do_find_mark<R: Hash>(
         &self,
         group: &Arc<Group<M>>,
         inode: usize,
         f: impl FnOnce(Option<&Arc<M>>) -> R,
     ) -> R {
-        let _in = enter("fsnotify_find_mark");
-        let _mutex = group.mark_mutex.lock();
-        let connector = &self.inodes[inode];
-        let found = {
-            let _lock = connector.lock.lock();
-            let found = connector
-                .marks
-                .read()
-                .into_iter()
-                .find(|m| m.fsn_mark().is_of(group));
-            if let Some(mark) = &found {
-                mark.fsn_mark().refcnt.inc();
-            }
-            found
-        };
-        f(found.as_ref())
+        enter("fsnotify_find_mark").learns(|| {
+            let _mutex = group.mark_mutex.lock();
+            let connector = &self.inodes[inode];
+            let found = {
+                let _lock = connector.lock.lock();
+                let found = connector
+                    .marks
+                    .read()
+                    .into_iter()
+                    .find(|m| m.fsn_mark().is_of(group));
+                if let Some(mark) = &found {
+                    mark.fsn_mark().refcnt.inc();
+                }
+                found
+            };
+            f(found.as_ref())
+        })
     }
 
     /// `fsnotify_add_inode_mark()`: `false` where the group has a mark on the inode already.
@@ -201,27 +211,28 @@ impl<M: Mark> Fsnotify<M> {
     }
 
     fn do_add_inode_mark(&self, mark: &Arc<M>) -> bool {
-        let _in = enter("fsnotify_add_inode_mark");
-        let fsn = mark.fsn_mark();
-        let _mutex = fsn.group.mark_mutex.lock();
-        fsn.attached.store(1, Ordering::Relaxed);
-        // The group's list and the inode's hold a reference.
-        fsn.refcnt.inc();
-        let connector = &self.inodes[fsn.inode];
-        let exists = {
-            let _lock = connector.lock.lock();
-            let mut marks = connector.marks.read().into_iter();
-            let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
-            if !exists {
-                connector.marks.change(|marks| marks.push(Arc::clone(mark)));
+        enter("fsnotify_add_inode_mark").learns(|| {
+            let fsn = mark.fsn_mark();
+            let _mutex = fsn.group.mark_mutex.lock();
+            fsn.attached.store(1, Ordering::Relaxed);
+            // The group's list and the inode's hold a reference.
+            fsn.refcnt.inc();
+            let connector = &self.inodes[fsn.inode];
+            let exists = {
+                let _lock = connector.lock.lock();
+                let mut marks = connector.marks.read().into_iter();
+                let exists = marks.any(|other| other.fsn_mark().is_of(&fsn.group));
+                if !exists {
+                    connector.marks.change(|marks| marks.push(Arc::clone(mark)));
+                }
+                exists
+            };
+            if exists {
+                fsn.attached.store(0, Ordering::Relaxed);
+                fsn.refcnt.dec();
             }
-            exists
-        };
-        if exists {
-            fsn.attached.store(0, Ordering::Relaxed);
-            fsn.refcnt.dec();
-        }
-        !exists
+            !exists
+        })
     }
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.
@@ -233,7 +244,7 @@ impl<M: Mark> Fsnotify<M> {
     }
 
     fn do_destroy_mark(self: &Arc<Self>, mark: &Arc<M>) {
-        let _in = enter("fsnotify_destroy_mark");
+        let _in = enter("fsnotify_destroy_mark").forgets();
         let fsn = mark.fsn_mark();
         let detached = {
             let _mutex = fsn.group.mark_mutex.lock();
@@ -255,7 +266,7 @@ impl<M: Mark> Fsnotify<M> {
     }
 
     fn do_put_mark(self: &Arc<Self>, mark: &Arc<M>) {
-        let _in = enter("fsnotify_put_mark");
+        let _in = enter("fsnotify_put_mark").forgets();
         let fsn = mark.fsn_mark();
         let connector = &self.inodes[fsn.inode];
         let Some(lock) = fsn.refcnt.dec_and_lock(&connector.lock) else {

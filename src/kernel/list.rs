@@ -5,26 +5,80 @@
 //! and a use of those nodes' memory. Two changes that no lock and nothing else orders corrupt the
 //! list; which pointers are lost then is not modelled, since the execution ends there. A private
 //! list, which only its owner reaches, is a plain [`Vec`].
+//!
+//! Who reads a list without its lock may find, under weak memory, what it was like earlier. The whole
+//! list is one place in memory there: a reader that has found one version finds no older one in
+//! another node. The kernel may show such mixtures, too.
 
 use crate::sync::{
+    self,
     alloc::Allocation,
     cell::Cell,
-    engine::Step,
+    engine::{ObjectId, Step},
+    learning,
     mutation::{self, Weakening},
     violation::ViolationKind,
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Something with a node in its memory.
-pub trait Linked {
+pub trait Linked: Hash {
     /// The memory that the node lies in.
     fn memory(&self) -> &Allocation;
+}
+
+/// Which list it is, not what is on it.
+impl<T> Hash for ListHead<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries.object().hash(state);
+    }
 }
 
 /// `struct list_head`, as the head of a list.
 #[derive(Debug)]
 pub struct ListHead<T> {
-    entries: Cell<Vec<Arc<T>>>,
+    entries: Cell<Entries<T>>,
+}
+
+/// What is on a list, and was.
+#[derive(Debug)]
+struct Entries<T> {
+    now: Vec<Arc<T>>,
+    /// How often it was changed. Changes are ordered, so this is the same wherever the changes before
+    /// are.
+    changes: u64,
+    /// What it was after each change, where the engine may let a reader find that.
+    versions: Vec<Vec<Arc<T>>>,
+}
+
+/// What it was before is told apart by who has seen it.
+impl<T: Hash> Hash for Entries<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.now.hash(state);
+    }
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self {
+            now: Vec::new(),
+            changes: 0,
+            versions: Vec::new(),
+        }
+    }
+}
+
+impl<T> Entries<T> {
+    fn found(&self, change: Option<u64>) -> &[Arc<T>] {
+        match change {
+            Some(0) => &[],
+            Some(change) => self.versions.get(change as usize - 1).unwrap_or(&self.now),
+            None => &self.now,
+        }
+    }
 }
 
 impl<T: Linked> ListHead<T> {
@@ -32,7 +86,7 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
-            entries: Cell::with_kind(None, name, ViolationKind::ListCorruption, Vec::new()),
+            entries: Self::cell(None, name),
         }
     }
 
@@ -40,9 +94,26 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
         Self {
-            entries: Cell::with_kind(Some(owner), name, ViolationKind::ListCorruption, Vec::new())
-                .marked_by(|entries| u64::from(!entries.is_empty())),
+            entries: Self::cell(Some(owner), name),
         }
+    }
+
+    fn cell(owner: Option<&Allocation>, name: &'static str) -> Cell<Entries<T>> {
+        let kind = ViolationKind::ListCorruption;
+        Cell::with_kind(owner, name, kind, Entries::default()).marked_by(|e| e.changes)
+    }
+
+    /// Change it, as one step.
+    #[track_caller]
+    fn change<R>(&self, f: impl FnOnce(&mut Vec<Arc<T>>) -> R) -> R {
+        self.entries.with_mut(|entries| {
+            let result = f(&mut entries.now);
+            entries.changes += 1;
+            if sync::keeps_marks() {
+                entries.versions.push(entries.now.clone());
+            }
+            result
+        })
     }
 
     /// `INIT_LIST_HEAD()`: whatever was on it is forgotten.
@@ -51,7 +122,7 @@ impl<T: Linked> ListHead<T> {
         if mutation::is_skipped() {
             return;
         }
-        self.entries.with_mut(Vec::clear);
+        self.change(Vec::clear);
     }
 
     /// `list_empty()`: one relaxed read of the head, which may race with a change.
@@ -64,13 +135,28 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return false;
         }
-        self.entries.marked() == 0
+        let learning = learning();
+        let is_empty = self
+            .entries
+            .with_marked(|entries, found| entries.found(found).is_empty());
+        learning.nothing_but(is_empty)
+    }
+
+    /// The engine's index of it.
+    #[must_use]
+    pub fn object(&self) -> ObjectId {
+        self.entries.object()
+    }
+
+    /// Forget what is on it, without a step: when nothing runs any more.
+    pub(crate) fn forget(&self) {
+        self.entries.forget();
     }
 
     /// What is on it, without a step: for the end of an execution, when nothing runs.
     #[must_use]
     pub fn entries(&self) -> Vec<Arc<T>> {
-        self.entries.peek(Vec::clone)
+        self.entries.peek(|entries| entries.now.clone())
     }
 
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
@@ -79,13 +165,15 @@ impl<T: Linked> ListHead<T> {
         if mutation::is_skipped() {
             return;
         }
-        self.entries.with_mut(|entries| {
+        let learning = learning();
+        self.change(|entries| {
             entry.memory().touch(Step::Last);
             if let Some(last) = entries.last() {
                 last.memory().touch(Step::Last);
             }
             entries.push(Arc::clone(entry));
         });
+        learning.nothing_but(());
     }
 
     /// `list_first_entry()` and `list_del_init()` of it; `None` where the list is empty.
@@ -95,7 +183,8 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return None;
         }
-        self.entries.with_mut(|entries| {
+        let learning = learning();
+        let first = self.change(|entries| {
             if entries.is_empty() {
                 return None;
             }
@@ -105,7 +194,8 @@ impl<T: Linked> ListHead<T> {
                 next.memory().touch(Step::Last);
             }
             Some(first)
-        })
+        });
+        learning.nothing_but(first)
     }
 
     /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
@@ -114,7 +204,8 @@ impl<T: Linked> ListHead<T> {
         if mutation::is_skipped() {
             return;
         }
-        self.entries.with_mut(|entries| {
+        let learning = learning();
+        self.change(|entries| {
             let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
                 return;
             };
@@ -124,6 +215,7 @@ impl<T: Linked> ListHead<T> {
                 neighbour.memory().touch(Step::Last);
             }
         });
+        learning.nothing_but(());
     }
 
     /// `list_first_entry_or_null()`.
@@ -133,7 +225,8 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return None;
         }
-        self.entries.with(|entries| entries.first().cloned())
+        let learning = learning();
+        learning.nothing_but(self.entries.with(|entries| entries.now.first().cloned()))
     }
 
     /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
@@ -143,7 +236,11 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return None;
         }
-        self.entries.with_marked(|entries| entries.first().cloned())
+        let learning = learning();
+        let first = self
+            .entries
+            .with_marked(|entries, found| entries.found(found).first().cloned());
+        learning.nothing_but(first)
     }
 
     /// `list_next_entry()` without the lock of the list: what is behind `entry`, `Some(None)` where
@@ -151,11 +248,14 @@ impl<T: Linked> ListHead<T> {
     #[must_use]
     #[track_caller]
     pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
-        self.entries.with_marked(|entries| {
+        let learning = learning();
+        let next = self.entries.with_marked(|entries, found| {
+            let entries = entries.found(found);
             entry.memory().touch(Step::Last);
             let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
             Some(entries.get(at + 1).cloned())
-        })
+        });
+        learning.nothing_but(next)
     }
 
     /// Whether `entry` is on it, with the lock of the list held: its own node says so, `!list_empty()`.
@@ -168,10 +268,12 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return false;
         }
-        self.entries.with(|entries| {
+        let learning = learning();
+        let contains = self.entries.with(|entries| {
             entry.memory().touch(Step::Last);
-            entries.iter().any(|e| Arc::ptr_eq(e, entry))
-        })
+            entries.now.iter().any(|e| Arc::ptr_eq(e, entry))
+        });
+        learning.nothing_but(contains)
     }
 
     /// Up to `most` first entries, moved to the front of a private list one after the other.
@@ -181,7 +283,8 @@ impl<T: Linked> ListHead<T> {
         if mutation::is(Weakening::Never) {
             return Vec::new();
         }
-        self.entries.with_mut(|entries| {
+        let learning = learning();
+        let taken = self.change(|entries| {
             let taken = most.min(entries.len());
             for entry in entries.iter().take(taken + 1) {
                 entry.memory().touch(Step::Last);
@@ -189,6 +292,7 @@ impl<T: Linked> ListHead<T> {
             let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
             taken.reverse();
             taken
-        })
+        });
+        learning.nothing_but(taken)
     }
 }

@@ -13,7 +13,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::AtomicU64,
     engine::{Ordering, Step},
-    enter,
+    enter, learns,
     mutation::{self, Weakening},
     violation::ViolationKind,
 };
@@ -149,20 +149,22 @@ impl<T: OnLru> ListLru<T> {
 
     fn do_add(&self, entry: &Arc<T>) -> bool {
         let _in = enter("list_lru_add_obj");
-        let mut items = self.lock.lock();
-        let node = entry.lru_node();
-        let was_empty = node
-            .linked
-            .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
-        if was_empty {
-            if let Some(last) = items.last() {
-                last.memory().touch(Step::Last);
+        learns(|| {
+            let mut items = self.lock.lock();
+            let node = entry.lru_node();
+            let was_empty = node
+                .linked
+                .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+            if was_empty {
+                if let Some(last) = items.last() {
+                    last.memory().touch(Step::Last);
+                }
+                items.push(Arc::clone(entry));
+                self.count.fetch_add(1, Ordering::Relaxed);
             }
-            items.push(Arc::clone(entry));
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
-        was_empty
+            was_empty
+        })
     }
 
     /// `list_lru_del_obj()`: whether it was on the list.
@@ -177,8 +179,10 @@ impl<T: OnLru> ListLru<T> {
 
     fn do_del(&self, entry: &Arc<T>) -> bool {
         let _in = enter("list_lru_del_obj");
-        let mut items = self.lock.lock();
-        self.unlink(&mut items, entry)
+        learns(|| {
+            let mut items = self.lock.lock();
+            self.unlink(&mut items, entry)
+        })
     }
 
     fn unlink(&self, items: &mut Vec<Arc<T>>, entry: &Arc<T>) -> bool {
@@ -198,7 +202,9 @@ impl<T: OnLru> ListLru<T> {
                 }
                 items.remove(at);
             }
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            learns(|| {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+            });
         }
         was_linked
     }

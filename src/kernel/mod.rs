@@ -31,7 +31,7 @@ pub mod srcu;
 mod versioned;
 pub mod workqueue;
 
-use crate::sync::rcu::Domain;
+use crate::sync::{rcu::Domain, shadow::Shadow};
 use context::Contexts;
 use rcu::Callback;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Kernel {
     pub(crate) rcu: Domain,
-    pub(crate) callbacks: parking_lot::Mutex<Vec<Arc<Callback>>>,
+    pub(crate) callbacks: Shadow<Vec<Arc<Callback>>>,
     pub(crate) contexts: Contexts,
     pub(crate) options: Options,
 }
@@ -73,7 +73,7 @@ impl Kernel {
     pub fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
             rcu: Domain::new("rcu"),
-            callbacks: parking_lot::Mutex::new(Vec::new()),
+            callbacks: Shadow::new("rcu callbacks", Vec::new()),
             contexts: Contexts::default(),
             options,
         })

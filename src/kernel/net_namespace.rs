@@ -7,12 +7,19 @@
 //! freed at the end of `cleanup_net()`; later kernels put that off until the next one, which
 //! leaves the same accesses after its end, or fewer.
 
-use super::{Kernel, refcount::Refcount};
+use super::{Kernel, pointer::Target, refcount::Refcount};
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, engine::Step, enter, mutation,
+    alloc::Allocation,
+    atomic::AtomicU64,
+    engine::{ObjectId, Ordering, Step},
+    enter, mutation,
+    thread::next_knows,
     violation::ViolationKind,
 };
-use std::sync::{Arc, OnceLock};
+use std::{
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
 
 /// `struct pernet_operations`, and the memory that it has in each namespace.
 pub trait Pernet: Send + Sync + 'static {
@@ -40,6 +47,19 @@ pub struct Net<P> {
     /// `struct net_generic`.
     gen_memory: Allocation,
     generic: OnceLock<P>,
+}
+
+/// Which one it is.
+impl<P> Hash for Net<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
+}
+
+impl<P> Target for Net<P> {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
+    }
 }
 
 impl<P: Pernet> Net<P> {
@@ -97,9 +117,10 @@ impl<P: Pernet> Net<P> {
         if mutation::is_skipped() {
             return;
         }
-        let _in = enter("put_net");
+        let _in = enter("put_net").forgets();
         if self.count.dec_and_test() {
             let net = Arc::clone(self);
+            next_knows(self);
             self.kernel.spawn("cleanup_net", move || net.cleanup());
         }
     }
@@ -107,7 +128,7 @@ impl<P: Pernet> Net<P> {
     /// `net_generic()`: the pernet memory, found through `net->gen` under RCU. A use of the
     /// namespace and of `net->gen`, not yet of the memory that is answered.
     pub fn generic(&self) -> &P {
-        let _in = enter("net_generic");
+        let _in = enter("net_generic").forgets();
         let _rcu = self.kernel.rcu_read_lock();
         let _ = self.gen_pointer.load(Ordering::Acquire);
         self.gen_memory.touch(Step::Last);

@@ -13,9 +13,13 @@ use crate::sync::{
     engine::{Ordering, Update},
     enter,
     mutation::{self, Weakening},
+    shadow::Shadow,
     violation::{Violation, ViolationKind},
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// `__PERCPU_REF_ATOMIC`.
 const ATOMIC: u64 = 1;
@@ -33,14 +37,20 @@ struct Data {
     percpu_count: AtomicU64,
 }
 
+impl Hash for Data {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
+}
+
 /// `struct percpu_ref`, whose release completes a completion and whose confirmation another.
 #[derive(Debug)]
 pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
-    data: parking_lot::Mutex<Option<Arc<Data>>>,
+    data: Shadow<Option<Arc<Data>>>,
     /// All there ever was.
-    all: parking_lot::Mutex<Vec<Arc<Data>>>,
+    all: Shadow<Vec<Arc<Data>>>,
     /// `percpu_ref_switch_lock`.
     switch_lock: SpinLock,
 }
@@ -51,15 +61,14 @@ impl PercpuRef {
     pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str) -> Self {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
-            data: parking_lot::Mutex::new(None),
-            all: parking_lot::Mutex::new(Vec::new()),
+            data: Shadow::new("data", None),
+            all: Shadow::new("all data", Vec::new()),
             switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
         }
     }
 
     fn data(&self) -> Arc<Data> {
-        let data = self.data.lock().clone();
-        data.unwrap_or_else(|| {
+        self.data.get().unwrap_or_else(|| {
             sync::report(Violation::on(
                 ViolationKind::RefAfterExit,
                 self.flags.object(),
@@ -85,15 +94,15 @@ impl PercpuRef {
             percpu,
         };
         let data = Arc::new(data);
-        self.all.lock().push(Arc::clone(&data));
-        *self.data.lock() = Some(data);
+        self.all.with_mut(|all| all.push(Arc::clone(&data)));
+        self.data.with_mut(|slot| *slot = Some(data));
         self.flags.store(0, Ordering::Relaxed);
     }
 
     /// Calls `f` with all memory that it ever had, without a step: for the end of an execution, when
     /// nothing runs.
     pub fn each_memory(&self, mut f: impl FnMut(&Allocation)) {
-        for data in self.all.lock().iter() {
+        for data in self.all.get() {
             f(&data.memory);
             f(&data.percpu);
         }
@@ -113,21 +122,22 @@ impl PercpuRef {
     }
 
     fn do_tryget_live(&self, kernel: &Kernel) -> bool {
-        let _in = enter("percpu_ref_tryget_live");
-        let _rcu = kernel.rcu_read_lock();
-        let flags = self.flags.load(Ordering::Relaxed);
-        if flags & DEAD != 0 {
-            return false;
-        }
-        let data = self.data();
-        if flags & ATOMIC == 0 {
-            data.percpu_count.fetch_add(1, Ordering::Relaxed);
-            return true;
-        }
-        let not_zero = Update::AddUnless { add: 1, unless: 0 };
-        data.count
-            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        enter("percpu_ref_tryget_live").learns(|| {
+            let _rcu = kernel.rcu_read_lock();
+            let flags = self.flags.load(Ordering::Relaxed);
+            if flags & DEAD != 0 {
+                return false;
+            }
+            let data = self.data();
+            if flags & ATOMIC == 0 {
+                data.percpu_count.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+            let not_zero = Update::AddUnless { add: 1, unless: 0 };
+            data.count
+                .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
     }
 
     /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.
@@ -139,7 +149,7 @@ impl PercpuRef {
     }
 
     fn do_put(&self, kernel: &Kernel, release: &dyn Fn()) {
-        let _in = enter("percpu_ref_put");
+        let _in = enter("percpu_ref_put").forgets();
         let _rcu = kernel.rcu_read_lock();
         let flags = self.flags.load(Ordering::Relaxed);
         let data = self.data();
@@ -188,7 +198,7 @@ impl PercpuRef {
         data.count.fetch_add(1, Ordering::Relaxed);
         let at_release = release.clone();
         let switched = Arc::clone(&data);
-        kernel.call_rcu(move || {
+        kernel.call_rcu(&data.memory, move || {
             let _in = enter("percpu_ref_switch_to_atomic_rcu");
             let sum = switched.percpu_count.load(Ordering::Relaxed);
             fence(Ordering::SeqCst);

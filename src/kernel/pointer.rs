@@ -2,22 +2,49 @@
 //! Pointers that contexts share. C headers: `include/linux/rcupdate.h`, `asm/rwonce.h`.
 
 use crate::sync::{
+    self,
     alloc::Allocation,
     atomic::{AtomicU64, fence},
-    engine::Ordering,
+    engine::{ObjectId, Ordering},
     mutation::{self, Weakening},
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+/// What a pointer can lead to.
+pub trait Target {
+    /// An object of it, which tells it from its like.
+    fn object(&self) -> ObjectId;
+}
 
 /// A pointer in memory that more than one context can reach, or NULL.
 #[derive(Debug)]
 pub struct Pointer<T> {
-    /// 0 for NULL, else one more than the target's place in `targets`.
+    /// 0 for NULL, else what stands for one of `targets`.
     word: AtomicU64,
-    targets: parking_lot::Mutex<Vec<Arc<T>>>,
+    targets: parking_lot::Mutex<Vec<(u64, Arc<T>)>>,
 }
 
-impl<T> Pointer<T> {
+/// What stands for a target that is the `number`th of a pointer, from 1. Where the steps of an
+/// execution are run again, the targets may come in another order, and the word has to be the same;
+/// so it has where states that were come to in different ways are compared.
+fn new_word<T: Target>(number: usize, target: &T) -> u64 {
+    match sync::keeps_marks() || sync::stores_states() {
+        true => u64::from(target.object().0) + 1,
+        false => number as u64,
+    }
+}
+
+/// Which pointer it is, not where it leads.
+impl<T> Hash for Pointer<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.word.object().hash(state);
+    }
+}
+
+impl<T: Target> Pointer<T> {
     /// NULL, in an object.
     #[must_use]
     pub fn new_in(owner: &Allocation, name: &'static str) -> Self {
@@ -36,26 +63,40 @@ impl<T> Pointer<T> {
     /// A pointer on a stack.
     #[must_use]
     pub fn new(name: &'static str, target: Arc<T>) -> Self {
+        let word = new_word(1, &*target);
         Self {
-            word: AtomicU64::new(name, 1),
-            targets: parking_lot::Mutex::new(vec![target]),
+            word: AtomicU64::new(name, word),
+            targets: parking_lot::Mutex::new(vec![(word, target)]),
         }
     }
 
+    /// Forget all that it ever pointed to, without a step: when nothing runs any more, and a target
+    /// may lead back to what the pointer lies in.
+    pub(crate) fn forget(&self) {
+        let targets = std::mem::take(&mut *self.targets.lock());
+        drop(targets);
+    }
+
     fn target(&self, word: u64) -> Option<Arc<T>> {
-        let index = word.checked_sub(1)?;
-        Some(Arc::clone(&self.targets.lock()[index as usize]))
+        if word == 0 {
+            return None;
+        }
+        let targets = self.targets.lock();
+        let known = targets.iter().find(|(of, _)| *of == word);
+        let (_, target) = known.expect("what a pointer holds was stored in it");
+        Some(Arc::clone(target))
     }
 
     fn word_for(&self, target: Option<&Arc<T>>) -> u64 {
         let Some(target) = target else { return 0 };
         let mut targets = self.targets.lock();
-        let known = targets.iter().position(|t| Arc::ptr_eq(t, target));
-        let index = known.unwrap_or_else(|| {
-            targets.push(Arc::clone(target));
-            targets.len() - 1
-        });
-        index as u64 + 1
+        let known = targets.iter().find(|(_, t)| Arc::ptr_eq(t, target));
+        if let Some((word, _)) = known {
+            return *word;
+        }
+        let word = new_word(targets.len() + 1, &**target);
+        targets.push((word, Arc::clone(target)));
+        word
     }
 
     /// A plain load that is known to race, or `READ_ONCE()`: relaxed.

@@ -7,12 +7,17 @@
 
 use super::Kernel;
 use crate::sync::{
+    alloc::Allocation,
     atomic::AtomicU64,
     atomically,
-    engine::{Condition, Ordering},
+    engine::{Condition, ObjectId, Ordering},
     enter, mutation,
+    thread::{next_knows, spawn_detached},
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// A callback that was queued by `call_rcu()`.
 #[derive(Debug)]
@@ -20,6 +25,19 @@ pub(crate) struct Callback {
     /// The number of its grace period.
     number: u64,
     done: AtomicU64,
+}
+
+impl Callback {
+    /// Callbacks are told apart, and waited for in order, by this.
+    fn key(&self) -> (u64, ObjectId) {
+        (self.number, self.done.object())
+    }
+}
+
+impl Hash for Callback {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 /// A read-side critical section, until dropped.
@@ -60,13 +78,19 @@ impl Kernel {
 
     /// `call_rcu()`: `callback` runs in a context of its own after a grace period. Everything
     /// before it, and the sections that its grace period waits for, happen before the callback.
+    ///
+    /// `object` is what the callback is about, and all that it knows.
     #[track_caller]
-    pub fn call_rcu(self: &Arc<Self>, callback: impl FnOnce() + Send + 'static) {
+    pub fn call_rcu(
+        self: &Arc<Self>,
+        object: &Allocation,
+        callback: impl FnOnce() + Send + 'static,
+    ) {
         if mutation::is_skipped() {
             // No grace period.
             return callback();
         }
-        let _in = enter("call_rcu");
+        let _in = enter("call_rcu").forgets();
         // Before the grace period begins: who counts it finds the callback initialised.
         let done = AtomicU64::new("rcu_head", 0);
         let (grace_period, queued) = atomically(|| {
@@ -75,12 +99,16 @@ impl Kernel {
                 number: grace_period.number(),
                 done,
             });
-            self.callbacks.lock().push(Arc::clone(&queued));
+            self.callbacks.with_mut(|callbacks| {
+                let before = callbacks.partition_point(|other| other.key() < queued.key());
+                callbacks.insert(before, Arc::clone(&queued));
+            });
             (grace_period, queued)
         });
         // Not a context of the kernel's own: it is no reader while it waits.
         let kernel = Arc::clone(self);
-        crate::sync::thread::spawn_detached("rcu callback", move || {
+        next_knows(&(object, queued.key()));
+        spawn_detached("rcu callback", move || {
             grace_period.end();
             kernel.begin_running();
             callback();
@@ -99,13 +127,12 @@ impl Kernel {
         let _in = enter("rcu_barrier");
         self.might_sleep("rcu_barrier()");
         self.end_running();
-        let mut queued: Vec<Arc<Callback>> = atomically(|| {
+        let queued: Vec<Arc<Callback>> = atomically(|| {
             let begun = self.rcu.begun();
-            let callbacks = self.callbacks.lock();
+            let callbacks = self.callbacks.get();
             let queued = callbacks.iter().filter(|c| begun.includes(c.number));
             queued.cloned().collect()
         });
-        queued.sort_by_key(|callback| callback.number);
         for callback in queued {
             callback
                 .done

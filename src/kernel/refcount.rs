@@ -7,6 +7,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
+    learning,
     mutation::{self, Weakening},
     violation::{Violation, ViolationKind},
 };
@@ -42,12 +43,14 @@ impl Refcount {
         if mutation::is_skipped() {
             return;
         }
+        let learning = learning();
         let old = self.word.fetch_add(1, Ordering::Relaxed);
         if old == 0 {
             self.warn_saturate("addition on 0; use-after-free");
         } else if old >= SATURATED {
             self.warn_saturate("saturated; leaking memory");
         }
+        learning.nothing_but(());
     }
 
     /// `refcount_inc_not_zero()`: relaxed, one conditional operation; whether it succeeded.
@@ -64,13 +67,12 @@ impl Refcount {
         if mutation::is(Weakening::Never) {
             return false;
         }
-        self.word
-            .update(
-                Update::AddUnless { add: 1, unless: 0 },
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        let not_zero = Update::AddUnless { add: 1, unless: 0 };
+        let learning = learning();
+        let updated = self
+            .word
+            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed);
+        learning.nothing_but(updated.is_ok())
     }
 
     /// `refcount_dec_and_test()`: release, and acquire where it reaches 0.
@@ -87,21 +89,22 @@ impl Refcount {
         if mutation::is_skipped() {
             return false;
         }
+        let learning = learning();
         let old = self.word.fetch_sub(count, Ordering::Release);
         if mutation::is(Weakening::Never) {
-            return false;
+            return learning.nothing_but(false);
         }
         if old == count {
             fence(Ordering::Acquire);
-            return true;
+            return learning.nothing_but(true);
         }
         if mutation::is(Weakening::Always) {
-            return true;
+            return learning.nothing_but(true);
         }
         if old < count || old >= SATURATED {
             self.warn_saturate("underflow; use-after-free");
         }
-        false
+        learning.nothing_but(false)
     }
 
     /// `refcount_dec()`: release. Must not reach 0.
@@ -110,10 +113,12 @@ impl Refcount {
         if mutation::is_skipped() {
             return;
         }
+        let learning = learning();
         let old = self.word.fetch_sub(1, Ordering::Release);
         if old <= 1 {
             self.warn_saturate("decrement hit 0; leaking memory");
         }
+        learning.nothing_but(());
     }
 
     /// `refcount_dec_if_one()`: from 1 to 0 with release, no acquire; nothing and relaxed where it
@@ -124,9 +129,11 @@ impl Refcount {
         if mutation::is(Weakening::Never) {
             return false;
         }
-        self.word
-            .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
-            .is_ok()
+        let learning = learning();
+        let old = self
+            .word
+            .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed);
+        learning.nothing_but(old.is_ok())
     }
 
     /// `refcount_dec_not_one()`: release, one conditional operation; `false` where it is 1.
@@ -139,16 +146,15 @@ impl Refcount {
         if mutation::is_skipped() {
             return true;
         }
-        self.word
-            .update(
-                Update::AddUnless {
-                    add: 1u64.wrapping_neg(),
-                    unless: 1,
-                },
-                Ordering::Release,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        let not_one = Update::AddUnless {
+            add: 1u64.wrapping_neg(),
+            unless: 1,
+        };
+        let learning = learning();
+        let updated = self
+            .word
+            .update(not_one, Ordering::Release, Ordering::Relaxed);
+        learning.nothing_but(updated.is_ok())
     }
 
     /// `refcount_dec_and_lock()`: the lock, where it reached 0.

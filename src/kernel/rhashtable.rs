@@ -10,7 +10,7 @@
 
 use super::versioned::Versioned;
 use crate::sync::{alloc::Allocation, enter, mutation, violation::ViolationKind};
-use std::sync::Arc;
+use std::{hash::Hash, sync::Arc};
 
 /// `struct rhltable`, keyed by inode.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Rhltable<T> {
     buckets: Vec<Versioned<T>>,
 }
 
-impl<T> Rhltable<T> {
+impl<T: Hash> Rhltable<T> {
     /// A table that is not initialised, for `keys` keys.
     #[must_use]
     pub fn new(name: &'static str, keys: usize) -> Self {
@@ -68,7 +68,7 @@ impl<T> Rhltable<T> {
         if mutation::is_skipped() {
             return;
         }
-        let _in = enter("rhltable_insert");
+        let _in = enter("rhltable_insert").forgets();
         self.buckets[key].change(|chain| chain.insert(0, Arc::clone(entry)));
     }
 
@@ -78,7 +78,7 @@ impl<T> Rhltable<T> {
         if mutation::is_skipped() {
             return;
         }
-        let _in = enter("rhltable_remove");
+        let _in = enter("rhltable_remove").forgets();
         self.buckets[key].change(|chain| chain.retain(|item| !Arc::ptr_eq(item, entry)));
     }
 
@@ -95,8 +95,7 @@ impl<T> Rhltable<T> {
         if mutation::is_skipped() {
             return Vec::new();
         }
-        let _in = enter("rhltable_lookup");
-        self.buckets[key].read()
+        enter("rhltable_lookup").learns(|| self.buckets[key].read())
     }
 
     /// `rhashtable_walk_next()` until the end, between `rhashtable_walk_start()` and `_stop()`,

@@ -7,9 +7,13 @@ use crate::sync::{
     atomic::AtomicU64,
     engine::{Condition, Ordering, Update},
     enter, mutation,
+    shadow::Shadow,
     violation::ViolationKind,
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// `struct shrinker`.
 #[derive(Debug)]
@@ -18,6 +22,12 @@ struct Shrinker {
     refcount: Refcount,
     /// Completed when the last reference is dropped.
     done: AtomicU64,
+}
+
+impl Hash for Shrinker {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl Shrinker {
@@ -34,14 +44,14 @@ impl Shrinker {
 pub struct ShrinkerList {
     /// How many entries the list has had: even while it is empty.
     head: AtomicU64,
-    registered: parking_lot::Mutex<Option<Arc<Shrinker>>>,
+    registered: Shadow<Option<Arc<Shrinker>>>,
 }
 
 impl Default for ShrinkerList {
     fn default() -> Self {
         Self {
             head: AtomicU64::new("shrinker_list", 0),
-            registered: parking_lot::Mutex::new(None),
+            registered: Shadow::new("registered", None),
         }
     }
 }
@@ -63,7 +73,8 @@ impl ShrinkerList {
             done: AtomicU64::new_in(&memory, "done", 0),
             memory,
         };
-        *self.registered.lock() = Some(Arc::new(shrinker));
+        self.registered
+            .with_mut(|registered| *registered = Some(Arc::new(shrinker)));
         self.head.fetch_add(1, Ordering::Release);
     }
 
@@ -77,9 +88,10 @@ impl ShrinkerList {
 
     fn do_free(&self, kernel: &Arc<Kernel>) {
         let _in = enter("shrinker_free");
-        let shrinker = self.registered.lock().clone();
         // shrinker_free(NULL) returns.
-        let Some(shrinker) = shrinker else { return };
+        let Some(shrinker) = self.registered.get() else {
+            return;
+        };
         shrinker.put();
         kernel.sleeping("wait_for_completion()", || {
             shrinker
@@ -87,9 +99,10 @@ impl ShrinkerList {
                 .wait_and_update(Condition::NotEqual(0), Update::Sub(1), Ordering::Acquire)
         });
         self.head.fetch_add(1, Ordering::Relaxed);
-        kernel.call_rcu(move || {
+        let freed = Arc::clone(&shrinker);
+        kernel.call_rcu(&shrinker.memory, move || {
             let _in = enter("shrinker_free_rcu_cb");
-            shrinker.memory.free();
+            freed.memory.free();
         });
     }
 
@@ -109,8 +122,7 @@ impl ShrinkerList {
             if self.head.load(Ordering::Acquire).is_multiple_of(2) {
                 return;
             }
-            let shrinker = self.registered.lock().clone();
-            let shrinker = shrinker.expect("the list has an entry");
+            let shrinker = self.registered.get().expect("the list has an entry");
             if !shrinker.refcount.inc_not_zero() {
                 return;
             }

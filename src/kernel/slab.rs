@@ -15,25 +15,23 @@ use crate::sync::{
     alloc::Allocation,
     engine::Step,
     enter, mutation,
+    shadow::Shadow,
     violation::{Violation, ViolationKind},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::Arc;
 
 /// `struct kmem_cache`, behind the global pointer to it.
 #[derive(Debug)]
 pub struct KmemCache {
     allocation: Allocation,
     object_name: &'static str,
-    created: AtomicU32,
-    /// All objects ever, each with the creation of the cache it is from.
-    objects: parking_lot::Mutex<Vec<(u32, Arc<Allocation>)>>,
+    created: Shadow<u32>,
+    /// All objects ever, by number, each with the creation of the cache it is from.
+    objects: Shadow<Vec<(u32, Arc<Allocation>)>>,
 }
 
-/// An object of a cache.
-#[derive(Debug)]
+/// An object of a cache. Its [`Hash`] is that of the object it is.
+#[derive(Debug, Hash)]
 pub struct SlabObject {
     memory: Arc<Allocation>,
     /// The creation of the cache it is from.
@@ -55,8 +53,8 @@ impl KmemCache {
         let cache = Self {
             allocation: Allocation::new(name, ViolationKind::UseAfterDestroy),
             object_name,
-            created: AtomicU32::new(0),
-            objects: parking_lot::Mutex::new(Vec::new()),
+            created: Shadow::new("created", 0),
+            objects: Shadow::new("objects", Vec::new()),
         };
         cache.allocation.free();
         cache
@@ -76,25 +74,29 @@ impl KmemCache {
         }
         let _in = enter("kmem_cache_create");
         self.allocation.renew();
-        self.created.fetch_add(1, Ordering::Relaxed);
+        self.created.with_mut(|created| *created += 1);
     }
 
     /// `kmem_cache_alloc()`: `None` where there is no memory.
     #[must_use]
     #[track_caller]
     pub fn alloc(&self, kernel: &Kernel) -> Option<SlabObject> {
-        let _in = enter("kmem_cache_alloc");
-        if !kernel.allocation_succeeds() {
-            return None;
-        }
-        self.allocation.access();
-        let memory = Arc::new(Allocation::new(
-            self.object_name,
-            ViolationKind::UseAfterFree,
-        ));
-        let creation = self.created.load(Ordering::Relaxed);
-        self.objects.lock().push((creation, Arc::clone(&memory)));
-        Some(SlabObject { memory, creation })
+        enter("kmem_cache_alloc").learns(|| {
+            if !kernel.allocation_succeeds() {
+                return None;
+            }
+            self.allocation.access();
+            let memory = Arc::new(Allocation::new(
+                self.object_name,
+                ViolationKind::UseAfterFree,
+            ));
+            let creation = self.created.get();
+            self.objects.with_mut(|objects| {
+                let before = objects.partition_point(|(_, other)| other.object() < memory.object());
+                objects.insert(before, (creation, Arc::clone(&memory)));
+            });
+            Some(SlabObject { memory, creation })
+        })
     }
 
     /// `kmem_cache_free()`.
@@ -106,7 +108,7 @@ impl KmemCache {
         let _in = enter("kmem_cache_free");
         object.memory.free();
         self.allocation.touch(Step::Last);
-        if object.creation != self.created.load(Ordering::Relaxed) {
+        if object.creation != self.created.get() {
             sync::report(Violation::on(
                 ViolationKind::UseAfterDestroy,
                 self.allocation.object(),
@@ -123,10 +125,10 @@ impl KmemCache {
         }
         let _in = enter("kmem_cache_destroy");
         self.allocation.free();
-        let creation = self.created.load(Ordering::Relaxed);
+        let creation = self.created.get();
         let remaining: Vec<String> = self
             .objects
-            .lock()
+            .get()
             .iter()
             .filter(|(of, object)| *of == creation && !object.is_freed())
             .map(|(_, object)| object.name())
@@ -143,7 +145,7 @@ impl KmemCache {
     /// The objects that were never freed.
     #[must_use]
     pub fn remaining(&self) -> Vec<Arc<Allocation>> {
-        let objects = self.objects.lock();
+        let objects = self.objects.get();
         let remaining = objects.iter().filter(|(_, object)| !object.is_freed());
         remaining.map(|(_, object)| Arc::clone(object)).collect()
     }

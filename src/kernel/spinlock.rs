@@ -8,6 +8,7 @@
 use super::Kernel;
 use crate::sync::{Mutex, MutexGuard, alloc::Allocation, mutation};
 use std::{
+    hash::Hash,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
@@ -28,7 +29,7 @@ pub struct SpinLockGuard<'a, T = ()> {
     kernel: Option<&'a Kernel>,
 }
 
-impl<T> SpinLock<T> {
+impl<T: Hash> SpinLock<T> {
     /// `DEFINE_SPINLOCK()`.
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
@@ -46,7 +47,9 @@ impl<T> SpinLock<T> {
             lock: Mutex::new_in(owner, name, value),
         }
     }
+}
 
+impl<T> SpinLock<T> {
     /// `spin_lock()`.
     #[track_caller]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
@@ -113,7 +116,7 @@ pub struct KernelMutex<T = ()> {
     lock: Mutex<T>,
 }
 
-impl<T> KernelMutex<T> {
+impl<T: Hash> KernelMutex<T> {
     /// `DEFINE_MUTEX()`.
     #[must_use]
     pub fn new(kernel: &Arc<Kernel>, name: &'static str, value: T) -> Self {
@@ -131,7 +134,9 @@ impl<T> KernelMutex<T> {
             lock: Mutex::new_in(owner, name, value),
         }
     }
+}
 
+impl<T> KernelMutex<T> {
     /// `mutex_lock()`.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {

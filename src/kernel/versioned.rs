@@ -5,12 +5,15 @@
 //! memory a reader may find an old value; it must find the old chain with it, and not entries that
 //! nothing has published to it.
 
-use crate::sync::{alloc::Allocation, atomic::AtomicU64, atomically, engine::Ordering};
-use std::sync::{Arc, Weak};
+use crate::sync::{
+    alloc::Allocation, atomic::AtomicU64, atomically, digest, engine::Ordering, stores_states,
+};
+use std::{hash::Hash, sync::Arc};
 
 type Chain<T> = Vec<Arc<T>>;
 
-/// A chain of entries in all its versions.
+/// A chain of entries in all its versions. An entry must not lead back to the chain: nothing would
+/// be freed.
 #[derive(Debug)]
 pub(crate) struct Versioned<T> {
     word: AtomicU64,
@@ -20,11 +23,11 @@ pub(crate) struct Versioned<T> {
 #[derive(Debug)]
 struct Versions<T> {
     newest: Chain<T>,
-    /// All before it. Weak, as entries lead back to the chain they are on.
-    older: Vec<Vec<Weak<T>>>,
+    /// All before it: a reader that finds an old version uses what has been freed since.
+    older: Vec<Chain<T>>,
 }
 
-impl<T> Versioned<T> {
+impl<T: Hash> Versioned<T> {
     /// An empty chain in static memory.
     pub(crate) fn new(name: &'static str) -> Self {
         Self::of(AtomicU64::new(name, 0))
@@ -36,13 +39,15 @@ impl<T> Versioned<T> {
     }
 
     fn of(word: AtomicU64) -> Self {
-        Self {
+        let chain = Self {
             word,
             versions: parking_lot::Mutex::new(Versions {
                 newest: Vec::new(),
                 older: Vec::new(),
             }),
-        }
+        };
+        chain.publish(&Vec::new());
+        chain
     }
 
     /// Read it, as one step: acquire.
@@ -51,7 +56,7 @@ impl<T> Versioned<T> {
             let version = self.word.load(Ordering::Acquire) as usize;
             let versions = self.versions.lock();
             match versions.older.get(version) {
-                Some(chain) => chain.iter().filter_map(Weak::upgrade).collect(),
+                Some(chain) => chain.clone(),
                 None => versions.newest.clone(),
             }
         })
@@ -62,9 +67,9 @@ impl<T> Versioned<T> {
         atomically(|| {
             self.word.fetch_add(1, Ordering::AcqRel);
             let versions = &mut *self.versions.lock();
-            let before = versions.newest.iter().map(Arc::downgrade);
-            versions.older.push(before.collect());
+            versions.older.push(versions.newest.clone());
             f(&mut versions.newest);
+            self.publish(&versions.newest);
         });
     }
 
@@ -78,5 +83,12 @@ impl<T> Versioned<T> {
         let versions = &mut *self.versions.lock();
         versions.newest.clear();
         versions.older.iter_mut().for_each(Vec::clear);
+        self.publish(&versions.newest);
+    }
+
+    fn publish(&self, chain: &Chain<T>) {
+        if stores_states() {
+            self.word.stands_for(digest(chain));
+        }
     }
 }

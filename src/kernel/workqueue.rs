@@ -13,7 +13,8 @@ use super::Kernel;
 use crate::sync::{
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering, Update},
-    enter, mutation,
+    enter, learns, mutation,
+    thread::next_knows,
 };
 use std::sync::Arc;
 
@@ -63,13 +64,15 @@ impl Work {
 
     fn do_queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
         fence(Ordering::SeqCst);
-        let queued = self.state.update(
-            set_unless(PENDING, PENDING),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let queued = learns(|| {
+            let pending = set_unless(PENDING, PENDING);
+            self.state
+                .update(pending, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        });
         fence(Ordering::SeqCst);
-        if queued.is_ok() {
+        if queued {
+            next_knows(&self.state.object());
             kernel.spawn(self.name, work);
         }
     }
@@ -149,7 +152,7 @@ impl DelayedWork {
     }
 
     fn do_queue(&self) {
-        let _in = enter("queue_delayed_work");
+        let _in = enter("queue_delayed_work").forgets();
         fence(Ordering::SeqCst);
         let _ = self.state.update(
             set_unless(PENDING, PENDING | DISABLED),
@@ -166,17 +169,20 @@ impl DelayedWork {
         }
         let work = Arc::clone(self);
         let waiting = Arc::clone(kernel);
+        next_knows(&passes);
         kernel.spawn_daemon(self.name, move || {
             for _ in 0..passes {
-                waiting.end_running();
-                work.state.wait_and_update(
-                    Condition::Equal(PENDING),
-                    Update::Swap(RUNNING),
-                    Ordering::AcqRel,
-                );
-                fence(Ordering::SeqCst);
-                waiting.begin_running();
-                work.run();
+                learns(|| {
+                    waiting.end_running();
+                    work.state.wait_and_update(
+                        Condition::Equal(PENDING),
+                        Update::Swap(RUNNING),
+                        Ordering::AcqRel,
+                    );
+                    fence(Ordering::SeqCst);
+                    waiting.begin_running();
+                    work.run();
+                });
             }
         });
     }

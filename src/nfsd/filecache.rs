@@ -18,9 +18,9 @@ use crate::{
         list::Linked,
         list_lru::{LruNode, LruStatus, OnLru},
         net_namespace::Pernet,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         refcount::Refcount,
-        slab::SlabObject,
+        slab::{KmemCache, SlabObject},
     },
     model::{
         AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
@@ -38,7 +38,10 @@ use crate::{
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Logically in the hash table.
 pub(super) const NFSD_FILE_HASHED: u32 = 0;
@@ -80,12 +83,26 @@ pub struct NfsdFile {
     /// `NFSD_MAY_LOCALIO` of `nf_may`. Never changes. Its other bits and `nf_cred` are the same
     /// for all files here.
     localio: bool,
-    nfsd: Arc<Nfsd>,
+    /// Where it goes back to.
+    slab: Arc<KmemCache>,
+}
+
+/// Which file it is.
+impl Hash for NfsdFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory().hash(state);
+    }
 }
 
 impl Linked for NfsdFile {
     fn memory(&self) -> &Allocation {
         self.object.memory()
+    }
+}
+
+impl Target for NfsdFile {
+    fn object(&self) -> ObjectId {
+        self.memory().object()
     }
 }
 
@@ -125,7 +142,15 @@ pub struct NfsdFileMark {
     object: SlabObject,
     fsn_mark: FsnMark<Self>,
     nfm_ref: Refcount,
-    nfsd: Arc<Nfsd>,
+    /// Where it goes back to.
+    slab: Arc<KmemCache>,
+}
+
+/// Which mark it is.
+impl Hash for NfsdFileMark {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.object.memory().hash(state);
+    }
 }
 
 impl Mark for NfsdFileMark {
@@ -140,12 +165,12 @@ impl Mark for NfsdFileMark {
     /// `nfsd_file_mark_free()`.
     fn free_mark(&self) {
         let _in = enter("nfsd_file_mark_free");
-        self.nfsd.nfsd_file_mark_slab.free(&self.object);
+        self.slab.free(&self.object);
     }
 }
 
 /// Why an acquire failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// `nfserr_jukebox`: out of memory, or construction failed twice.
     Jukebox,
@@ -177,7 +202,7 @@ fn null_dereference(what: &str) {
 
 /// `nfsd_file_schedule_laundrette()`.
 fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_schedule_laundrette");
+    let _in = enter("nfsd_file_schedule_laundrette").forgets();
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
         nfsd.nfsd_filecache_laundrette.queue();
     }
@@ -188,7 +213,7 @@ fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
 /// Left out: `put_cred()`. Credentials are counted by themselves, and all files here have the same.
 fn nfsd_file_slab_free(nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_slab_free");
-    nf.nfsd.nfsd_file_slab.free(&nf.object);
+    nf.slab.free(&nf.object);
 }
 
 /// `nfsd_file_alloc()`. Nobody else can see the file yet.
@@ -200,43 +225,45 @@ fn nfsd_file_alloc(
     inode: usize,
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
-    let _in = enter("nfsd_file_alloc");
-    let object = nfsd.nfsd_file_slab.alloc(&nfsd.kernel)?;
-    match nfsd.choices.net_ref {
-        NetRef::AtAlloc => net.get(),
-        NetRef::AtAllocGc if acquire.want_gc => net.get(),
-        NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
-    }
-    let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
-    let state: &[u32] = match nfsd.choices.flags_init {
-        FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
-        FlagsInit::AfterInsert => &[],
-    };
-    let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
-    let memory = object.memory();
-    Some(Arc::new(NfsdFile {
-        nf_ref: Refcount::new_in(memory, "nf_ref", 1),
-        nf_flags: Flags::new_in(memory, "nf_flags", &flags),
-        nf_lru: LruNode::new_in(memory, "nf_lru"),
-        nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
-        nf_file: Cell::new_in(memory, "nf_file", false),
-        nf_mark: Cell::new_in(memory, "nf_mark", None),
-        nf_net: Arc::clone(net),
-        nf_inode: inode,
-        localio: acquire.localio,
-        nfsd: Arc::clone(nfsd),
-        object,
-    }))
+    enter("nfsd_file_alloc").learns(|| {
+        let object = nfsd.nfsd_file_slab.alloc(&nfsd.kernel)?;
+        match nfsd.choices.net_ref {
+            NetRef::AtAlloc => net.get(),
+            NetRef::AtAllocGc if acquire.want_gc => net.get(),
+            NetRef::AtAllocGc | NetRef::AtDispose | NetRef::None => {}
+        }
+        let gc = acquire.want_gc.then_some(NFSD_FILE_GC);
+        let state: &[u32] = match nfsd.choices.flags_init {
+            FlagsInit::BeforeInsert => &[NFSD_FILE_HASHED, NFSD_FILE_PENDING],
+            FlagsInit::AfterInsert => &[],
+        };
+        let flags: Vec<u32> = state.iter().copied().chain(gc).collect();
+        let memory = object.memory();
+        Some(Arc::new(NfsdFile {
+            nf_ref: Refcount::new_in(memory, "nf_ref", 1),
+            nf_flags: Flags::new_in(memory, "nf_flags", &flags),
+            nf_lru: LruNode::new_in(memory, "nf_lru"),
+            nf_lru_disposed: AtomicU64::new_in(memory, "nf_lru (dispose list)", 0),
+            nf_file: Cell::new_in(memory, "nf_file", false),
+            nf_mark: Cell::new_in(memory, "nf_mark", None),
+            nf_net: Arc::clone(net),
+            nf_inode: inode,
+            localio: acquire.localio,
+            slab: Arc::clone(&nfsd.nfsd_file_slab),
+            object,
+        }))
+    })
 }
 
 /// `nfsd_file_unhash()`: whether the caller is the one that unhashed it.
 fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    let _in = enter("nfsd_file_unhash");
-    if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
-        nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
-        return true;
-    }
-    false
+    enter("nfsd_file_unhash").learns(|| {
+        if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
+            nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
+            return true;
+        }
+        false
+    })
 }
 
 /// `nfsd_file_check_write_error()` and what its caller does with it: a writeback error that was not
@@ -245,7 +272,7 @@ fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
 /// Left out: whether the file was opened for writing, which all are here, and the verifier itself:
 /// nothing that decides reads it. Its lock is taken.
 fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
-    let _in = enter("nfsd_file_check_write_error");
+    let _in = enter("nfsd_file_check_write_error").forgets();
     if nfsd.inodes[nf.nf_inode].writeback_error {
         let nn = nf.nf_net().generic();
         let _in = enter("nfsd_reset_write_verifier");
@@ -257,7 +284,7 @@ fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
 ///
 /// Left out: statistics, which nothing that decides reads.
 fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_free");
+    let _in = enter("nfsd_file_free").forgets();
     let unhashed = nfsd_file_unhash(nfsd, nf);
     if nfsd.choices.free_unhash == FreeUnhash::Always && !unhashed {
         nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
@@ -295,7 +322,8 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     // call_rcu() writes nf->nf_rcu.
     nf.memory().touch(Step::Next);
     let freed = Arc::clone(nf);
-    nfsd.kernel.call_rcu(move || nfsd_file_slab_free(&freed));
+    nfsd.kernel
+        .call_rcu(nf.memory(), move || nfsd_file_slab_free(&freed));
 }
 
 /// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long.
@@ -303,7 +331,7 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// Left out: what flushing and closing do to the file system. The open file is private to its
 /// `nfsd_file`, so no other context of nfsd sees it; that it may sleep is modelled.
 fn nfsd_filp_close(nfsd: &Nfsd) {
-    let _in = enter("nfsd_filp_close");
+    let _in = enter("nfsd_filp_close").forgets();
     nfsd.kernel.sleeping("nfsd_filp_close()", || ());
 }
 
@@ -316,7 +344,7 @@ pub fn nfsd_file_get(nf: &NfsdFile) -> bool {
 
 /// `nfsd_file_lru_add()`, by the constructor.
 fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_lru_add");
+    let _in = enter("nfsd_file_lru_add").forgets();
     nf.nf_ref.inc();
     if nfsd.nfsd_file_lru.add(nf) {
         nfsd_file_schedule_laundrette(nfsd);
@@ -332,9 +360,10 @@ fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 
 /// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
 fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    let _in = enter("nfsd_file_lru_remove");
-    // list_lru_del_obj() only looks whether the node is linked.
-    nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+    enter("nfsd_file_lru_remove").learns(|| {
+        // list_lru_del_obj() only looks whether the node is linked.
+        nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+    })
 }
 
 /// A file has been put on a dispose list.
@@ -364,7 +393,7 @@ fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
 
 /// `nfsd_file_put()`.
 pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_put");
+    let _in = enter("nfsd_file_put").forgets();
     nfsd.kernel.might_sleep("nfsd_file_put()");
     if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
         match nfsd.choices.lru {
@@ -408,7 +437,7 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// In the merged form the second half is `nfs_to_nfsd_file_put_local()`, inline in the NFS
 /// client's module. It is written here as one function, as the order is all that matters.
 pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
-    let _in = enter("nfsd_file_put_local");
+    let _in = enter("nfsd_file_put_local").forgets();
     let Some(nf) = pnf.xchg_null() else {
         return;
     };
@@ -437,7 +466,7 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
 
 /// `nfsd_file_dispose_list()` of a private list.
 fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
-    let _in = enter("nfsd_file_dispose_list");
+    let _in = enter("nfsd_file_dispose_list").forgets();
     for nf in dispose {
         if take_off_dispose_list(nfsd, &nf) != Some(false) {
             nfsd_file_free(nfsd, &nf);
@@ -447,7 +476,7 @@ fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
 
 /// `nfsd_file_dispose_list()` of a namespace's list, on which it takes no lock.
 fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal) {
-    let _in = enter("nfsd_file_dispose_list");
+    let _in = enter("nfsd_file_dispose_list").forgets();
     while !disposal.freeme.is_empty() {
         if let Some(nf) = disposal.freeme.take_first()
             && take_off_dispose_list(nfsd, &nf) != Some(false)
@@ -471,7 +500,7 @@ fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
 
 /// `nfsd_file_dispose_list_delayed()`: hands each file to its namespace's service threads.
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
-    let _in = enter("nfsd_file_dispose_list_delayed");
+    let _in = enter("nfsd_file_dispose_list_delayed").forgets();
     for nf in dispose {
         if take_off_dispose_list(nfsd, &nf) == Some(false) {
             continue;
@@ -513,7 +542,7 @@ fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>)
 
 /// `nfsd_file_net_dispose()`: a service thread frees up to eight files of its namespace.
 pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_net_dispose");
+    let _in = enter("nfsd_file_net_dispose").forgets();
     let nn = net.generic_unchecked();
     let l = fcache_disposal(nfsd, nn);
     if l.freeme.is_empty() {
@@ -607,7 +636,7 @@ fn nfsd_file_gc_cb(
 /// Left out: one list for each NUMA node. Two nodes' lists share nothing but the owners of files,
 /// and all that a walker does to a file is under the one lock of its node.
 fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_gc");
+    let _in = enter("nfsd_file_gc").forgets();
     let mut dispose = Vec::new();
     let gc_lock = nfsd.nfsd_gc_lock.lock();
     let mut remaining = nfsd.nfsd_file_lru.count() as usize;
@@ -636,7 +665,7 @@ fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
 
 /// `nfsd_file_gc_worker()`: the laundrette.
 fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_gc_worker");
+    let _in = enter("nfsd_file_gc_worker").forgets();
     match nfsd.choices.lru {
         Lru::AtConstruction => {
             if nfsd.nfsd_file_lru.count() > 0 {
@@ -662,7 +691,7 @@ fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
 /// stops earlier does to those it reaches what one of a list of these alone does.
 pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.shrink(&nfsd.kernel, || {
-        let _in = enter("nfsd_file_lru_scan");
+        let _in = enter("nfsd_file_lru_scan").forgets();
         if nfsd.nfsd_file_lru.count() == 0 {
             return;
         }
@@ -737,7 +766,7 @@ fn nfsd_file_queue_for_close(nfsd: &Nfsd, inode: usize, dispose: &mut Vec<Arc<Nf
 
 /// `nfsd_file_close_inode()`: a lease is taken, or the inode goes away.
 fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
-    let _in = enter("nfsd_file_close_inode");
+    let _in = enter("nfsd_file_close_inode").forgets();
     let mut dispose = Vec::new();
     match nfsd.choices.gc_lock_close_inode {
         GcLockCloseInode::None => {
@@ -754,7 +783,7 @@ fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
 
 /// `nfsd_file_close_inode_sync()`: a service thread is about to unlink or rename over the inode.
 pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, inode: usize) {
-    let _in = enter("nfsd_file_close_inode_sync");
+    let _in = enter("nfsd_file_close_inode_sync").forgets();
     let mut dispose = Vec::new();
     nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
     nfsd_file_dispose_list(nfsd, dispose);
@@ -789,7 +818,7 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 /// Left out: the second pass where the table was resized meanwhile. It finds files that the first
 /// one has seen, which are unhashed by then and so passed over.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
-    let _in = enter("__nfsd_file_cache_purge");
+    let _in = enter("__nfsd_file_cache_purge").forgets();
     if let Some(net) = net
         && nfsd.choices.localio_invalidate == LocalioInvalidate::Purge
     {
@@ -817,7 +846,7 @@ fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
 
 /// `nfsd_file_cache_purge()`, with `nfsd_mutex` held where that is the only one.
 pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_cache_purge");
+    let _in = enter("nfsd_file_cache_purge").forgets();
     let _global = global_mutex(nfsd);
     if nfsd.nfsd_file_flags.test_bit(NFSD_FILE_CACHE_UP) {
         let net = match nfsd.choices.purge_net {
@@ -875,13 +904,12 @@ pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
 
 /// `nfsd_file_mark_get()`.
 fn nfsd_file_mark_get(mark: &NfsdFileMark) -> bool {
-    let _in = enter("nfsd_file_mark_get");
-    mark.nfm_ref.inc_not_zero()
+    enter("nfsd_file_mark_get").learns(|| mark.nfm_ref.inc_not_zero())
 }
 
 /// `nfsd_file_mark_put()`.
 fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
-    let _in = enter("nfsd_file_mark_put");
+    let _in = enter("nfsd_file_mark_put").forgets();
     if mark.nfm_ref.dec_and_test() {
         if nfsd.choices.mark_group == MarkGroup::Global
             && nfsd.nfsd_file_fsnotify_group.get().is_none()
@@ -899,41 +927,42 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
 /// Left out: a failure to add the mark other than that there is one. The file is refused then, as
 /// it is where there is no memory for the mark, which is a choice here.
 fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
-    let _in = enter("nfsd_file_mark_find_or_create");
-    loop {
-        let Some(group) = nfsd.nfsd_file_fsnotify_group.get() else {
-            // The group lives as long as the cache.
-            null_dereference("fsnotify_group_lock(NULL)");
-            return None;
-        };
-        let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
-            let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
-            (found.map(Arc::clone), got)
-        });
-        if let Some(mark) = found {
-            if got {
+    enter("nfsd_file_mark_find_or_create").learns(|| {
+        loop {
+            let Some(group) = nfsd.nfsd_file_fsnotify_group.get() else {
+                // The group lives as long as the cache.
+                null_dereference("fsnotify_group_lock(NULL)");
+                return None;
+            };
+            let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
+                let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
+                (found.map(Arc::clone), got)
+            });
+            if let Some(mark) = found {
+                if got {
+                    nfsd.fsnotify.put_mark(&mark);
+                    return Some(mark);
+                }
+                // The one that drops the last nfm_ref may wait for the group's mutex: help it along,
+                // or this loop finds the same dying mark for as long.
+                nfsd.fsnotify.destroy_mark(&mark);
                 nfsd.fsnotify.put_mark(&mark);
+            }
+            let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
+            let memory = object.memory();
+            let mark = Arc::new(NfsdFileMark {
+                fsn_mark: FsnMark::new_in(memory, &group, inode),
+                nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
+                slab: Arc::clone(&nfsd.nfsd_file_mark_slab),
+                object,
+            });
+            if nfsd.fsnotify.add_inode_mark(&mark) {
                 return Some(mark);
             }
-            // The one that drops the last nfm_ref may wait for the group's mutex: help it along,
-            // or this loop finds the same dying mark for as long.
-            nfsd.fsnotify.destroy_mark(&mark);
+            // -EEXIST: someone else was faster.
             nfsd.fsnotify.put_mark(&mark);
         }
-        let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
-        let memory = object.memory();
-        let mark = Arc::new(NfsdFileMark {
-            fsn_mark: FsnMark::new_in(memory, &group, inode),
-            nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
-            nfsd: Arc::clone(nfsd),
-            object,
-        });
-        if nfsd.fsnotify.add_inode_mark(&mark) {
-            return Some(mark);
-        }
-        // -EEXIST: someone else was faster.
-        nfsd.fsnotify.put_mark(&mark);
-    }
+    })
 }
 
 // Section B22: acquiring.
@@ -948,8 +977,8 @@ fn nfsd_file_lookup_locked(
     inode: usize,
     acquire: Acquire,
 ) -> Option<Arc<NfsdFile>> {
-    let _in = enter("nfsd_file_lookup_locked");
-    nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire)
+    enter("nfsd_file_lookup_locked")
+        .learns(|| nfsd_file_fits(nfsd.nfsd_file_rhltable.lookup(inode), net, acquire))
 }
 
 /// The first of these that fits and is not being freed, with a reference.
@@ -985,92 +1014,93 @@ pub fn nfsd_file_do_acquire(
     inode: usize,
     acquire: Acquire,
 ) -> Result<Arc<NfsdFile>, Status> {
-    let _in = enter("nfsd_file_do_acquire");
-    let mut open_retry = true;
-    loop {
-        let found = {
-            let rcu = nfsd.kernel.rcu_read_lock();
-            match nfsd.choices.lookup_rcu {
-                LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
-                LookupRcu::Off => {
-                    let entries = nfsd.nfsd_file_rhltable.lookup(inode);
-                    drop(rcu);
-                    nfsd_file_fits(entries, net, acquire)
-                }
-            }
-        };
-        let nf = match found {
-            Some(nf) => {
-                match nfsd.choices.lru {
-                    Lru::AtConstruction => {}
-                    // What the LRU had is not needed any more; this caller has one of its own.
-                    Lru::ByPut => {
-                        if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
-                            sync::report(Violation::on(
-                                ViolationKind::Warning,
-                                nf.memory().object(),
-                                "WARN_ON_ONCE: the LRU had the last reference of a file in use",
-                            ));
-                        }
-                    }
-                }
-                nf
-            }
-            None => {
-                let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
+    enter("nfsd_file_do_acquire").learns(|| {
+        let mut open_retry = true;
+        loop {
+            let found = {
                 let rcu = nfsd.kernel.rcu_read_lock();
-                let i_lock = nfsd.i_locks[inode].lock();
-                let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
-                if found.is_none() {
-                    nfsd.nfsd_file_rhltable.insert(inode, &new);
-                    match nfsd.choices.flags_init {
-                        FlagsInit::BeforeInsert => {}
-                        FlagsInit::AfterInsert => {
-                            new.nf_flags.set_bit(NFSD_FILE_HASHED);
-                            new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                match nfsd.choices.lookup_rcu {
+                    LookupRcu::On => nfsd_file_lookup_locked(nfsd, net, inode, acquire),
+                    LookupRcu::Off => {
+                        let entries = nfsd.nfsd_file_rhltable.lookup(inode);
+                        drop(rcu);
+                        nfsd_file_fits(entries, net, acquire)
+                    }
+                }
+            };
+            let nf = match found {
+                Some(nf) => {
+                    match nfsd.choices.lru {
+                        Lru::AtConstruction => {}
+                        // What the LRU had is not needed any more; this caller has one of its own.
+                        Lru::ByPut => {
+                            if nfsd_file_lru_remove(nfsd, &nf) && nf.nf_ref.dec_and_test() {
+                                sync::report(Violation::on(
+                                    ViolationKind::Warning,
+                                    nf.memory().object(),
+                                    "WARN_ON_ONCE: the LRU had the last reference of a file in use",
+                                ));
+                            }
+                        }
+                    }
+                    nf
+                }
+                None => {
+                    let new = nfsd_file_alloc(nfsd, net, inode, acquire).ok_or(Status::Jukebox)?;
+                    let rcu = nfsd.kernel.rcu_read_lock();
+                    let i_lock = nfsd.i_locks[inode].lock();
+                    let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
+                    if found.is_none() {
+                        nfsd.nfsd_file_rhltable.insert(inode, &new);
+                        match nfsd.choices.flags_init {
+                            FlagsInit::BeforeInsert => {}
+                            FlagsInit::AfterInsert => {
+                                new.nf_flags.set_bit(NFSD_FILE_HASHED);
+                                new.nf_flags.set_bit(NFSD_FILE_PENDING);
+                            }
+                        }
+                    }
+                    drop(i_lock);
+                    drop(rcu);
+                    match found {
+                        None => return construct(nfsd, inode, acquire, &new),
+                        Some(nf) => {
+                            nfsd_file_free(nfsd, &new);
+                            nf
                         }
                     }
                 }
-                drop(i_lock);
-                drop(rcu);
-                match found {
-                    None => return construct(nfsd, inode, acquire, &new),
-                    Some(nf) => {
-                        nfsd_file_free(nfsd, &new);
-                        nf
-                    }
+            };
+            // wait_for_construction:
+            match nfsd.choices.pending_wait {
+                PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
+                PendingWait::Relaxed => nf
+                    .nf_flags
+                    .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
+            }
+            // Its constructor has failed, or it was unhashed meanwhile.
+            if nf.is_hashed() {
+                // A reader may look at the open file now; who brings one of its own does not.
+                if !acquire.opened && !nf.nf_file.get() {
+                    sync::report(Violation::on(
+                        ViolationKind::Warning,
+                        nf.nf_file.object(),
+                        "handed out without an open file: NULL pointer dereference",
+                    ));
                 }
+                return Ok(nf);
             }
-        };
-        // wait_for_construction:
-        match nfsd.choices.pending_wait {
-            PendingWait::Acquire => nf.nf_flags.wait_on_bit(&nfsd.kernel, NFSD_FILE_PENDING),
-            PendingWait::Relaxed => nf
-                .nf_flags
-                .wait_on_bit_relaxed(&nfsd.kernel, NFSD_FILE_PENDING),
-        }
-        // Its constructor has failed, or it was unhashed meanwhile.
-        if nf.is_hashed() {
-            // A reader may look at the open file now; who brings one of its own does not.
-            if !acquire.opened && !nf.nf_file.get() {
-                sync::report(Violation::on(
-                    ViolationKind::Warning,
-                    nf.nf_file.object(),
-                    "handed out without an open file: NULL pointer dereference",
-                ));
+            if !open_retry {
+                construction_err(nfsd, &nf);
+                return Err(Status::Jukebox);
             }
-            return Ok(nf);
+            match nfsd.choices.acquire_retry {
+                AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
+                AcquireRetry::Forgets => {}
+            }
+            open_retry = false;
         }
-        if !open_retry {
-            construction_err(nfsd, &nf);
-            return Err(Status::Jukebox);
-        }
-        match nfsd.choices.acquire_retry {
-            AcquireRetry::Puts => nfsd_file_put(nfsd, &nf),
-            AcquireRetry::Forgets => {}
-        }
-        open_retry = false;
-    }
+    })
 }
 
 /// `nfsd_file_acquire_opened()`: an NFSv4 OPEN has created and opened the file already.
@@ -1166,12 +1196,13 @@ fn construction_err(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 ///
 /// Left out: why it fails. The inode of the scenario says whether it does.
 fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
-    let _in = enter("nfsd_open_verified");
-    nfsd.kernel.sleeping("nfsd_open_verified()", || ());
-    if nfsd.inodes[inode].open_fails {
-        return Err(Status::OpenFailed);
-    }
-    Ok(())
+    enter("nfsd_open_verified").learns(|| {
+        nfsd.kernel.sleeping("nfsd_open_verified()", || ());
+        if nfsd.inodes[inode].open_fails {
+            return Err(Status::OpenFailed);
+        }
+        Ok(())
+    })
 }
 
 // Section B23 to B25: start and stop.
@@ -1197,7 +1228,7 @@ pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_file_cache_shutdown_net()`.
 pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
-    let _in = enter("nfsd_file_cache_shutdown_net");
+    let _in = enter("nfsd_file_cache_shutdown_net").forgets();
     if nfsd.choices.shutdown_barrier == ShutdownBarrier::BeforePurge {
         drop(nfsd.nfsd_gc_lock.lock());
     }
@@ -1230,7 +1261,8 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.register();
     nfsd.lease_notifier_chain.register();
     let group = Group::alloc(&nfsd.kernel);
-    nfsd.groups.lock().push(Arc::clone(&group));
+    nfsd.groups
+        .with_mut(|groups| groups.push(Arc::clone(&group)));
     nfsd.nfsd_file_fsnotify_group.set(Some(group));
     let worker = Arc::downgrade(nfsd);
     nfsd.nfsd_filecache_laundrette.init(move || {
@@ -1244,7 +1276,7 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
 ///
 /// Left out: the counters, which it sets to 0 and nothing that decides reads.
 pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
-    let _in = enter("nfsd_file_cache_shutdown");
+    let _in = enter("nfsd_file_cache_shutdown").forgets();
     if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {
         return;
     }
@@ -1279,7 +1311,7 @@ impl Nfsd {
             if nn.memory().is_freed() || nn.nfsd_serv.load().is_none() {
                 continue;
             }
-            files.extend(nn.state_files.lock().iter().cloned());
+            files.extend(nn.state_files.get());
         }
         files
     }
@@ -1325,7 +1357,7 @@ impl Nfsd {
         add(self.nfsd_file_lru.memory(), message.into());
         add(self.nfsd_file_rhltable.memory(), message.into());
         let mut referenced = Vec::new();
-        for group in self.groups.lock().iter() {
+        for group in self.groups.get() {
             add(group.memory(), "a group that somebody did not put".into());
         }
         for serv in self.servs.lock().iter() {

@@ -28,7 +28,7 @@ use crate::{
         workqueue::DelayedWork,
     },
     model::Choices,
-    sync::{atomic::AtomicU64, cell::Cell},
+    sync::{atomic::AtomicU64, cell::Cell, shadow::Shadow},
 };
 use filecache::{NfsdFile, NfsdFileMark};
 use netns::{Net, NfsdNet};
@@ -75,8 +75,8 @@ pub struct Nfsd {
     nfsd_gc_lock: SpinLock,
     nfsd_file_rhltable: Rhltable<NfsdFile>,
     nfsd_file_lru: ListLru<NfsdFile>,
-    nfsd_file_slab: KmemCache,
-    nfsd_file_mark_slab: KmemCache,
+    nfsd_file_slab: Arc<KmemCache>,
+    nfsd_file_mark_slab: Arc<KmemCache>,
     nfsd_file_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
     nfsd_filecache_laundrette: Arc<DelayedWork>,
 
@@ -86,7 +86,7 @@ pub struct Nfsd {
     nfs_uuids: Arc<ClientList>,
 
     /// Every fsnotify group that was ever allocated.
-    groups: parking_lot::Mutex<Vec<Arc<Group<NfsdFileMark>>>>,
+    groups: Shadow<Vec<Arc<Group<NfsdFileMark>>>>,
     /// Every server that was ever created.
     servs: parking_lot::Mutex<Vec<Arc<SvcServ>>>,
 
@@ -135,11 +135,11 @@ impl Nfsd {
             nfsd_gc_lock: SpinLock::new(kernel, "nfsd_gc_lock", ()),
             nfsd_file_rhltable: Rhltable::new("nfsd_file_rhltable", inodes.len()),
             nfsd_file_lru: ListLru::new(kernel, "nfsd_file_lru"),
-            nfsd_file_slab: KmemCache::new("nfsd_file_slab", "nfsd_file"),
-            nfsd_file_mark_slab: KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark"),
+            nfsd_file_slab: Arc::new(KmemCache::new("nfsd_file_slab", "nfsd_file")),
+            nfsd_file_mark_slab: Arc::new(KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark")),
             nfsd_file_fsnotify_group: Cell::new("nfsd_file_fsnotify_group", None),
             nfsd_filecache_laundrette: Arc::new(DelayedWork::new("laundrette")),
-            groups: parking_lot::Mutex::new(Vec::new()),
+            groups: Shadow::new("groups", Vec::new()),
             servs: parking_lot::Mutex::new(Vec::new()),
             fsnotify: Fsnotify::new(kernel, inodes.len()),
             lease_notifier_chain: LeaseNotifierChain::default(),
@@ -151,5 +151,18 @@ impl Nfsd {
             net.generic_unchecked().belongs_to(&nfsd);
         }
         nfsd
+    }
+}
+
+/// Nothing runs any more. What the namespaces and the clients point to leads back to them, as it
+/// does in the kernel, and would never be freed.
+impl Drop for Nfsd {
+    fn drop(&mut self) {
+        for net in &self.nets {
+            net.generic_unchecked().forget();
+        }
+        for client in &self.clients {
+            client.forget();
+        }
     }
 }

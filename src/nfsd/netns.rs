@@ -16,15 +16,23 @@ use crate::{
         list::ListHead,
         net_namespace::{self, Pernet},
         percpu_ref::PercpuRef,
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{KernelMutex, SpinLock},
     },
     model::LocalioInvalidate,
     sync::{
-        alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+        alloc::Allocation,
+        atomic::AtomicU64,
+        engine::{ObjectId, Ordering},
+        enter,
+        shadow::Shadow,
+        violation::ViolationKind,
     },
 };
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock, Weak},
+};
 
 /// `struct net`, with nfsd's memory in it.
 pub type Net = net_namespace::Net<NfsdNet>;
@@ -42,6 +50,12 @@ pub struct NfsdFcacheDisposal {
     pub(super) freeme: ListHead<NfsdFile>,
     /// Its memory, where it is an object of its own.
     pub(super) memory: Option<Allocation>,
+}
+
+impl Target for NfsdFcacheDisposal {
+    fn object(&self) -> ObjectId {
+        self.freeme.object()
+    }
 }
 
 impl NfsdFcacheDisposal {
@@ -68,6 +82,13 @@ impl NfsdFcacheDisposal {
     }
 }
 
+/// Which one it is.
+impl Hash for NfsdFcacheDisposal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.freeme.hash(state);
+    }
+}
+
 /// `struct nfsd_net`.
 #[derive(Debug)]
 pub struct NfsdNet {
@@ -80,9 +101,9 @@ pub struct NfsdNet {
     pub(super) uuid_net: AtomicU64,
     /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
     /// takes a file out of here puts it.
-    pub(super) state_files: parking_lot::Mutex<Vec<Arc<NfsdFile>>>,
+    pub(super) state_files: Shadow<Vec<Arc<NfsdFile>>>,
     /// Where requests from outside arrive. No memory of the kernel's.
-    pub(super) listening: parking_lot::Mutex<Option<Arc<SvcServ>>>,
+    pub(super) listening: Shadow<Option<Arc<SvcServ>>>,
     /// `nfsd_notifier_lock`; the kernel has one for all namespaces, and it is never held over
     /// anything but the one store.
     pub(super) nfsd_notifier_lock: SpinLock,
@@ -124,8 +145,8 @@ impl NfsdNet {
         Self {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
             uuid_net: AtomicU64::new("nfs_uuid->net", 0),
-            state_files: parking_lot::Mutex::new(Vec::new()),
-            listening: parking_lot::Mutex::new(None),
+            state_files: Shadow::new("state_files", Vec::new()),
+            listening: Shadow::new("listening", None),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
             flags: Flags::new_in(&memory, "flags", &[]),
             nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),
@@ -141,6 +162,16 @@ impl NfsdNet {
             nfsd: OnceLock::new(),
             memory,
         }
+    }
+
+    /// Nothing runs any more: forget what leads back to the namespace.
+    pub(super) fn forget(&self) {
+        self.nfsd_serv.forget();
+        self.listening.forget();
+        self.state_files.forget();
+        self.fcache_disposal.forget();
+        self.fcache_dispose.freeme.forget();
+        self.local_clients.forget();
     }
 
     /// It is memory of this nfsd.
@@ -160,7 +191,7 @@ impl Pernet for NfsdNet {
     ///
     /// Kernel file: `fs/nfsd/nfsctl.c`.
     fn pre_exit(&self) {
-        let _in = enter("nfsd_net_pre_exit");
+        let _in = enter("nfsd_net_pre_exit").forgets();
         if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
             nfs_localio_invalidate_clients(&nfsd, self);
             if nfsd.choices.localio_invalidate == LocalioInvalidate::PreExit {

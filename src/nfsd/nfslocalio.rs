@@ -25,7 +25,7 @@ use crate::{
     kernel::{
         Kernel,
         list::{Linked, ListHead},
-        pointer::Pointer,
+        pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
     model::{AddFileFailure, Invalidate, LocalIoNetRef, UuidBegin},
@@ -33,12 +33,15 @@ use crate::{
         self,
         alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Condition, Ordering},
+        engine::{Condition, ObjectId, Ordering},
         enter,
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// A list that `nfs_uuid->list` is put on: the global `nfs_uuids`, the `local_clients` of a
 /// namespace, or the one on the stack of who invalidates them.
@@ -47,6 +50,13 @@ pub struct ClientList {
     head: ListHead<NfsClient>,
     /// The stack frame that the head lies in, where it does.
     stack: Option<Allocation>,
+}
+
+/// Which one it is.
+impl Hash for ClientList {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.head.hash(state);
+    }
 }
 
 impl ClientList {
@@ -83,11 +93,22 @@ impl ClientList {
         clp.list.store(Some(self));
     }
 
+    /// Nothing runs any more: forget what is on it.
+    pub(super) fn forget(&self) {
+        self.head.forget();
+    }
+
     /// `list_splice_init()` onto this list.
     fn splice(self: &Arc<Self>, from: &Self) {
         for clp in from.head.take_some(usize::MAX).iter().rev() {
             self.add(clp);
         }
+    }
+}
+
+impl Target for ClientList {
+    fn object(&self) -> ObjectId {
+        self.head.object()
     }
 }
 
@@ -115,6 +136,13 @@ pub struct NfsClient {
     woken: AtomicU64,
 }
 
+/// Which one it is.
+impl Hash for NfsClient {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
+}
+
 impl Linked for NfsClient {
     fn memory(&self) -> &Allocation {
         &self.memory
@@ -132,6 +160,13 @@ pub struct NfsFileLocalio {
     slot: Pointer<NfsdFile>,
     /// `nfs_uuid`, the pointer back: whether it is set.
     nfs_uuid: AtomicU64,
+}
+
+/// Which one it is.
+impl Hash for NfsFileLocalio {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl Linked for NfsFileLocalio {
@@ -185,6 +220,11 @@ impl NfsClient {
         &self.memory
     }
 
+    /// Nothing runs any more: forget the lists that it was on.
+    pub(super) fn forget(&self) {
+        self.list.forget();
+    }
+
     /// `list_empty(&nfs_uuid->list)`, with the lock of the list held.
     fn is_unlinked(&self) -> bool {
         self.list.load().is_none()
@@ -225,7 +265,7 @@ fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
 
 /// `nfs_uuid_end()`: the server is not local.
 fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
-    let _in = enter("nfs_uuid_end");
+    let _in = enter("nfs_uuid_end").forgets();
     if clp.net.load().is_some() {
         return;
     }
@@ -242,7 +282,7 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
 /// Left out: `auth_domain` and the reference on the module; see what the README says may be hidden
 /// by it.
 fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
-    let _in = enter("nfs_uuid_is_local");
+    let _in = enter("nfs_uuid_is_local").forgets();
     let nn = net.generic();
     let first = match nfsd.choices.invalidate {
         Invalidate::Walk => None,
@@ -367,7 +407,7 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
 
 /// `nfs_localio_disable_client()`.
 pub fn nfs_localio_disable_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
-    let _in = enter("nfs_localio_disable_client");
+    let _in = enter("nfs_localio_disable_client").forgets();
     let _ = nfs_uuid_put(nfsd, clp);
 }
 
@@ -378,7 +418,7 @@ pub(super) fn nfs_localio_invalidate_clients(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
     if nfsd.clients.is_empty() {
         return;
     }
-    let _in = enter("nfs_localio_invalidate_clients");
+    let _in = enter("nfs_localio_invalidate_clients").forgets();
     match nfsd.choices.invalidate {
         Invalidate::Walk => invalidate_by_walk(nfsd, nn),
         Invalidate::OneByOne => while invalidate_first(nfsd, nn) {},
@@ -471,7 +511,8 @@ pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
     }
     // __put_nfs_open_context(): kfree_rcu()
     let freed = Arc::clone(nfl);
-    nfsd.kernel.call_rcu(move || freed.memory.free());
+    nfsd.kernel
+        .call_rcu(&nfl.memory, move || freed.memory.free());
 }
 
 fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
@@ -517,7 +558,8 @@ pub fn nfs_free_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
     nfs_localio_disable_client(nfsd, clp);
     // rpc_shutdown_client() and what else belongs to a client comes here. Then kfree_rcu().
     let freed = Arc::clone(clp);
-    nfsd.kernel.call_rcu(move || freed.memory.free());
+    nfsd.kernel
+        .call_rcu(&clp.memory, move || freed.memory.free());
 }
 
 // Opening.

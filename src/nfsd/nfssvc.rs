@@ -19,14 +19,22 @@ use super::{
     netns::{NFSD_NET_UP, Net},
 };
 use crate::{
-    kernel::{bitops::Flags, percpu_ref::completes},
+    kernel::{bitops::Flags, percpu_ref::completes, pointer::Target},
     model::{DrainWait, LocalioInvalidate, Mutexes, StateShutdown},
     sync::{
-        self, Mutex, MutexGuard, alloc::Allocation, engine::Ordering, enter,
+        self, Mutex, MutexGuard,
+        alloc::Allocation,
+        engine::{ObjectId, Ordering},
+        enter, learns,
+        shadow::Shadow,
+        thread::next_knows,
         violation::ViolationKind,
     },
 };
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// `SP_TASK_PENDING`.
 const SP_TASK_PENDING: u32 = 0;
@@ -40,13 +48,19 @@ pub struct SvcServ {
     net: Arc<Net>,
 }
 
+impl Target for SvcServ {
+    fn object(&self) -> ObjectId {
+        self.memory.object()
+    }
+}
+
 /// `struct svc_rqst`: a service thread.
 #[derive(Debug)]
 struct SvcThread {
     /// Held while it is not idle.
     busy: Mutex<()>,
     /// Changed with `busy` held. No memory of the kernel's.
-    exited: AtomicBool,
+    exited: Shadow<bool>,
 }
 
 /// Which thread of a server takes a request.
@@ -57,6 +71,13 @@ pub enum Rqst {
     Thread(usize),
     /// Any of them: each is tried.
     Any,
+}
+
+/// Which one it is.
+impl Hash for SvcServ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl SvcServ {
@@ -83,7 +104,7 @@ impl SvcServ {
         let thread = &self.threads[index];
         let _busy = thread.busy.lock();
         nfsd.kernel.begin_running();
-        if thread.exited.load(Ordering::Relaxed) {
+        if thread.exited.get() {
             return None;
         }
         let _in = enter("nfsd");
@@ -101,13 +122,14 @@ impl SvcServ {
 /// Left out: the list of idle threads and the pools but the first, the only one that is ever woken
 /// for this. Which thread wakes is a choice.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
-    let _in = enter("svc_wake_up");
+    let _in = enter("svc_wake_up").forgets();
     let _rcu = nfsd.kernel.rcu_read_lock();
     if serv.sp_flags.fetch_set_bit(SP_TASK_PENDING) {
         return;
     }
     let (woken, serv) = (Arc::clone(nfsd), Arc::clone(serv));
     let name = format!("nfsd {}", net.name);
+    next_knows(&serv);
     nfsd.kernel.spawn(&name, move || {
         // svc_recv()
         let clear = || serv.sp_flags.clear_bit(SP_TASK_PENDING);
@@ -124,7 +146,7 @@ pub fn in_service_thread<R>(
     request: impl FnOnce() -> R,
 ) -> Option<R> {
     let listening = &net.generic_unchecked().listening;
-    let serv = Arc::clone(listening.lock().as_ref()?);
+    let serv = listening.get()?;
     serv.turn(nfsd, rqst, request)
 }
 
@@ -150,7 +172,7 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
         threads: (0..threads)
             .map(|_| SvcThread {
                 busy: Mutex::new("svc_rqst", ()),
-                exited: AtomicBool::new(false),
+                exited: Shadow::new("exited", false),
             })
             .collect(),
         net: Arc::clone(net),
@@ -280,7 +302,7 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// by it.
 fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfs4_state_shutdown_net");
-    let held = std::mem::take(&mut *net.generic_unchecked().state_files.lock());
+    let held = net.generic_unchecked().state_files.with_mut(std::mem::take);
     for nf in held {
         nfsd_file_put(nfsd, &nf);
     }
@@ -289,18 +311,19 @@ fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// A request acquires a file, which state holds from then on.
 pub fn hold_by_state(nf: &Arc<NfsdFile>) {
     let held = &nf.net().generic_unchecked().state_files;
-    held.lock().push(Arc::clone(nf));
+    held.with_mut(|held| held.push(Arc::clone(nf)));
 }
 
 /// A request puts a file that state holds, if the state is still there.
 pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
     let net = nf.net();
     let _ = in_service_thread(nfsd, net, rqst, || {
-        let held = {
-            let mut held = net.generic_unchecked().state_files.lock();
-            let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
-            at.map(|at| held.remove(at))
-        };
+        let held = learns(|| {
+            net.generic_unchecked().state_files.with_mut(|held| {
+                let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
+                at.map(|at| held.remove(at))
+            })
+        });
         if let Some(nf) = held {
             nfsd_file_put(nfsd, &nf);
         }
@@ -352,7 +375,7 @@ fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
     for thread in &serv.threads {
         let _busy = nfsd.kernel.sleeping("wait_on_bit()", || thread.busy.lock());
-        thread.exited.store(true, Ordering::Relaxed);
+        thread.exited.with_mut(|exited| *exited = true);
         nfsd_file_net_dispose(nfsd, net);
     }
 }
@@ -369,7 +392,8 @@ pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     nfsd_startup_net(nfsd, net);
     // svc_set_num_threads(): from here on requests are taken, and probes answered.
     net.generic().uuid_net.store(1, Ordering::Release);
-    *net.generic_unchecked().listening.lock() = Some(serv);
+    let listening = &net.generic_unchecked().listening;
+    listening.with_mut(|slot| *slot = Some(serv));
 }
 
 /// `nfsd_shutdown_threads()`: stops the server of a namespace, if it has one.

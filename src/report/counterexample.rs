@@ -16,7 +16,7 @@ use crate::{
     engine::{
         Finding,
         dpor::ScheduleStep,
-        recording::{RecordedViolation, Recording, TraceStep},
+        recording::{Older, RecordedViolation, Recording, TraceStep},
     },
     json::{Diagnostic, Source, quote},
     library::{self, LoadError},
@@ -60,6 +60,9 @@ pub struct Step {
     pub saw: u64,
     /// What was chosen, where the step is a choice.
     pub choice: Option<u32>,
+    /// Where weak memory lets it read something older than the last write before it: the step of the
+    /// schedule that wrote that, counted from 1, or 0 where none did.
+    pub reads: Option<usize>,
 }
 
 impl Step {
@@ -74,6 +77,7 @@ impl Step {
             object: step.object.clone(),
             saw: step.saw,
             choice,
+            reads: None,
         }
     }
 }
@@ -89,7 +93,12 @@ impl std::fmt::Display for Step {
         if !self.object.is_empty() {
             write!(f, " on {}", quote(&self.object))?;
         }
-        write!(f, ", saw {}", self.saw)
+        write!(f, ", saw {}", self.saw)?;
+        match self.reads {
+            None => Ok(()),
+            Some(0) => f.write_str(", which was there at the beginning"),
+            Some(step) => write!(f, ", which step {step} wrote"),
+        }
     }
 }
 
@@ -126,6 +135,9 @@ pub struct Counterexample {
     pub schedule: Vec<Step>,
     /// The violation.
     pub violation: Claim,
+    /// No interleaving shows it: the steps are an execution of weak memory, in an order that
+    /// happens-before allows, and cannot be replayed.
+    pub weak: bool,
 }
 
 impl Counterexample {
@@ -149,6 +161,7 @@ impl Counterexample {
         Self {
             scenario: Scenario {
                 expect: Vec::new(),
+                expect_rc11: Vec::new(),
                 ..scenario.clone()
             },
             model: model.clone(),
@@ -156,7 +169,37 @@ impl Counterexample {
             memory_model: memory_model.to_owned(),
             schedule: schedule(recording),
             violation: claim(recording, violation),
+            weak: recording.weak,
         }
+    }
+
+    /// What is told of an execution that cannot be replayed: the steps as the file has them.
+    #[must_use]
+    pub fn tell(&self) -> String {
+        let mut text = format!(
+            "{} on {}: {}\n\n",
+            self.scenario.name, self.model.name, self.violation.kind
+        );
+        for (at, step) in self.schedule.iter().enumerate() {
+            let _ = writeln!(text, "{:>5}  {step}", at + 1);
+        }
+        let claim = &self.violation;
+        let _ = write!(text, "\n{}", claim.kind);
+        for (word, name) in [
+            (" of ", &claim.object),
+            (" in ", &claim.function),
+            (", ", &claim.context),
+        ] {
+            if !name.is_empty() {
+                let _ = write!(text, "{word}{}", quote(name));
+            }
+        }
+        if let Some(step) = claim.step {
+            let _ = write!(text, ", step {step}");
+        }
+        let _ = writeln!(text, ": {}", quote(&claim.message));
+        text + "\nNo interleaving shows it: this is an execution of weak memory, in an order that \
+                happens-before allows. It is told from the file and not run again.\n"
     }
 
     /// The schedule, for [`crate::engine::dpor::replay`].
@@ -179,6 +222,9 @@ impl Counterexample {
         field(&mut text, "model", &self.model);
         field(&mut text, "engine", &self.engine);
         field(&mut text, "memory_model", &self.memory_model);
+        if self.weak {
+            field(&mut text, "replayable", &false);
+        }
         text.push_str("  \"schedule\": [");
         for (index, step) in self.schedule.iter().enumerate() {
             text.push_str(if index == 0 { "\n    { " } else { ",\n    { " });
@@ -227,27 +273,11 @@ impl Counterexample {
             let message = "the counterexample is too long to be read again";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
-        fs::create_dir_all(dir)?;
         let stem = format!(
             "{}-{}-{}",
             self.scenario.name, self.model.name, self.violation.kind
         );
-        let mut number = 1;
-        loop {
-            let path = match number {
-                1 => dir.join(format!("{stem}.json")),
-                n => dir.join(format!("{stem}-{n}.json")),
-            };
-            match create(&path, text.as_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if is_same(&path, text.as_bytes()) {
-                        return Ok(path);
-                    }
-                    number += 1;
-                }
-                created => return created.map(|()| path),
-            }
-        }
+        save_as(dir, &stem, "json", text.as_bytes())
     }
 
     /// Reads a file.
@@ -286,6 +316,7 @@ impl Counterexample {
             "model",
             "engine",
             "memory_model",
+            "replayable",
             "schedule",
             "violation",
             "checksum",
@@ -298,9 +329,14 @@ impl Counterexample {
         let scenario = Scenario::read(&source, fields.require("scenario")?, &[])?;
         let model = Model::read(&source, fields.require("model")?)?;
         let (engine, memory_model) = (name("engine")?, name("memory_model")?);
+        let weak = match fields.get("replayable") {
+            Some(value) => !source.boolean(value, "'replayable'")?,
+            None => false,
+        };
         let mut schedule = Vec::new();
         for value in source.array(fields.require("schedule")?, "'schedule'")? {
-            schedule.push(read_step(&source, value)?);
+            let before = u32::try_from(schedule.len()).unwrap_or(u32::MAX);
+            schedule.push(read_step(&source, value, before)?);
         }
         let violation = read_claim(&source, fields.require("violation")?, schedule.len())?;
         let checksum = source.string(fields.require("checksum")?, "'checksum'")?;
@@ -315,7 +351,36 @@ impl Counterexample {
             memory_model,
             schedule,
             violation,
+            weak,
         })
+    }
+}
+
+/// Writes a file into a folder, which is made where it is not there, and says where it is. A file of
+/// that name is left alone: if it is the same to the byte it is the answer, and otherwise the new
+/// one gets a number.
+pub(super) fn save_as(
+    dir: &Path,
+    stem: &str,
+    extension: &str,
+    bytes: &[u8],
+) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let mut number = 1;
+    loop {
+        let path = match number {
+            1 => dir.join(format!("{stem}.{extension}")),
+            n => dir.join(format!("{stem}-{n}.{extension}")),
+        };
+        match create(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if is_same(&path, bytes) {
+                    return Ok(path);
+                }
+                number += 1;
+            }
+            created => return created.map(|()| path),
+        }
     }
 }
 
@@ -323,7 +388,18 @@ impl Counterexample {
 #[must_use]
 pub fn schedule(recording: &Recording) -> Vec<Step> {
     let steps = recording.steps.iter().filter(|step| step.concurrent);
-    steps.map(Step::new).collect()
+    let number = |at: usize| {
+        let before = recording.steps[..=at].iter();
+        before.filter(|step| step.concurrent).count()
+    };
+    let steps = steps.map(|step| Step {
+        reads: step.older.map(|older| match older {
+            Older::Initial => 0,
+            Older::Step(at) => number(at),
+        }),
+        ..Step::new(step)
+    });
+    steps.collect()
 }
 
 /// A violation as a counterexample claims it.
@@ -360,6 +436,7 @@ fn line(step: &Step) -> String {
         object,
         saw,
         choice,
+        reads,
     } = step;
     let mut line = String::new();
     for (name, value) in [
@@ -373,6 +450,9 @@ fn line(step: &Step) -> String {
     let _ = write!(line, "\"saw\": {saw}");
     if let Some(choice) = choice {
         let _ = write!(line, ", \"choice\": {choice}");
+    }
+    if let Some(reads) = reads {
+        let _ = write!(line, ", \"reads\": {reads}");
     }
     line
 }
@@ -412,7 +492,8 @@ fn version(source: &Source<'_>, value: &Value<'_>) -> Result<(), Diagnostic> {
     Err(source.error(value.start(), message))
 }
 
-fn read_step<'a>(source: &Source<'a>, value: &Value<'a>) -> Result<Step, Diagnostic> {
+/// A step that so many others come `before`.
+fn read_step<'a>(source: &Source<'a>, value: &Value<'a>, before: u32) -> Result<Step, Diagnostic> {
     let known = [
         "context",
         "function",
@@ -420,6 +501,7 @@ fn read_step<'a>(source: &Source<'a>, value: &Value<'a>) -> Result<Step, Diagnos
         "object",
         "saw",
         "choice",
+        "reads",
     ];
     let fields = source.fields(value, "a step", &known)?;
     let text = |name: &str| {
@@ -434,6 +516,10 @@ fn read_step<'a>(source: &Source<'a>, value: &Value<'a>) -> Result<Step, Diagnos
         saw: source.number(fields.require("saw")?, "'saw'")?,
         choice: match fields.get("choice") {
             Some(value) => Some(source.integer(value, "'choice'", &(0..=u32::MAX))?),
+            None => None,
+        },
+        reads: match fields.get("reads") {
+            Some(value) => Some(source.integer(value, "'reads'", &(0..=before))? as usize),
             None => None,
         },
     })

@@ -129,7 +129,7 @@ fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
     }
 }
 
-fn landmark(step: &Step) -> Landmark {
+pub(super) fn landmark(step: &Step) -> Landmark {
     Landmark {
         context: step.context.clone(),
         function: step.function.clone(),
@@ -176,10 +176,11 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         object,
         ..
     } = parting;
-    let mut text = format!(
-        "{context} waits in {function} for {}",
-        waits(*action, object)
-    );
+    let place = match function.as_str() {
+        "" => String::new(),
+        function => format!(" in {function}"),
+    };
+    let mut text = format!("{context} waits{place} for {}", waits(*action, object));
     if *action == Action::Lock {
         let concurrent = followed
             .recording

@@ -13,11 +13,13 @@
 use super::{
     counterexample::{Claim, Counterexample},
     replay::{Parted, Replay},
-    words::{Weight, short, words},
+    telling::{only_reads, short_names},
+    why::{Decisive, Line, Why},
+    words::{Weight, words},
 };
 use crate::{
     engine::recording::{Life, RecordedViolation, Recording, Site, TraceStep},
-    model::Model,
+    model::{ChoiceValue, Model},
     sync::{engine::Action, violation::ViolationKind},
 };
 use anstyle::{AnsiColor, Style};
@@ -77,7 +79,13 @@ pub fn print(
         out.push('\n');
     }
     match &replay.violation {
-        Some(violation) => oops(&mut out, &replay.recording, violation, &story, width),
+        Some(violation) => oops(
+            &mut out,
+            &replay.recording,
+            violation,
+            &|site| story.when(site),
+            width,
+        ),
         None => {
             let Claim { kind, object, .. } = &counterexample.violation;
             let on = if object.is_empty() { "" } else { " of " };
@@ -112,6 +120,69 @@ pub fn print(
         false => format!(" --model {}", plain(&model.name)),
     };
     let _ = writeln!(out, "\nreplay: nfsd-check replay {}{model}", plain(file));
+    out
+}
+
+/// Prints why the interleaving is possible, below what [`print()`] prints.
+#[must_use]
+pub fn print_why(
+    counterexample: &Counterexample,
+    replay: &Replay,
+    why: &Why,
+    options: &Options,
+) -> String {
+    let width = options.width.max(40);
+    let story = Story::new(counterexample, replay, true);
+    let mut out = String::new();
+    let _ = writeln!(out, "\n{BOLD}Why it is possible{BOLD:#}");
+    let on = why.against.as_ref().map(|against| &against.model.name);
+    let on = on.map_or_else(String::new, |name| format!("On {name}"));
+    let contexts = why.lines(replay, &on);
+    let widest = contexts.iter().filter_map(|line| match line {
+        Line::Step { context, .. } => Some(context.len()),
+        _ => None,
+    });
+    let widest = widest.max().unwrap_or(0);
+    for line in &contexts {
+        match line {
+            Line::Sentence(text) => wrapped(&mut out, text, "  ", width),
+            Line::Choice(decisive) => {
+                let Decisive {
+                    choice,
+                    here,
+                    there,
+                } = decisive;
+                let functions = choice.functions.join(", ");
+                let text = format!("{}, in {functions}: {}", choice.name, choice.about);
+                wrapped(&mut out, &text, "    ", width);
+                for (which, value) in [("here", here), ("there", there)] {
+                    let ChoiceValue {
+                        name,
+                        about,
+                        source,
+                    } = value;
+                    let text = format!("{which:<5}  {name}: {about} ({source})");
+                    wrapped(&mut out, &text, "      ", width);
+                }
+            }
+            Line::Chain(text) => wrapped(&mut out, &format!("In short: {text}."), "  ", width),
+            Line::Step {
+                at,
+                context,
+                place,
+                what,
+            } => {
+                let number = at.and_then(|at| story.numbers.get(&at));
+                let number = number.map_or("", String::as_str);
+                let place = match *place {
+                    "" => String::new(),
+                    place => format!("{place}: "),
+                };
+                let text = format!("{number:>4}  {context:widest$}  {place}{what}");
+                wrapped(&mut out, &text, "    ", width);
+            }
+        }
+    }
     out
 }
 
@@ -453,39 +524,13 @@ fn gone_row(c: &Counterexample, at: usize) -> Row {
     }
 }
 
-/// What each object is called: by its short name, where no other object has the same.
-fn short_names<'s>(objects: impl Iterator<Item = &'s str>) -> BTreeMap<&'s str, &'s str> {
-    let objects: BTreeSet<&str> = objects.collect();
-    let mut sharing: BTreeMap<&str, u32> = BTreeMap::new();
-    for object in &objects {
-        *sharing.entry(short(object)).or_default() += 1;
-    }
-    let name = |object| match sharing[short(object)] {
-        1 => short(object),
-        _ => object,
-    };
-    objects
-        .into_iter()
-        .map(|object| (object, name(object)))
-        .collect()
-}
-
 /// The objects that one context writes and another one uses.
-fn shared_objects<'s>(steps: impl Iterator<Item = &'s TraceStep>) -> BTreeSet<&'s str> {
+pub(super) fn shared_objects<'s>(steps: impl Iterator<Item = &'s TraceStep>) -> BTreeSet<&'s str> {
     let mut uses: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
     for step in steps {
         let (all, writers) = uses.entry(&step.object).or_default();
         all.insert(&step.context);
-        let reads_only = matches!(
-            step.action,
-            Action::Load(_)
-                | Action::Await(..)
-                | Action::Read
-                | Action::ReadMarked
-                | Action::Touch
-                | Action::GracePeriodCount
-        );
-        if !reads_only {
+        if !only_reads(step.action) {
             writers.insert(&step.context);
         }
     }
@@ -496,7 +541,7 @@ fn shared_objects<'s>(steps: impl Iterator<Item = &'s TraceStep>) -> BTreeSet<&'
 }
 
 /// The steps that the violation is about, by index in the recording.
-fn marked(replay: &Replay) -> BTreeSet<usize> {
+pub(super) fn marked(replay: &Replay) -> BTreeSet<usize> {
     let mut marked = BTreeSet::new();
     if let Some(violation) = &replay.violation {
         marked.insert(violation.site.step);
@@ -508,7 +553,7 @@ fn marked(replay: &Replay) -> BTreeSet<usize> {
 }
 
 /// Of a race, the other access: the last one before it that conflicts with it.
-fn raced_with(recording: &Recording, violation: &RecordedViolation) -> Option<Site> {
+pub(super) fn raced_with(recording: &Recording, violation: &RecordedViolation) -> Option<Site> {
     let kinds = [ViolationKind::DataRace, ViolationKind::ListCorruption];
     if !kinds.contains(&violation.kind) {
         return None;
@@ -533,23 +578,17 @@ fn raced_with(recording: &Recording, violation: &RecordedViolation) -> Option<Si
     })
 }
 
-/// What a kernel would log.
-fn oops(
-    out: &mut String,
-    recording: &Recording,
-    violation: &RecordedViolation,
-    story: &Story,
-    width: usize,
-) {
+/// The first line of what a kernel would log.
+pub(super) fn headline(violation: &RecordedViolation) -> String {
     let RecordedViolation {
         kind,
         object,
         site,
         message,
-        life,
+        ..
     } = violation;
     let function = site.function;
-    let headline = match kind {
+    match kind {
         ViolationKind::UseAfterFree => format!("BUG: KASAN: slab-use-after-free in {function}"),
         ViolationKind::DoubleFree => format!("BUG: KASAN: double-free in {function}"),
         ViolationKind::UseAfterDestroy => {
@@ -572,12 +611,29 @@ fn oops(
             format!("BUG: sleeping function called from invalid context in {function}")
         }
         ViolationKind::Livelock => format!("watchdog: BUG: soft lockup in {function}"),
-    };
-    let lines = wrap(&headline, width, 2);
+    }
+}
+
+/// What a kernel would log.
+pub(super) fn oops(
+    out: &mut String,
+    recording: &Recording,
+    violation: &RecordedViolation,
+    when: &dyn Fn(&Site) -> String,
+    width: usize,
+) {
+    let RecordedViolation {
+        kind,
+        object,
+        site,
+        message,
+        life,
+    } = violation;
+    let lines = wrap(&headline(violation), width, 2);
     let _ = writeln!(out, "{BAD}{}{BAD:#}", lines.join("\n  "));
     wrapped(out, &format!("{}.", said(object, message)), "", width);
     let mut trace = |what: &str, site: &Site| {
-        let _ = writeln!(out, "{what} by task {}{}:", site.context, story.when(site));
+        let _ = writeln!(out, "{what} by task {}{}:", site.context, when(site));
         for function in site.functions.iter().rev() {
             let _ = writeln!(out, "  {function}");
         }
@@ -626,7 +682,7 @@ fn oops(
 }
 
 /// What a violation says of its object.
-fn said(object: &str, message: &str) -> String {
+pub(super) fn said(object: &str, message: &str) -> String {
     match object {
         "" => message.to_owned(),
         object => format!("{object}: {message}"),
@@ -634,7 +690,7 @@ fn said(object: &str, message: &str) -> String {
 }
 
 /// The slab cache that an object is of, where it has one of its own.
-fn cache(object: &str) -> Option<&str> {
+pub(super) fn cache(object: &str) -> Option<&str> {
     let name = object.split('#').next()?;
     ["nfsd_file", "nfsd_file_mark"]
         .contains(&name)
@@ -642,7 +698,7 @@ fn cache(object: &str) -> Option<&str> {
 }
 
 /// Text that is fit for any terminal: printable ASCII, the rest escaped.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -664,7 +720,7 @@ fn wrapped(out: &mut String, text: &str, indent: &str, width: usize) {
 /// Cuts ASCII text into lines of at most `width` characters, where there is a space, or else after
 /// a character that names are made up with, or else anywhere. All but the first line leave room
 /// for an indentation of `hang`.
-fn wrap(text: &str, width: usize, hang: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize, hang: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
     let mut room = width.max(hang + 8);

@@ -169,6 +169,32 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
     Words { text, weight }
 }
 
+/// A value of an object, as it is called there.
+#[must_use]
+pub fn in_words(object: &str, word: u64) -> String {
+    let (owner, field) = split(object);
+    match field {
+        "nf_flags" => bits(word, NF_FLAGS),
+        "nfsd_file_flags" => bits(word, CACHE_FLAGS),
+        "flags" if owner.starts_with("nfsd_net") => bits(word, NET_FLAGS),
+        "sp_flags" => bits(word, SP_FLAGS),
+        "nfsd_net_ref" => bits(word, REF_FLAGS),
+        "mark reaper" | "laundrette" if word != 0 => bits(word, WORK_STATE),
+        "mark reaper" | "laundrette" => "idle".to_owned(),
+        "gen" | "nfsd_serv" | "iocb->localio" | "fcache_disposal" => match word {
+            0 => "NULL".to_owned(),
+            _ => "set".to_owned(),
+        },
+        "nf_lru" => if word == 0 { "empty" } else { "linked" }.to_owned(),
+        _ => value(word),
+    }
+}
+
+/// An object's owner, if it has one, and its name in there.
+pub(super) fn owner_and_field(object: &str) -> (&str, &str) {
+    split(object)
+}
+
 /// An object's owner, if it has one, and its name in there.
 fn split(object: &str) -> (&str, &str) {
     object.split_once('.').unwrap_or(("", object))

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub actors: Vec<Actor>,
     /// What is expected on a model, by its name, in the order of the file.
     pub expect: Vec<(String, Expectation)>,
+    /// What is expected instead under RC11, where that is something else.
+    pub expect_rc11: Vec<(String, Expectation)>,
 }
 
 /// A net namespace.
@@ -192,6 +194,7 @@ impl Scenario {
             "setup",
             "actors",
             "expect",
+            "expect_rc11",
         ];
         let fields = source.fields(tree, "a scenario", &known)?;
         let text = |name: &str| match fields.get(name) {
@@ -254,7 +257,11 @@ impl Scenario {
         let files = names.into_files();
         check::check(source, &nets, &clients, &files, &setup, &actors)?;
         let expect = match fields.get("expect") {
-            Some(value) => expectations(source, value, models)?,
+            Some(value) => expectations(source, value, "'expect'", models)?,
+            None => Vec::new(),
+        };
+        let expect_rc11 = match fields.get("expect_rc11") {
+            Some(value) => expectations_of_rc11(source, value, models, &expect)?,
             None => Vec::new(),
         };
 
@@ -283,15 +290,26 @@ impl Scenario {
                 })
                 .collect(),
             expect,
+            expect_rc11,
         })
     }
 
-    /// What is expected on a model, where anything is.
+    /// What is expected on a model under sequential consistency, where anything is.
     #[must_use]
     pub fn expected(&self, model: &str) -> Option<&Expectation> {
-        let (_, expectation) = self.expect.iter().find(|(name, _)| name == model)?;
-        Some(expectation)
+        of_model(&self.expect, model)
     }
+
+    /// What is expected on a model under RC11, where anything is.
+    #[must_use]
+    pub fn expected_under_rc11(&self, model: &str) -> Option<&Expectation> {
+        of_model(&self.expect_rc11, model).or_else(|| self.expected(model))
+    }
+}
+
+fn of_model<'e>(expect: &'e [(String, Expectation)], model: &str) -> Option<&'e Expectation> {
+    let (_, expectation) = expect.iter().find(|(name, _)| name == model)?;
+    Some(expectation)
 }
 
 /// The elements of an array, each with a name of its own.
@@ -422,10 +440,11 @@ fn actors(
 fn expectations(
     source: &Source<'_>,
     value: &Value<'_>,
+    what: &str,
     models: &[&str],
 ) -> Result<Vec<(String, Expectation)>, Diagnostic> {
     let mut expect = Vec::new();
-    for (model, value) in source.entries(value, "'expect'")? {
+    for (model, value) in source.entries(value, what)? {
         if !models.contains(&model.value) {
             let models = models.iter().copied();
             return Err(source.unknown(model.start(), "model", model.value, models));
@@ -433,6 +452,33 @@ fn expectations(
         expect.push((model.value.to_owned(), expectation(source, value)?));
     }
     Ok(expect)
+}
+
+/// What differs from `expect` under RC11, and nothing else.
+fn expectations_of_rc11(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    models: &[&str],
+    expect: &[(String, Expectation)],
+) -> Result<Vec<(String, Expectation)>, Diagnostic> {
+    let differing = expectations(source, value, "'expect_rc11'", models)?;
+    for ((model, expectation), (key, value)) in differing
+        .iter()
+        .zip(source.entries(value, "'expect_rc11'")?)
+    {
+        match of_model(expect, model) {
+            None => {
+                let message = format!("'expect' says nothing of {}", quote(model));
+                return Err(source.error(key.start(), message));
+            }
+            Some(same) if same == expectation => {
+                let message = "as in 'expect': only what differs stands here";
+                return Err(source.error(value.start(), message));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(differing)
 }
 
 fn expectation(source: &Source<'_>, value: &Value<'_>) -> Result<Expectation, Diagnostic> {

@@ -51,6 +51,9 @@ impl Serialize for Scenario {
         if !self.expect.is_empty() {
             map.serialize_entry("expect", &Expectations(&self.expect))?;
         }
+        if !self.expect_rc11.is_empty() {
+            map.serialize_entry("expect_rc11", &Expectations(&self.expect_rc11))?;
+        }
         map.end()
     }
 }

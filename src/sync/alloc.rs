@@ -12,8 +12,8 @@ use super::{
     violation::ViolationKind,
 };
 
-/// The lifetime of one object.
-#[derive(Debug)]
+/// The lifetime of one object. Its [`Hash`] is that of the object it is.
+#[derive(Debug, Hash)]
 pub struct Allocation {
     object: ObjectId,
 }

@@ -37,6 +37,12 @@ impl AtomicU64 {
         self.object
     }
 
+    /// The word stands for something that is kept beside it: an engine that stores states tells its
+    /// values apart by this digest, whatever the word is. Part of the calling thread's last step.
+    pub(crate) fn stands_for(&self, digest: u64) {
+        engine(|e| e.content(self.object, digest));
+    }
+
     #[track_caller]
     fn perform(&self, action: Action) -> u64 {
         mutation::perform(self.object, action)

@@ -3,11 +3,12 @@
 
 use super::{
     alloc::Allocation,
-    engine,
+    digest, engine,
     engine::{Action, ObjectId, ObjectKind},
-    mutation,
+    learning, mutation, stores_states,
     violation::ViolationKind,
 };
+use std::hash::Hash;
 
 /// A plain variable. Each access is a step, so that a racy program shows all it can do; two
 /// accesses that nothing orders are reported.
@@ -19,9 +20,10 @@ pub struct Cell<T> {
     value: parking_lot::Mutex<T>,
     /// What a marked read finds.
     mark: Option<fn(&T) -> u64>,
+    digest: fn(&T) -> u64,
 }
 
-impl<T> Cell<T> {
+impl<T: Hash> Cell<T> {
     /// A variable of static memory whose races are of the kind [`ViolationKind::DataRace`].
     #[must_use]
     pub fn new(name: &'static str, value: T) -> Self {
@@ -43,29 +45,38 @@ impl<T> Cell<T> {
         value: T,
     ) -> Self {
         let owner = owner.map(Allocation::object);
-        Self {
+        let cell = Self {
             object: engine(|e| e.create(ObjectKind::Plain(race), owner, name)),
             value: parking_lot::Mutex::new(value),
             mark: None,
-        }
+            digest: digest::<T>,
+        };
+        cell.publish(&cell.value.lock());
+        cell
     }
+}
 
+impl<T> Cell<T> {
     /// Let marked reads of it find `mark` of its value.
     #[must_use]
     pub fn marked_by(mut self, mark: fn(&T) -> u64) -> Self {
         self.mark = Some(mark);
-        self.publish_mark(&self.value.lock());
+        self.publish(&self.value.lock());
         self
     }
 
-    fn publish_mark(&self, value: &T) {
-        if let Some(mark) = self.mark {
-            engine(|e| {
-                if e.keeps_marks() {
-                    e.mark(self.object, mark(value));
-                }
-            });
-        }
+    /// The engine that wants to know is told what the variable holds now.
+    fn publish(&self, value: &T) {
+        engine(|e| {
+            if let Some(mark) = self.mark
+                && e.keeps_marks()
+            {
+                e.mark(self.object, mark(value));
+            }
+            if stores_states() {
+                e.content(self.object, (self.digest)(value));
+            }
+        });
     }
 
     /// The engine's index of it.
@@ -90,24 +101,30 @@ impl<T> Cell<T> {
     #[track_caller]
     pub fn marked(&self) -> u64 {
         let mark = self.mark.expect("only a marked variable is read like that");
+        let learning = learning();
         let found = mutation::perform(self.object, Action::ReadMarked);
-        match engine(|e| e.keeps_marks()) {
+        let found = match engine(|e| e.keeps_marks()) {
             true => found,
             false => mark(&self.value.lock()),
-        }
+        };
+        learning.nothing_but(found)
     }
 
-    /// Read all of it, as one step, in a way that may race with a change. An engine that keeps marks
-    /// gives up: what such a read may find of a value without a mark is not modelled there.
+    /// Read all of it, as one step, in a way that may race with a change. Where the engine keeps
+    /// marks, `f` is told the mark of the value that was found, which need not be the value of now.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not marked by anything.
     #[track_caller]
-    pub fn with_marked<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        engine(|e| {
-            if e.keeps_marks() {
-                e.give_up("a list is walked without its lock, which is modelled for sc only");
-            }
-        });
-        mutation::perform(self.object, Action::ReadMarked);
-        f(&self.value.lock())
+    pub fn with_marked<R>(&self, f: impl FnOnce(&T, Option<u64>) -> R) -> R {
+        assert!(
+            self.mark.is_some(),
+            "only a marked variable is read like that"
+        );
+        let found = mutation::perform(self.object, Action::ReadMarked);
+        let found = engine(|e| e.keeps_marks()).then_some(found);
+        f(&self.value.lock(), found)
     }
 
     /// Change, as one step.
@@ -116,7 +133,7 @@ impl<T> Cell<T> {
         mutation::perform(self.object, Action::Write);
         let mut value = self.value.lock();
         let result = f(&mut value);
-        self.publish_mark(&value);
+        self.publish(&value);
         result
     }
 
@@ -124,6 +141,16 @@ impl<T> Cell<T> {
     /// all changes by other means.
     pub fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(&self.value.lock())
+    }
+}
+
+impl<T: Default> Cell<T> {
+    /// Drop the value without a step: when nothing runs any more, and it may lead back to whoever
+    /// owns the variable.
+    pub fn forget(&self) {
+        let value = std::mem::take(&mut *self.value.lock());
+        // Not with the lock held: what is dropped may be anything.
+        drop(value);
     }
 }
 

@@ -38,6 +38,8 @@ pub enum ObjectKind {
         /// sleeps can. Where none does, grace periods are far cheaper to explore.
         sections_wait: bool,
     },
+    /// State of the model that is no memory of the kernel's: no action is performed on it.
+    Shadow,
     /// The thread itself: the object of actions that are about no memory.
     Thread,
 }
@@ -286,6 +288,39 @@ pub trait Engine {
     /// last [`Action::GracePeriodCount`], which answered `count`.
     fn grace_period_precedes(&self, number: u64, count: u64) -> bool {
         number < count
+    }
+
+    /// Whether the engine tells states apart. Then it has to be told of everything that a thread can
+    /// learn: what objects hold beside their words ([`Engine::content`]), when the thread looks at it
+    /// without a step ([`Engine::look`]), and what it may forget ([`Engine::begin_summary`]).
+    fn stores_states(&self) -> bool {
+        false
+    }
+
+    /// What the object holds from the calling thread's last step on, as a digest; of a lock, from its
+    /// next one on, which is the unlock.
+    fn content(&self, object: ObjectId, digest: u64) {
+        let _ = (object, digest);
+    }
+
+    /// The calling thread looks at what the object holds, within its last step.
+    fn look(&self, object: ObjectId) {
+        let _ = object;
+    }
+
+    /// What the calling thread learns from here to [`Engine::end_summary`] it forgets there.
+    fn begin_summary(&self) {}
+
+    /// All that the calling thread keeps of what it has learned since [`Engine::begin_summary`] is
+    /// something with this digest.
+    fn end_summary(&self, result: u64) {
+        let _ = result;
+    }
+
+    /// All that the next thread that the calling one begins knows is its name and something with
+    /// this digest.
+    fn about(&self, digest: u64) {
+        let _ = digest;
     }
 
     /// What the object is called in this run, for messages.

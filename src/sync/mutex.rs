@@ -2,12 +2,16 @@
 
 use super::{
     alloc::Allocation,
-    engine,
+    digest, engine,
     engine::{Action, ObjectId, ObjectKind},
     mutation::{self, Weakening},
+    stores_states,
     violation::{Violation, ViolationKind},
 };
-use std::ops::{Deref, DerefMut};
+use std::{
+    hash::Hash,
+    ops::{Deref, DerefMut},
+};
 
 /// A lock and what it protects. Taking it acquires, giving it back releases.
 #[derive(Debug)]
@@ -17,9 +21,10 @@ pub struct Mutex<T> {
     /// Where a lock is skipped in this run: what the lock protects, if that is in it. Who holds the
     /// lock writes it.
     protected: Option<ObjectId>,
+    digest: fn(&T) -> u64,
 }
 
-impl<T> Mutex<T> {
+impl<T: Hash> Mutex<T> {
     /// A lock in static memory.
     #[must_use]
     pub fn new(name: &'static str, value: T) -> Self {
@@ -34,16 +39,26 @@ impl<T> Mutex<T> {
 
     fn create(owner: Option<ObjectId>, name: &'static str, value: T) -> Self {
         let protected = (size_of::<T>() > 0 && mutation::weakens()).then(|| {
-            let kind = ObjectKind::Plain(ViolationKind::ListCorruption);
-            engine(|e| e.create(kind, owner, name))
+            let kind = ViolationKind::ListCorruption;
+            engine(|e| e.create(ObjectKind::Plain(kind), owner, name))
+        });
+        let object = engine(|e| {
+            let object = e.create(ObjectKind::Lock, owner, name);
+            if stores_states() {
+                e.content(object, digest(&value));
+            }
+            object
         });
         Self {
-            object: engine(|e| e.create(ObjectKind::Lock, owner, name)),
+            object,
             value: parking_lot::Mutex::new(value),
             protected,
+            digest: digest::<T>,
         }
     }
+}
 
+impl<T> Mutex<T> {
     /// The engine's index of it.
     #[must_use]
     pub fn object(&self) -> ObjectId {
@@ -83,6 +98,7 @@ impl<T> Mutex<T> {
         MutexGuard {
             object: Some(self.object),
             value: Some(self.enter()),
+            digest: self.digest,
         }
     }
 
@@ -91,6 +107,7 @@ impl<T> Mutex<T> {
         MutexGuard {
             object: None,
             value: (size_of::<T>() > 0).then(|| self.enter()),
+            digest: self.digest,
         }
     }
 
@@ -118,6 +135,7 @@ pub struct MutexGuard<'a, T> {
     /// `None` where the lock was skipped.
     object: Option<ObjectId>,
     value: Option<parking_lot::MutexGuard<'a, T>>,
+    digest: fn(&T) -> u64,
 }
 
 impl<T> Deref for MutexGuard<'_, T> {
@@ -136,11 +154,15 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        // The unlock below is where the next holder may run.
-        self.value = None;
+        let value = self.value.take();
+        let content = value.filter(|_| stores_states()).map(|v| (self.digest)(&v));
+        // The unlock below is where the next holder may run: the value has been given back here.
         if let Some(object) = self.object
             && !super::is_over()
         {
+            if let Some(content) = content {
+                engine(|e| e.content(object, content));
+            }
             mutation::perform(object, Action::Unlock);
         }
     }

@@ -3,10 +3,14 @@
 
 use super::{
     atomic::AtomicU64,
-    engine,
+    digest, engine,
     engine::{Action, Condition, Ordering, Phase, ThreadId},
+    stores_states,
 };
-use std::sync::{Arc, Mutex};
+use std::{
+    hash::Hash,
+    sync::{Arc, Mutex},
+};
 
 /// A thread that can be waited for.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
+    if stores_states() {
+        engine(|e| e.give_up("what a thread returns is no part of the states that are stored"));
+    }
     let finished = Arc::new(AtomicU64::new("finished", 0));
     let result = Arc::new(Mutex::new(None));
     let handle = JoinHandle {
@@ -55,6 +62,14 @@ pub fn spawn<T: Send + 'static>(
 /// A new thread that nobody waits for, but [`settle`].
 pub fn spawn_detached(name: &str, body: impl FnOnce() + Send + 'static) -> ThreadId {
     engine(|e| e.spawn(name, false, Box::new(body)))
+}
+
+/// All that the next thread which the calling one begins knows is its name and `what`: see
+/// [`super::learns`].
+pub fn next_knows<T: Hash + ?Sized>(what: &T) {
+    if stores_states() {
+        engine(|e| e.about(digest(what)));
+    }
 }
 
 /// A new thread that may wait forever: a timer that need not fire. [`settle`] does not wait for it

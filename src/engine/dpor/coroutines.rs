@@ -75,11 +75,12 @@ impl Coroutines {
 
     /// End the execution: unwind the coroutines that have not returned.
     pub(super) fn unwind_all(&self) {
-        let running = std::mem::take(&mut *self.running.borrow_mut());
-        for mut coroutine in running.into_iter().flatten() {
+        let mut running = std::mem::take(&mut *self.running.borrow_mut());
+        for mut coroutine in running.drain(..).flatten() {
             coroutine.force_unwind();
             self.stacks.borrow_mut().push(coroutine.into_stack());
         }
+        *self.running.borrow_mut() = running;
     }
 }
 

@@ -142,6 +142,8 @@ struct Object {
 #[derive(Debug)]
 pub(super) struct Execution {
     threads: Vec<Thread>,
+    /// Threads of earlier executions, for their memory.
+    spare: Vec<Thread>,
     objects: Vec<Object>,
     phase: Phase,
     current: usize,
@@ -167,6 +169,7 @@ impl Execution {
     pub(super) fn new() -> Self {
         Self {
             threads: Vec::new(),
+            spare: Vec::new(),
             objects: Vec::new(),
             phase: Phase::Alone,
             current: 0,
@@ -181,7 +184,7 @@ impl Execution {
 
     /// Begin the next execution with its first thread.
     pub(super) fn restart(&mut self, record: bool) {
-        self.threads.clear();
+        self.spare.append(&mut self.threads);
         self.objects.clear();
         self.phase = Phase::Alone;
         self.current = 0;
@@ -215,8 +218,19 @@ impl Execution {
             Some(parent) if concurrent => (parent.previous, parent.order.known),
             _ => (None, Clock::ZERO),
         };
+        let (mut own, nesting, beginning, touching) = match self.spare.pop() {
+            Some(mut old) => {
+                old.name.clear();
+                old.nesting.clear();
+                old.beginning.clear();
+                old.touching.clear();
+                (old.name, old.nesting, old.beginning, old.touching)
+            }
+            None => Default::default(),
+        };
+        own.push_str(name);
         self.threads.push(Thread {
-            name: name.to_owned(),
+            name: own,
             key,
             children: 0,
             object,
@@ -228,9 +242,9 @@ impl Execution {
             finished: false,
             steps: 0,
             previous,
-            nesting: Vec::new(),
-            beginning: Vec::new(),
-            touching: Vec::new(),
+            nesting,
+            beginning,
+            touching,
             order: ThreadOrder::beginning(known),
         });
         thread
@@ -386,6 +400,9 @@ impl Execution {
     }
 
     fn schedule_concurrent(&mut self) -> Option<usize> {
+        if !matches!(self.director, Director::Search) {
+            self.search.end_given_event();
+        }
         match &self.director {
             Director::Search => self.schedule_search(),
             Director::Keys(schedule) => {
@@ -580,13 +597,13 @@ impl Execution {
         }
         // What one thread at a time did is ordered with everything after it.
         for thread in &mut self.threads {
-            thread.order = ThreadOrder::beginning(Clock::ZERO);
+            thread.order.begin(&Clock::ZERO);
             thread.previous = None;
             thread.steps = 0;
         }
         for object in &mut self.objects {
-            object.message = Clock::ZERO;
-            object.plain = PlainOrder::NEW;
+            object.message.clear();
+            object.plain.clear();
             object.sections.retain(|section| section.open);
             for section in &mut object.sections {
                 section.begun = 0;
@@ -646,6 +663,10 @@ impl Execution {
         if let Some(recorder) = &mut self.recorder {
             let object = (self.objects[name.0 as usize].kind != ObjectKind::Thread).then_some(name);
             recorder.step(ThreadId(me as u32), object, action, saw);
+            if self.phase == Phase::Concurrent {
+                let known = &self.threads[me].order.known;
+                recorder.known(known.counts(self.threads.len()));
+            }
         }
         self.check_after(object, action);
         saw
@@ -656,9 +677,12 @@ impl Execution {
     fn check_after(&mut self, object: ObjectId, action: Action) {
         let me = self.current;
         if !self.threads[me].touching.is_empty() {
-            for allocation in std::mem::take(&mut self.threads[me].touching) {
+            let mut touching = std::mem::take(&mut self.threads[me].touching);
+            for &allocation in &touching {
                 self.use_allocation(allocation);
             }
+            touching.clear();
+            self.threads[me].touching = touching;
         }
         if let Some(owner) = self.object(object).owner {
             self.use_allocation(owner);
@@ -691,11 +715,11 @@ impl Execution {
         }
         let me = self.current;
         let thread = &self.threads[me];
-        let (step, known) = (thread.steps, thread.order.known);
-        let state = self.object(object);
+        let (step, known) = (thread.steps, &thread.order.known);
+        let state = &mut self.objects[object.0 as usize];
         let races = match action {
-            Action::Read => state.plain.read(me, step, &known),
-            _ => state.plain.write(me, step, &known),
+            Action::Read => state.plain.read(me, step, known),
+            _ => state.plain.write(me, step, known),
         };
         let ObjectKind::Plain(kind) = state.kind else {
             return;
@@ -731,11 +755,11 @@ impl Execution {
 
     fn perform(&mut self, object: ObjectId, action: Action) -> u64 {
         let me = self.current;
-        if !self.threads[me].beginning.is_empty() {
-            for domain in std::mem::take(&mut self.threads[me].beginning) {
-                self.begin_section(domain);
-            }
+        for at in 0..self.threads[me].beginning.len() {
+            let domain = self.threads[me].beginning[at];
+            self.begin_section(domain);
         }
+        self.threads[me].beginning.clear();
         match action {
             Action::Load(order) | Action::Await(_, order) => {
                 self.access(object, Mode::Read);
@@ -744,10 +768,11 @@ impl Execution {
             }
             Action::Store(value, order) => {
                 self.access(object, Mode::Write);
-                let message = self.threads[me].order.written(order);
-                let state = self.object(object);
+                let state = &mut self.objects[object.0 as usize];
                 state.value = value;
-                state.message = message;
+                state
+                    .message
+                    .copy_from(self.threads[me].order.written(order));
                 0
             }
             Action::Update(update, success, failure) => {
@@ -790,9 +815,8 @@ impl Execution {
             }
             Action::Unlock => {
                 self.access(object, Mode::Write);
-                let message = self.threads[me].order.known;
-                let state = self.object(object);
-                state.message = message;
+                let state = &mut self.objects[object.0 as usize];
+                state.message.copy_from(&self.threads[me].order.known);
                 state.value = 0;
                 0
             }
@@ -829,10 +853,10 @@ impl Execution {
     fn update(&mut self, object: ObjectId, new: u64, order: Ordering) -> u64 {
         self.access(object, Mode::Write);
         self.acquire(object, order);
-        let message = self.threads[self.current].order.written(order);
-        let state = self.object(object);
+        let state = &mut self.objects[object.0 as usize];
         // A read-modify-write continues the release sequence it reads from.
-        state.message.join(&message);
+        let order = self.threads[self.current].order.written(order);
+        state.message.join(order);
         std::mem::replace(&mut state.value, new)
     }
 
@@ -964,8 +988,8 @@ impl Execution {
 
     /// What came before a grace period is known to the sections that begin after it.
     fn know_grace_periods(&mut self, domain: ObjectId) {
-        let before = self.object(domain).message;
-        self.threads[self.current].order.known.join(&before);
+        let before = &self.objects[domain.0 as usize].message;
+        self.threads[self.current].order.known.join(before);
     }
 
     /// Where sections do not wait, a grace period waits for those whose beginning *happens before*

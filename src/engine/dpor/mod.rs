@@ -21,6 +21,7 @@ mod follow;
 pub mod graphs;
 mod order;
 mod search;
+pub mod states;
 
 use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recording};
 use crate::sync::{
@@ -267,6 +268,9 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     if limits.memory_model == MemoryModel::Rc11 {
         return graphs::explore(program, limits);
+    }
+    if limits.stored_states || std::env::var_os("NFSD_CHECK_STATES").is_some() {
+        return states::explore(program, limits);
     }
     let explorer = Explorer::new();
     explorer.execution.borrow_mut().search.preemption_bound = limits.preemption_bound;

@@ -31,6 +31,13 @@ impl ThreadOrder {
         }
     }
 
+    /// Begin with this knowledge.
+    pub(super) fn begin(&mut self, known: &Clock) {
+        self.known.copy_from(known);
+        self.fence_would_acquire.clear();
+        self.fence_released.clear();
+    }
+
     /// A read of a word that carries `message`.
     pub(super) fn read(&mut self, message: &Clock, order: Ordering) {
         if acquires(order) {
@@ -41,11 +48,11 @@ impl ThreadOrder {
     }
 
     /// What a write publishes.
-    pub(super) fn written(&self, order: Ordering) -> Clock {
+    pub(super) fn written(&self, order: Ordering) -> &Clock {
         if releases(order) {
-            self.known
+            &self.known
         } else {
-            self.fence_released
+            &self.fence_released
         }
     }
 
@@ -55,19 +62,19 @@ impl ThreadOrder {
             self.known.join(&self.fence_would_acquire);
         }
         if releases(order) {
-            self.fence_released = self.known;
+            self.fence_released.copy_from(&self.known);
         }
     }
 }
 
-fn acquires(order: Ordering) -> bool {
+pub(super) fn acquires(order: Ordering) -> bool {
     matches!(
         order,
         Ordering::Acquire | Ordering::AcqRel | Ordering::SeqCst
     )
 }
 
-fn releases(order: Ordering) -> bool {
+pub(super) fn releases(order: Ordering) -> bool {
     matches!(
         order,
         Ordering::Release | Ordering::AcqRel | Ordering::SeqCst
@@ -99,11 +106,16 @@ impl PlainOrder {
     /// A write by `thread`, its step number `step`. Whether it races.
     pub(super) fn write(&mut self, thread: usize, step: u16, known: &Clock) -> bool {
         let races = !known.knows(self.writer, self.write) || !self.reads.is_known_to(known);
-        *self = Self {
-            writer: thread,
-            write: step,
-            reads: Clock::ZERO,
-        };
+        self.writer = thread;
+        self.write = step;
+        self.reads.clear();
         races
+    }
+
+    /// Nobody has accessed it.
+    pub(super) fn clear(&mut self) {
+        self.writer = 0;
+        self.write = 0;
+        self.reads.clear();
     }
 }

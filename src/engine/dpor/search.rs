@@ -25,6 +25,7 @@ use super::{
     clock::{Clock, MAX_THREADS},
 };
 use crate::sync::engine::{Action, Condition, ObjectId};
+use std::rc::Rc;
 
 /// A set of threads.
 pub(super) type ThreadSet = u64;
@@ -40,7 +41,8 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 struct Sleeper {
     thread: usize,
-    accesses: Vec<Access>,
+    /// Shared with those that inherit it.
+    accesses: Rc<[Access]>,
     /// Whether its step ended the execution. It kept all others from going on, so nothing that
     /// they do is equivalent to what was run, and it is awake in the node's later subtrees.
     fatal: bool,
@@ -73,6 +75,28 @@ pub(super) struct Node {
     fatal: bool,
 }
 
+impl Node {
+    /// One that nothing is known of yet.
+    fn new() -> Self {
+        Self {
+            thread: 0,
+            request: Request {
+                object: ObjectId(0),
+                action: Action::Start,
+            },
+            choice: 0,
+            enabled: 0,
+            backtrack: 0,
+            done: 0,
+            sleep: Vec::new(),
+            woken: Vec::new(),
+            preemptions: 0,
+            accessed: Vec::new(),
+            fatal: false,
+        }
+    }
+}
+
 /// One step of the current execution.
 #[derive(Debug)]
 pub(super) struct Event {
@@ -100,6 +124,10 @@ struct Past {
 #[derive(Debug, Default)]
 pub(super) struct Search {
     nodes: Vec<Node>,
+    /// Nodes that were left, for their memory.
+    spare: Vec<Node>,
+    /// Steps that race with the last one, for its memory.
+    racing: Vec<usize>,
     /// Events of the current execution; the tail beyond `length` is kept for its memory.
     events: Vec<Event>,
     length: usize,
@@ -171,9 +199,11 @@ impl Search {
         if enabled == 0 {
             return Decision::Stuck;
         }
-        let (sleep, woken) = self.inherited_sleep();
-        let free = enabled & !asleep(&sleep);
+        let mut node = self.spare.pop().unwrap_or_else(Node::new);
+        self.inherit_sleep(&mut node);
+        let free = enabled & !asleep(&node.sleep);
         if free == 0 {
+            self.spare.push(node);
             return Decision::Blocked;
         }
         let thread = if free & 1 << current != 0 {
@@ -184,8 +214,10 @@ impl Search {
         let preemptions = self.preemptions_with(thread, enabled);
         if self.preemption_bound.is_some_and(|most| preemptions > most) {
             self.bound_hit = true;
+            self.spare.push(node);
             return Decision::Blocked;
         }
+        node.accessed.clear();
         self.nodes.push(Node {
             thread,
             request: request(thread),
@@ -193,11 +225,9 @@ impl Search {
             enabled,
             backtrack: 1 << thread,
             done: 0,
-            sleep,
-            woken,
             preemptions,
-            accessed: Vec::new(),
             fatal: false,
+            ..node
         });
         Decision::Run(thread)
     }
@@ -212,28 +242,28 @@ impl Search {
         node.preemptions + u32::from(preempted)
     }
 
-    /// The threads that sleep after the last step, and those that have been woken since they
-    /// went to sleep and have not gone on.
-    fn inherited_sleep(&self) -> (Vec<Sleeper>, Vec<Sleeper>) {
+    /// Tell a new node the threads that sleep after the last step, and those that have been woken
+    /// since they went to sleep and have not gone on.
+    fn inherit_sleep(&self, node: &mut Node) {
+        node.sleep.clear();
+        node.woken.clear();
         let Some(parent) = self.length.checked_sub(1) else {
-            return (Vec::new(), Vec::new());
+            return;
         };
         let step = &self.events[parent].accesses;
         let parent = &self.nodes[parent];
         let waiting = parent.woken.iter().filter(|s| s.thread != parent.thread);
-        let mut woken: Vec<Sleeper> = waiting.cloned().collect();
-        let mut sleep = Vec::new();
+        node.woken.extend(waiting.cloned());
         for sleeper in &parent.sleep {
             if sleeper.fatal {
                 continue;
             }
             if dependent(&sleeper.accesses, step) {
-                woken.push(sleeper.clone());
+                node.woken.push(sleeper.clone());
             } else {
-                sleep.push(sleeper.clone());
+                node.sleep.push(sleeper.clone());
             }
         }
-        (sleep, woken)
     }
 
     /// Begin the next event of the current execution.
@@ -302,6 +332,32 @@ impl Search {
         if index >= self.frontier {
             self.analyse(index);
         }
+        self.add_to_histories(index);
+    }
+
+    /// The last event of an execution that is given, not searched, is over: there is nothing to
+    /// try, but grace periods have to know what happened before what.
+    pub(super) fn end_given_event(&mut self) {
+        if self.analysed == self.length {
+            return;
+        }
+        let index = self.analysed;
+        self.analysed = self.length;
+        let event = &self.events[index];
+        let mut clock = self.clock_before(event.previous);
+        for &earlier in &event.follows {
+            clock.join(&self.events[earlier].clock);
+        }
+        for access in &event.accesses {
+            self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
+        }
+        let event = &mut self.events[index];
+        clock.set(event.thread, event.number);
+        event.clock = clock;
+        self.add_to_histories(index);
+    }
+
+    fn add_to_histories(&mut self, index: usize) {
         for i in 0..self.events[index].accesses.len() {
             let Access {
                 object, mode, old, ..
@@ -325,7 +381,7 @@ impl Search {
         let event = &mut self.events[index];
         let woken = self.nodes[index].woken.iter();
         for sleeper in woken.filter(|sleeper| sleeper.thread == event.thread) {
-            for access in &sleeper.accesses {
+            for access in sleeper.accesses.iter() {
                 if event.accesses.iter().all(|a| a.object != access.object) {
                     event.accesses.push(*access);
                 }
@@ -351,7 +407,8 @@ impl Search {
         let event = &self.events[index];
         let before = self.clock_before(event.previous);
         let request = self.nodes[index].request;
-        let mut racing = Vec::new();
+        let mut racing = std::mem::take(&mut self.racing);
+        racing.clear();
         let waits =
             |access: &Access| is_waiting(request.action) && access.object == request.object.0;
         // What the step cannot come before: what its thread did, and what ended its wait. A race
@@ -369,7 +426,7 @@ impl Search {
         for access in &event.accesses {
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
             if waits(access) {
-                racing.extend(self.race_of_wait(access.object, access.mode, request, &before));
+                self.race_of_wait(access.object, access.mode, request, &before, &mut racing);
             } else if !access.awaited {
                 self.conflicting(access, |past| {
                     let earlier = &self.events[past.event];
@@ -385,6 +442,7 @@ impl Search {
         let thread = event.thread;
         let accesses = std::mem::take(&mut event.accesses);
         self.reverse_all(&mut racing, thread, &before, &accesses);
+        self.racing = racing;
         self.events[index].accesses = accesses;
     }
 
@@ -407,7 +465,7 @@ impl Search {
             Action::Await(..) => Mode::Read,
             _ => Mode::Write,
         };
-        racing.extend(self.race_of_wait(object, mode, request, &before));
+        self.race_of_wait(object, mode, request, &before, &mut racing);
         let access = Access {
             object,
             mode,
@@ -449,10 +507,10 @@ impl Search {
         mode: Mode,
         request: Request,
         before: &Clock,
-    ) -> Vec<usize> {
-        let mut racing = Vec::new();
+        racing: &mut Vec<usize>,
+    ) {
         let Some(history) = self.histories.get(object as usize) else {
-            return racing;
+            return;
         };
         for past in history.iter().rev() {
             let earlier = &self.events[past.event];
@@ -470,7 +528,6 @@ impl Search {
                 }
             }
         }
-        racing
     }
 
     /// See to it that each race is explored the other way round.
@@ -521,7 +578,7 @@ impl Search {
         // What the thread's step accesses where it goes first is known if it was tried there.
         // Elsewhere it may see other values, and so access other things.
         let tried = self.nodes[first].sleep.iter().find(|s| s.thread == thread);
-        let accesses = tried.map_or(accesses, |s| &s.accesses);
+        let accesses = tried.map_or(accesses, |s| &*s.accesses);
         let mut racing_clock = *before;
         for event in &self.events[first + 1..self.analysed.min(self.length)] {
             if event.clock.knows(t, number) {
@@ -575,7 +632,8 @@ impl Search {
             }
             if node.done & 1 << node.thread == 0 {
                 node.done |= 1 << node.thread;
-                let accesses = std::mem::take(&mut node.accessed);
+                let accesses = Rc::from(&*node.accessed);
+                node.accessed.clear();
                 node.sleep.push(Sleeper {
                     thread: node.thread,
                     accesses,
@@ -599,7 +657,7 @@ impl Search {
                 node.preemptions = preemptions;
                 return true;
             }
-            self.nodes.pop();
+            self.spare.extend(self.nodes.pop());
             self.length = self.length.min(depth);
         }
         false

@@ -144,6 +144,7 @@ pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     Exploration {
         executions: session.executions,
         blocked: 0,
+        states: None,
         complete: false,
         reason: session.stop.take(),
         findings: std::mem::take(&mut session.findings),
@@ -727,7 +728,7 @@ impl Engine for State {
                 grace_periods: RefCell::new(Vec::new()),
                 begun: self.new_word(0),
             }),
-            ObjectKind::Thread => Form::Thread,
+            ObjectKind::Shadow | ObjectKind::Thread => Form::Thread,
         };
         self.add(kind, owner, name, form)
     }

@@ -6,7 +6,8 @@
 //! * `porf`, (po ∪ rf)⁺: what the event depends on. Acyclic in both memory models.
 //! * `hb`, happens-before by the declared orderings: what RC11 and data races are judged by.
 //! * `sc`, (po ∪ rf ∪ co ∪ fr)⁺, where that is acyclic: the graph is then an interleaving, and that
-//!   is what sequential consistency asks for.
+//!   is what sequential consistency asks for. Under RC11 only an interleaving that is to be shown
+//!   needs it.
 //!
 //! RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, "Repairing sequential consistency in C/C++11", PLDI
 //! 2017) asks for coherence, which is a bound on the place of each access in the coherence order;
@@ -32,7 +33,6 @@ use crate::{
 pub(super) struct EventClocks {
     pub(super) porf: Clock,
     pub(super) hb: Clock,
-    pub(super) sc: Clock,
     /// What an acquire that reads this write gets to know.
     message: Clock,
 }
@@ -40,7 +40,6 @@ pub(super) struct EventClocks {
 const NO_CLOCKS: EventClocks = EventClocks {
     porf: Clock::ZERO,
     hb: Clock::ZERO,
-    sc: Clock::ZERO,
     message: Clock::ZERO,
 };
 
@@ -56,7 +55,8 @@ pub(super) struct Location {
 pub(super) struct ThreadView {
     pub(super) events: Vec<EventId>,
     pub(super) porf: Clock,
-    pub(super) sc: Clock,
+    /// Under sequential consistency only.
+    sc: Clock,
     pub(super) order: ThreadOrder,
 }
 
@@ -75,7 +75,10 @@ impl ThreadView {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) model: MemoryModel,
+    /// By event; there may be more, of earlier graphs.
     pub(super) clocks: Vec<EventClocks>,
+    /// The same of `sc`.
+    sc: Vec<Clock>,
     pub(super) threads: Vec<ThreadView>,
     /// An order in which the events can be performed: of all of po and rf, and of co and fr where
     /// the graph is an interleaving.
@@ -95,6 +98,7 @@ impl View {
         Self {
             model,
             clocks: Vec::new(),
+            sc: Vec::new(),
             threads: Vec::new(),
             order: Vec::new(),
             is_sc: true,
@@ -107,7 +111,6 @@ impl View {
     }
 
     fn clear(&mut self) {
-        self.clocks.clear();
         self.order.clear();
         self.is_sc = true;
         for object in self.objects.drain(..) {
@@ -154,13 +157,12 @@ impl View {
 
     /// The place of a write in the coherence order of its object, from 1; 0 for the value from
     /// before.
-    pub(super) fn position(&self, graph: &Graph, write: EventId) -> usize {
+    pub(super) fn position(graph: &Graph, write: EventId) -> usize {
         if write == INITIAL {
             return 0;
         }
-        let event = &graph.events[write as usize];
-        let writes = &self.location(event.object).writes;
-        writes.partition_point(|&w| graph.events[w as usize].rank < event.rank) + 1
+        // `rebuild` and `append` keep to this.
+        (graph.events[write as usize].rank / RANK_STEP) as usize
     }
 
     /// Whether a clock knows an event.
@@ -183,7 +185,7 @@ impl View {
         for &reader in &location.readers {
             let from = graph.events[reader as usize].from;
             if from != INITIAL && Self::knows(graph, known, reader) {
-                lowest = lowest.max(self.position(graph, from));
+                lowest = lowest.max(Self::position(graph, from));
             }
         }
         lowest
@@ -199,24 +201,31 @@ impl View {
 
     /// What is before an event, in the sense that uses and frees are judged by.
     pub(super) fn before(&self, event: EventId) -> &Clock {
-        let clocks = &self.clocks[event as usize];
         match self.model {
-            MemoryModel::Sc => &clocks.sc,
-            MemoryModel::Rc11 => &clocks.hb,
+            MemoryModel::Sc => &self.sc[event as usize],
+            MemoryModel::Rc11 => &self.clocks[event as usize].hb,
         }
     }
 
     /// Let there be a thread in this place, which knows what its first step happens after.
     fn begin_thread(&mut self, graph: &Graph, slot: usize) {
         let parent = graph.threads[slot].map_or(INITIAL, |thread| thread.parent);
-        let clocks = match parent {
-            INITIAL => NO_CLOCKS,
-            parent => self.clocks[parent as usize],
-        };
         let thread = &mut self.threads[slot];
-        thread.porf = clocks.porf;
-        thread.sc = clocks.sc;
-        thread.order = ThreadOrder::beginning(clocks.hb);
+        match parent {
+            INITIAL => {
+                thread.porf.clear();
+                thread.sc.clear();
+                thread.order.begin(&Clock::ZERO);
+            }
+            parent => {
+                let clocks = &self.clocks[parent as usize];
+                thread.porf.copy_from(&clocks.porf);
+                thread.order.begin(&clocks.hb);
+                if self.model == MemoryModel::Sc {
+                    thread.sc.copy_from(&self.sc[parent as usize]);
+                }
+            }
+        }
     }
 
     /// A thread was added to the graph.
@@ -233,7 +242,7 @@ impl View {
     /// [`View::is_coherent`] and [`View::psc_is_acyclic`].
     pub(super) fn rebuild(&mut self, graph: &mut Graph) -> bool {
         self.clear();
-        self.clocks.resize(graph.events.len(), NO_CLOCKS);
+        self.make_room(graph);
         while self.threads.len() < graph.threads.len() {
             self.threads.push(ThreadView::new());
         }
@@ -264,6 +273,17 @@ impl View {
         self.perform_all(graph, false)
     }
 
+    /// Room for the clocks of all events.
+    fn make_room(&mut self, graph: &Graph) {
+        let events = graph.events.len();
+        if self.clocks.len() < events {
+            self.clocks.resize(events, NO_CLOCKS);
+        }
+        if self.model == MemoryModel::Sc && self.sc.len() < events {
+            self.sc.resize(events, Clock::ZERO);
+        }
+    }
+
     /// Find an order for the events, and their clocks along it. A thread goes on as long as it can.
     fn perform_all(&mut self, graph: &Graph, sc: bool) -> bool {
         self.order.clear();
@@ -278,7 +298,7 @@ impl View {
                     if next[slot] == 0 {
                         self.begin_thread(graph, slot);
                     }
-                    self.work_out(graph, event, sc);
+                    self.work_out(graph, event);
                     self.order.push(event);
                     next[slot] += 1;
                 }
@@ -320,7 +340,7 @@ impl View {
         }
         if sc && event.writes {
             let location = self.location(event.object);
-            let place = self.position(graph, id);
+            let place = Self::position(graph, id);
             let previous = match place {
                 1 => INITIAL,
                 place => location.writes[place - 2],
@@ -330,7 +350,8 @@ impl View {
                 return false;
             }
             let mut readers = location.readers.iter();
-            if !readers.all(|&r| r == id || graph.events[r as usize].from != previous || done(r)) {
+            let reads_it = |r: &Event| r.from == previous && !r.blocked;
+            if !readers.all(|&r| r == id || !reads_it(&graph.events[r as usize]) || done(r)) {
                 return false;
             }
         }
@@ -338,39 +359,23 @@ impl View {
     }
 
     /// The clocks of the next event of its thread.
-    fn work_out(&mut self, graph: &Graph, id: EventId, sc: bool) {
+    fn work_out(&mut self, graph: &Graph, id: EventId) {
+        if self.model == MemoryModel::Sc {
+            self.work_out_sc(graph, id);
+        }
         let event = &graph.events[id as usize];
-        let slot = event.thread as usize;
         let number = event.index + 1;
+        let slot = event.thread as usize;
+        let thread = &mut self.threads[slot];
         let from = match event.reads && event.from != INITIAL {
-            true => Some(self.clocks[event.from as usize]),
+            true => Some(&self.clocks[event.from as usize]),
             false => None,
         };
-        let mut sc_before = Clock::ZERO;
-        if sc && event.writes {
-            let location = self.location(event.object);
-            let previous = match self.position(graph, id) {
-                1 => INITIAL,
-                place => location.writes[place - 2],
-            };
-            if previous != INITIAL && event.action != Action::Write {
-                sc_before.join(&self.clocks[previous as usize].sc);
-            }
-            for &reader in &location.readers {
-                if reader != id && graph.events[reader as usize].from == previous {
-                    sc_before.join(&self.clocks[reader as usize].sc);
-                }
-            }
-        }
-        let thread = &mut self.threads[slot];
         thread.porf.set(slot, number);
-        thread.sc.set(slot, number);
-        thread.sc.join(&sc_before);
         thread.order.known.set(slot, number);
         let (read_order, write_order) = event.orders();
-        if let Some(from) = &from {
+        if let Some(from) = from {
             thread.porf.join(&from.porf);
-            thread.sc.join(&from.sc);
             thread.order.read(&from.message, read_order);
         }
         if let Action::Fence(order) = event.action {
@@ -380,24 +385,76 @@ impl View {
             for &(_, on) in graph.waits.iter().filter(|(e, _)| *e == id) {
                 let on = &self.clocks[on as usize];
                 thread.porf.join(&on.porf);
-                thread.sc.join(&on.sc);
                 thread.order.known.join(&on.hb);
             }
         }
-        let mut message = Clock::ZERO;
+        // A read-modify-write goes on with the release sequence that it reads from.
+        let goes_on = from.filter(|_| event.writes).map(|from| from.message);
+        let clocks = &mut self.clocks[id as usize];
+        clocks.porf.copy_from(&thread.porf);
+        clocks.hb.copy_from(&thread.order.known);
         if event.writes {
-            message = thread.order.written(write_order);
-            if let Some(from) = &from {
-                // A read-modify-write goes on with the release sequence that it reads from.
-                message.join(&from.message);
+            clocks.message.copy_from(thread.order.written(write_order));
+            if let Some(message) = &goes_on {
+                clocks.message.join(message);
             }
         }
-        self.clocks[id as usize] = EventClocks {
-            porf: thread.porf,
-            hb: thread.order.known,
-            sc: thread.sc,
-            message,
-        };
+    }
+
+    /// The same for the order of interleavings, where the graph is one.
+    fn work_out_sc(&mut self, graph: &Graph, id: EventId) {
+        let event = &graph.events[id as usize];
+        let slot = event.thread as usize;
+        let mut sc = self.threads[slot].sc;
+        sc.set(slot, event.index + 1);
+        if event.reads && event.from != INITIAL {
+            sc.join(&self.sc[event.from as usize]);
+        }
+        if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
+            for &(_, on) in graph.waits.iter().filter(|(e, _)| *e == id) {
+                sc.join(&self.sc[on as usize]);
+            }
+        }
+        if event.writes {
+            let location = self.location(event.object);
+            let previous = match Self::position(graph, id) {
+                1 => INITIAL,
+                place => location.writes[place - 2],
+            };
+            if previous != INITIAL && event.action != Action::Write {
+                sc.join(&self.sc[previous as usize]);
+            }
+            for &reader in &location.readers {
+                let read = &graph.events[reader as usize];
+                if reader != id && read.from == previous && !read.blocked {
+                    sc.join(&self.sc[reader as usize]);
+                }
+            }
+        }
+        self.sc[id as usize].copy_from(&sc);
+        self.threads[slot].sc.copy_from(&sc);
+    }
+
+    /// What comes before each event in every interleaving of a graph that is one.
+    pub(super) fn before_in_interleavings(&mut self, graph: &Graph) -> &[Clock] {
+        if self.model == MemoryModel::Rc11 && self.is_sc {
+            self.sc.resize(graph.events.len(), Clock::ZERO);
+            let order = std::mem::take(&mut self.order);
+            for &id in &order {
+                let event = &graph.events[id as usize];
+                let slot = event.thread as usize;
+                if event.index == 0 {
+                    let parent = graph.threads[slot].map_or(INITIAL, |thread| thread.parent);
+                    self.threads[slot].sc = match parent {
+                        INITIAL => Clock::ZERO,
+                        parent => self.sc[parent as usize],
+                    };
+                }
+                self.work_out_sc(graph, id);
+            }
+            self.order = order;
+        }
+        &self.sc
     }
 
     /// The last event of the graph was added: its thread's last, which reads the last write and
@@ -412,8 +469,8 @@ impl View {
         if event.reads {
             self.location_mut(event.object).readers.push(id);
         }
-        self.clocks.push(NO_CLOCKS);
-        self.work_out(graph, id, self.is_sc);
+        self.make_room(graph);
+        self.work_out(graph, id);
     }
 
     /// Whether RC11's coherence and atomicity allow an event its place.
@@ -421,8 +478,8 @@ impl View {
         let event = &graph.events[id as usize];
         let known = &self.clocks[id as usize].hb;
         let location = self.location(event.object);
-        let from = self.position(graph, event.from);
-        let own = self.position(graph, id);
+        let from = Self::position(graph, event.from);
+        let own = Self::position(graph, id);
         let writes = location.writes.iter().enumerate();
         let mut known_places = writes
             .filter(|&(_, &w)| w != id && Self::knows(graph, known, w))
@@ -432,7 +489,7 @@ impl View {
                     .readers
                     .iter()
                     .filter(|&&r| r != id && Self::knows(graph, known, r))
-                    .map(|&r| self.position(graph, graph.events[r as usize].from)),
+                    .map(|&r| Self::position(graph, graph.events[r as usize].from)),
             );
         match (event.reads, event.writes) {
             (true, true) => own == from + 1 && known_places.all(|place| place <= from),
@@ -445,7 +502,7 @@ impl View {
     /// Whether the partial order of sequentially consistent accesses and fences, `psc` of RC11, has
     /// no cycle.
     pub(super) fn psc_is_acyclic(&self, graph: &Graph, fences: &mut FenceOrder) -> bool {
-        let accesses = |event: &Event| event.is_sc() && !event.is_sc_fence();
+        let accesses = |event: &Event| event.is_sc() && !event.is_sc_fence() && !event.blocked;
         match graph.events.iter().any(accesses) {
             true => self.psc_of_accesses_is_acyclic(graph),
             false => fences.is_acyclic(graph, self),
@@ -455,7 +512,7 @@ impl View {
     /// The same, as the paper has it, where there are sequentially consistent accesses.
     fn psc_of_accesses_is_acyclic(&self, graph: &Graph) -> bool {
         let nodes: Vec<EventId> = (0..graph.events.len() as EventId)
-            .filter(|&id| graph.events[id as usize].is_sc())
+            .filter(|&id| graph.events[id as usize].is_sc() && !graph.events[id as usize].blocked)
             .collect();
         if nodes.len() < 2 {
             return true;
@@ -497,7 +554,8 @@ impl View {
         if a_fence && b_fence && (self.hb(graph, a, b) || self.hb_eco_hb(graph, a, b)) {
             return true;
         }
-        let all = 0..graph.events.len() as EventId;
+        let is_there = |&id: &EventId| !graph.events[id as usize].blocked;
+        let all = (0..graph.events.len() as EventId).filter(is_there);
         let reaches = |from: EventId, to: EventId| from == to || self.hb(graph, from, to);
         let firsts: Vec<EventId> = match a_fence {
             true => all.clone().filter(|&c| reaches(a, c)).collect(),
@@ -533,7 +591,7 @@ impl View {
             return true;
         }
         if same {
-            let place = |e: EventId| self.position(graph, e);
+            let place = |e: EventId| Self::position(graph, e);
             let co = first.writes && second.writes && place(c) < place(d);
             let fr = first.reads && second.writes && place(first.from) < place(d);
             if co || fr {
@@ -577,10 +635,11 @@ impl View {
         self.objects.iter().any(|&object| {
             let location = self.location(object);
             // Twice the place in the coherence order, and one more for a read that comes after it.
-            let write = |w: EventId| 2 * self.position(graph, w);
-            let read = |r: EventId| 2 * self.position(graph, graph.events[r as usize].from) + 1;
+            let write = |w: EventId| 2 * Self::position(graph, w);
+            let read = |r: EventId| 2 * Self::position(graph, graph.events[r as usize].from) + 1;
             let writes = location.writes.iter();
             let readers = location.readers.iter();
+            let readers = readers.filter(|&&r| !graph.events[r as usize].blocked);
             let after = writes
                 .clone()
                 .filter(|&&w| self.hb(graph, a, w))

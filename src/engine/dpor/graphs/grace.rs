@@ -5,9 +5,9 @@
 //! does, and happens before what follows it, or it begins after the grace period began, and sees
 //! what was done before that. Which of the two is no choice of its own. The first is the case where
 //! the other is impossible: where a step of the section comes before the beginning of the grace
-//! period, or reads or overwrites something older than what the grace period knows. Elsewhere the
-//! grace period waits for nothing, since an execution in which it did is one in which it ends
-//! later.
+//! period, or something that happens after the beginning of the section, be it in the section or
+//! later, reads or overwrites something older than what the grace period knows. Elsewhere the grace
+//! period waits for nothing, since an execution in which it did is one in which it ends later.
 //!
 //! That is what the Linux kernel's memory model demands of one grace period and one section. Longer
 //! cycles, of several of each, are forbidden here only as far as happens-before carries them: some
@@ -176,14 +176,20 @@ impl Execution {
         if self.view.model == MemoryModel::Sc {
             return false;
         }
-        events.iter().any(|&id| {
+        let mut all = 0..self.graph.events.len() as EventId;
+        all.any(|id| {
             let event = &self.graph.events[id as usize];
-            if !event.reads && !event.writes {
+            if !event.reads && !event.writes || event.blocked {
+                return false;
+            }
+            let hb = &self.view.clocks[id as usize].hb;
+            // What knows the grace period cannot read anything older.
+            if !View::knows(&self.graph, hb, first) || View::knows(&self.graph, hb, begun) {
                 return false;
             }
             let newest = self.view.lowest(&self.graph, event.object, known);
-            event.reads && self.view.position(&self.graph, event.from) < newest
-                || event.writes && self.view.position(&self.graph, id) <= newest
+            event.reads && View::position(&self.graph, event.from) < newest
+                || event.writes && View::position(&self.graph, id) <= newest
         })
     }
 
@@ -220,8 +226,8 @@ impl Execution {
         if number >= ALONE || self.phase == Phase::Alone {
             return true;
         }
-        let known = self.view.bound(self.threads[self.current].slot);
-        known.knows((number >> 16) as usize, (number & 0xffff) as u16 + 1)
+        let thread = (number >> 16) as usize;
+        self.current_knows(thread, (number & 0xffff) as u16 + 1)
     }
 
     /// Whether the grace periods that have ended leave an event the place that it was given. Where
@@ -232,10 +238,24 @@ impl Execution {
         fresh: Option<EventId>,
     ) -> bool {
         let event = self.graph.events[id as usize];
-        let around = |s: &&Section| {
+        let around = |s: &Section| {
             s.thread == event.thread && s.begun <= event.index && event.index < s.ended
         };
-        let sections: Vec<Section> = self.graph.sections.iter().filter(around).copied().collect();
+        let hb = &self.view.clocks[id as usize].hb;
+        let earlier = |s: &Section| {
+            self.view.model == MemoryModel::Rc11
+                && !s.early
+                && !self.sections_wait(s.domain)
+                && hb.count(s.thread as usize) > s.begun
+        };
+        let concerned = |s: &&Section| around(s) || earlier(s);
+        let sections: Vec<Section> = self
+            .graph
+            .sections
+            .iter()
+            .filter(concerned)
+            .copied()
+            .collect();
         if sections.is_empty() {
             return true;
         }
@@ -251,18 +271,31 @@ impl Execution {
                 let thread = &self.view.threads[section.thread as usize];
                 let length = (section.ended as usize).min(thread.events.len());
                 let last = thread.events[length - 1];
+                let needed = match around(section) {
+                    true => event.index,
+                    false => self.graph.events[last as usize].index,
+                };
                 let mut waits = self.graph.waits.iter();
                 let waited = waits.any(|&(e, on)| {
                     let on = &self.graph.events[on as usize];
-                    e == end && on.thread == section.thread && on.index >= event.index
+                    e == end && on.thread == section.thread && on.index >= needed
                 });
                 if waited || !self.is_before(section, begun) {
                     continue;
                 }
-                let porf = self.view.clocks[last as usize].porf;
-                if !View::knows(&self.graph, &porf, end) {
-                    self.go_back_on_end(end, id, fresh);
+                let depends = |event: EventId| {
+                    let porf = &self.view.clocks[event as usize].porf;
+                    View::knows(&self.graph, porf, end)
+                };
+                if depends(last) {
+                    return false;
                 }
+                // That an event which depends on the end tells of an earlier section that does not
+                // is let be: the execution is left in, though the kernel's model may forbid it.
+                if depends(id) {
+                    continue;
+                }
+                self.go_back_on_end(end, id, fresh);
                 return false;
             }
         }
@@ -279,14 +312,15 @@ impl Execution {
             if let Err(place) = kept.binary_search(&id) {
                 kept.insert(place, id);
             }
-            let mut graph = super::graph::Graph::default();
-            let mut map = Vec::new();
+            let mut graph = self.memory.graph();
+            let mut map = std::mem::take(&mut self.memory.map);
             graph.restrict_from(&self.graph, &kept, &mut map);
             self.branches.push(Branch {
                 graph,
                 fresh: fresh.map(|fresh| map[fresh as usize]),
-                changed: vec![map[id as usize]],
+                changed: [Some(map[id as usize]), None],
             });
+            self.memory.map = map;
         }
         self.kept = kept;
     }

@@ -47,6 +47,8 @@ pub(super) struct Event {
     pub(super) writes: bool,
     /// A wait that reads a value which does not end it: the thread stands still.
     pub(super) blocked: bool,
+    /// A lock that another thread, which had taken it, has to take later: see `revisit`.
+    pub(super) pinned: bool,
 }
 
 impl Event {
@@ -151,7 +153,7 @@ pub(super) struct Section {
 pub(super) const OPEN: u16 = u16::MAX;
 
 /// An execution, or the beginning of one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Graph {
     pub(super) events: Vec<Event>,
     /// A place is free, and is taken by the next thread that begins, where the event that began
@@ -164,6 +166,14 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// Become the same as `graph`, in the memory that is there.
+    pub(super) fn copy_from(&mut self, graph: &Self) {
+        self.events.clone_from(&graph.events);
+        self.threads.clone_from(&graph.threads);
+        self.waits.clone_from(&graph.waits);
+        self.sections.clone_from(&graph.sections);
+    }
+
     /// Become the part of `graph` whose events are `kept`, an ascending list that is closed under
     /// program order, what began a thread, and what was waited for. What an event reads from may be
     /// missing only where the caller sets it afterwards. Answers the new number of each event;

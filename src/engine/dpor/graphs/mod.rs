@@ -12,10 +12,14 @@
 
 mod consistency;
 mod execution;
+mod extension;
 mod grace;
 mod graph;
+mod lifetimes;
 mod psc;
 mod revisit;
+mod schedule;
+mod tell;
 
 use super::{
     coroutines::{Coroutines, Resumed, suspend},
@@ -40,6 +44,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
+use tell::Teller;
 
 /// A complete execution, in a form that does not depend on how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +113,38 @@ impl Explorer {
             };
         }
         self.coroutines.unwind_all();
+    }
+
+    /// Run the graph of the last run again, and record it up to the violation.
+    fn tell(&self, program: &Program, found: &Found) -> Recording {
+        {
+            let mut execution = self.execution.borrow_mut();
+            let mut graph = execution.memory.graph();
+            graph.copy_from(&execution.graph);
+            execution.teller = Some(Teller::default());
+            let allowed = execution.take_up(Branch {
+                graph,
+                fresh: None,
+                changed: [None, None],
+            });
+            debug_assert!(allowed, "it was run before");
+        }
+        self.run(program);
+        let mut execution = self.execution.borrow_mut();
+        execution.branches.clear();
+        let mut recording = execution.take_recording();
+        recording.weak = true;
+        match recording.violation(found.kind) {
+            Some(violation) => {
+                let step = violation.site.step;
+                if found.kind.is_fatal() {
+                    recording.steps.truncate(step + 1);
+                }
+                recording.violations.retain(|v| v.site.step <= step);
+            }
+            None => recording.violations = without_steps(found.kind).violations,
+        }
+        recording
     }
 
     fn begin(&self, thread: usize, body: Body) {
@@ -193,14 +230,14 @@ impl Engine for Explorer {
         self.execution.borrow_mut().read_unlock(domain);
     }
 
-    fn spawn(&self, _name: &str, daemon: bool, body: Body) -> ThreadId {
+    fn spawn(&self, name: &str, daemon: bool, body: Body) -> ThreadId {
         // The thread begins with the last step, which must not be before these.
         self.catch_up();
         let beginning = self.execution.borrow().beginning();
         if let Some(domain) = beginning {
             self.perform(domain, Action::Touch);
         }
-        let thread = self.execution.borrow_mut().spawn(daemon);
+        let thread = self.execution.borrow_mut().spawn(name, daemon);
         match thread {
             Some(thread) => {
                 self.begin(thread, body);
@@ -231,9 +268,23 @@ impl Engine for Explorer {
         self.stop_if_halted();
     }
 
-    fn enter(&self, _function: &'static str) {}
+    fn enter(&self, function: &'static str) {
+        let mut execution = self.execution.borrow_mut();
+        let me = ThreadId(execution.current() as u32);
+        if let Some(teller) = &mut execution.teller {
+            teller.recorder().enter(me, function);
+        }
+    }
 
-    fn leave(&self) {}
+    fn leave(&self) {
+        let mut execution = self.execution.borrow_mut();
+        let me = ThreadId(execution.current() as u32);
+        if execution.end.is_none()
+            && let Some(teller) = &mut execution.teller
+        {
+            teller.recorder().leave(me);
+        }
+    }
 
     fn keeps_marks(&self) -> bool {
         true
@@ -253,8 +304,10 @@ impl Engine for Explorer {
         self.execution.borrow().precedes(number)
     }
 
-    fn object_name(&self, _object: ObjectId) -> String {
-        String::new()
+    fn object_name(&self, object: ObjectId) -> String {
+        let execution = self.execution.borrow();
+        let teller = execution.teller.as_ref();
+        teller.map_or_else(String::new, |teller| teller.name(object))
     }
 
     fn is_over(&self) -> bool {
@@ -270,7 +323,7 @@ impl Engine for Explorer {
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     let (mut exploration, shown) = explore_all(program, limits, None);
     show(program, &mut exploration, shown);
-    let without = |finding: &Finding| finding.recording.steps.is_empty();
+    let without = |finding: &Finding| finding.recording.weak || finding.recording.steps.is_empty();
     if !limits.all && exploration.findings.iter().any(without) {
         // Another execution may show it, or something else, in an interleaving.
         let limits = Limits {
@@ -296,6 +349,7 @@ fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
         kind,
         after,
         schedules,
+        told,
     } in shown
     {
         let recording = schedules.into_iter().find_map(|schedule| {
@@ -305,7 +359,7 @@ fn show(program: &Program, exploration: &mut Exploration, shown: Vec<Shown>) {
         });
         exploration.findings.push(Finding {
             kind,
-            recording: recording.unwrap_or_else(|| without_steps(kind)),
+            recording: recording.or(told).unwrap_or_else(|| without_steps(kind)),
             after,
         });
     }
@@ -328,6 +382,8 @@ struct Shown {
     after: u64,
     /// Interleavings that may show it: one of several, as another violation may come first.
     schedules: Vec<Vec<Scheduled<ThreadKey>>>,
+    /// The first execution with it, as it was explored.
+    told: Option<Recording>,
 }
 
 /// How many executions with a violation are kept to find an interleaving for it.
@@ -356,6 +412,7 @@ fn explore_on(
     let mut exploration = Exploration::default();
     let mut shown: Vec<Shown> = Vec::new();
     let mut left = vec![Branch::default()];
+    let mut first: Vec<(usize, Found)> = Vec::new();
     while let Some(branch) = left.pop() {
         if let Some(reason) = limits.reached(start, exploration.executions) {
             exploration.reason = Some(reason);
@@ -386,7 +443,7 @@ fn explore_on(
             }
         }
         left.append(&mut execution.branches);
-        for found in &execution.found {
+        for found in execution.found.clone() {
             let kind = found.kind;
             let known = shown.iter().position(|shown| shown.kind == kind);
             let known = known.unwrap_or_else(|| {
@@ -394,13 +451,19 @@ fn explore_on(
                     kind,
                     after: exploration.executions,
                     schedules: Vec::new(),
+                    told: None,
                 });
+                first.push((shown.len() - 1, found.clone()));
                 shown.len() - 1
             });
             let schedules = &mut shown[known].schedules;
             if schedules.len() < SCHEDULES {
-                schedules.extend(self::schedules(&execution, found));
+                schedules.extend(self::schedules(&mut execution, &found));
             }
+        }
+        drop(execution);
+        for (at, found) in first.drain(..) {
+            shown[at].told = Some(explorer.tell(program, &found));
         }
         limits
             .progress
@@ -415,15 +478,15 @@ fn explore_on(
 }
 
 /// Interleavings of the graph of a run with the violation in it. None where the graph is none.
-fn schedules(execution: &Execution, found: &Found) -> Vec<Vec<Scheduled<ThreadKey>>> {
-    let (graph, view) = (&execution.graph, &execution.view);
+fn schedules(execution: &mut Execution, found: &Found) -> Vec<Vec<Scheduled<ThreadKey>>> {
+    let (graph, view) = (&execution.graph, &mut execution.view);
     if !view.is_sc {
         return Vec::new();
     }
-    let knows = |of: EventId, event: EventId| {
-        consistency::View::knows(graph, &view.clocks[of as usize].sc, event)
-    };
     let all: Vec<EventId> = view.order.clone();
+    let before = view.before_in_interleavings(graph);
+    let knows =
+        |of: EventId, event: EventId| consistency::View::knows(graph, &before[of as usize], event);
     let mut orders: Vec<Vec<EventId>> = match (found.at, found.after) {
         (None, _) => vec![all.clone()],
         (Some(at), None) => vec![all.iter().copied().filter(|&e| knows(at, e)).collect()],

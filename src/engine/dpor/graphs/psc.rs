@@ -67,6 +67,9 @@ impl FenceOrder {
             }
             for &reader in &location.readers {
                 let event = &graph.events[reader as usize];
+                if event.blocked {
+                    continue;
+                }
                 let read = 2 * place(event.from) + 1;
                 let last = if event.writes { read + 1 } else { read };
                 self.places[reader as usize] = (number, read, last);

@@ -12,12 +12,28 @@
 //! added earlier reads from it. So each graph is reached once, and nothing has to be remembered of
 //! the graphs that were seen.
 //!
+//! A **lock** is revisited by another taking of the lock only, which then comes before it; and it
+//! could read what that one wrote, and stand still until the lock is given back. But whoever takes
+//! the lock then takes it from that unlock or a later one, which depends on it. So it is not kept
+//! as a read that waits, for unlocks to revisit and for one more run in which none did; it is taken
+//! away as if it had not been added yet. The taking of the lock that came before it is *pinned*:
+//! it would not be maximal, as something added earlier reads from it, and is never gone back on.
+//! (The idea is that of in-place revisits: Kokologiannakis, Vafeiadis, "GenMC: a model checker for
+//! weak memory models", CAV 2021; and, for locks, Kokologiannakis, Raad, Vafeiadis, "Effective lock
+//! handling in stateless model checking", OOPSLA 2019.)
+//!
+//! A **wait** that reads what does not end it is in the graph for later writes to revisit. One that
+//! updates what the wait reads, and does not end it either, changes nothing: the thread waits on,
+//! and whatever is written after that depends on the update, or could have come without it. So the
+//! wait stands for one that reads the newest of such a chain of updates. What it reads is no part
+//! of the execution, which has no such event, and constrains nothing.
+//!
 //! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, POPL 2022.)
 
 use super::{
-    super::clock::Clock,
+    super::{clock::Clock, search::is_over},
     consistency::View,
-    graph::{EventId, Graph, INITIAL},
+    graph::{Event, EventId, Graph, INITIAL},
 };
 use crate::sync::engine::Action;
 
@@ -59,6 +75,9 @@ fn is_maximal(
     was_before: impl Fn(EventId) -> bool,
 ) -> bool {
     let event = &graph.events[id as usize];
+    if event.pinned {
+        return false;
+    }
     if let Action::Choose(_) = event.action {
         return event.saw == 0;
     }
@@ -87,6 +106,11 @@ fn is_maximal(
             return false;
         }
     }
+    if event.blocked {
+        let was_there = |other: EventId| other != id && was_there(other);
+        return (event.from == INITIAL || was_there(event.from))
+            && waits_on(graph, view, event, was_there);
+    }
     if event.reads {
         if event.from == INITIAL {
             return is_last(0);
@@ -94,4 +118,44 @@ fn is_maximal(
         return was_there(event.from) && is_last(graph.events[event.from as usize].rank);
     }
     true
+}
+
+/// Whether all that was written after what a wait reads, as far as it `was_there`, is a chain of
+/// updates of that, none of which ends the wait.
+pub(super) fn waits_on(
+    graph: &Graph,
+    view: &View,
+    wait: &Event,
+    was_there: impl Fn(EventId) -> bool,
+) -> bool {
+    let writes = &view.location(wait.object).writes[View::position(graph, wait.from)..];
+    let mut newer = writes.iter().map(|&w| (w, &graph.events[w as usize]));
+    let mut previous = wait.from;
+    newer.all(|(id, write)| {
+        if !was_there(id) {
+            return true;
+        }
+        let goes_on =
+            write.updates() && write.from == previous && !is_over(wait.action, write.wrote);
+        previous = id;
+        goes_on
+    })
+}
+
+/// Whether `target` is a wait that a new `write`, not in the graph or the last of it, leaves as it is.
+pub(super) fn waits_through(graph: &Graph, view: &View, target: EventId, write: &Event) -> bool {
+    let wait = &graph.events[target as usize];
+    if !wait.blocked || !write.updates() || is_over(wait.action, write.wrote) {
+        return false;
+    }
+    let (first, last) = (
+        View::position(graph, wait.from),
+        View::position(graph, write.from),
+    );
+    let writes = &view.location(wait.object).writes;
+    first <= last
+        && writes[first..last].iter().all(|&w| {
+            let update = &graph.events[w as usize];
+            update.updates() && !is_over(wait.action, update.wrote)
+        })
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `nfsd-check check-files`: whether files are what they should be, without running anything.
+
+use super::{
+    BAD_INPUT,
+    explore::said,
+    output::{Output, complain},
+};
+use crate::{
+    json::MAX_BYTES,
+    library::{self, Library, LoadError},
+    model::Model,
+    report::counterexample::{Counterexample, MAX_BYTES as MAX_COUNTEREXAMPLE},
+    scenario::Scenario,
+    schema::Kind,
+};
+use clap::Args;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What `nfsd-check check-files` is started with.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nfsd-check check-files                            models/*.json and scenarios/*.json here
+  nfsd-check check-files my/scenario.json counterexamples/*.json
+  nfsd-check check-files --schema scenario > scenario.schema.json
+
+What a file is, is told by what is in it: 'choices' make a model, 'actors' a scenario, and a
+counterexample says what it is.
+
+Exit status: 0 all are fine, 2 one is not.")]
+pub(super) struct CheckFilesArgs {
+    /// Models, scenarios and counterexamples [default: those of the current folder]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Check nothing, print the JSON Schema of such files
+    #[arg(long, value_name = "KIND", conflicts_with = "files")]
+    schema: Option<Kind>,
+}
+
+/// Check the files.
+pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
+    let mut output = Output::default();
+    if let Some(kind) = args.schema {
+        output.print(&kind.text());
+        return output.exit(0);
+    }
+    let files = match args.files.is_empty() {
+        true => here(),
+        false => Ok(args.files.clone()),
+    };
+    let (files, library) = match (files, Library::find()) {
+        (Ok(files), Ok(library)) => (files, library),
+        (Err(error), _) => {
+            complain(&format!("error: {error}"));
+            return output.exit(BAD_INPUT);
+        }
+        (_, Err(error)) => {
+            complain(&said(&error));
+            return output.exit(BAD_INPUT);
+        }
+    };
+    let models: Vec<&str> = library.model_names().collect();
+    let mut status = 0;
+    for file in files {
+        match check(&file, &models) {
+            Ok(kind) => {
+                output.print(&format!("ok  {:<14}  {}\n", kind.name(), file.display()));
+            }
+            Err(error) => {
+                complain(&said(&error));
+                status = BAD_INPUT;
+            }
+        }
+    }
+    output.exit(status)
+}
+
+/// The models and scenarios of the current folder.
+fn here() -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for folder in ["models", "scenarios"] {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(format!("{folder}: {error}")),
+        };
+        for entry in entries {
+            let path = entry.map_err(|error| format!("{folder}: {error}"))?.path();
+            if path.extension().is_some_and(|e| e == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err("no models/*.json and no scenarios/*.json here".to_owned()),
+        false => Ok(files),
+    }
+}
+
+fn check(path: &Path, models: &[&str]) -> Result<Kind, LoadError> {
+    let bytes = library::read(path, MAX_COUNTEREXAMPLE)?;
+    let file = path.to_string_lossy();
+    let has = |field: &str| {
+        let field = format!("\"{field}\"");
+        bytes.windows(field.len()).any(|at| at == field.as_bytes())
+    };
+    // A counterexample has a scenario and a model in it.
+    if has("format") && has("schedule") {
+        Counterexample::parse(&file, &bytes)?;
+        return Ok(Kind::Counterexample);
+    }
+    let bytes = &bytes[..bytes.len().min(MAX_BYTES + 1)];
+    if has("choices") {
+        Model::parse(&file, bytes)?;
+        return Ok(Kind::Model);
+    }
+    Scenario::parse(&file, bytes, models)?;
+    Ok(Kind::Scenario)
+}

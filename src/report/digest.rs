@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The steps of an interleaving that a reader needs, where there is no room for all.
+//!
+//! Two contexts meet where one does something to the other: it is ordered after it, or reads what
+//! it wrote. Of the steps that lead to the violation, the digest has those where two contexts meet,
+//! the last puts of the objects that it is about, and how each context begins. A context that the
+//! kernel started by itself is met where somebody waits for it. What lies between two steps of the
+//! same context follows from the functions they are in.
+
+use super::{
+    order::Order,
+    replay::Replay,
+    telling::{Telling, only_reads},
+    text::marked,
+    why::Why,
+    words::{Weight, words},
+};
+use crate::{
+    engine::recording::Recording,
+    scenario::Actor,
+    sync::engine::{Action, Update},
+};
+use std::collections::BTreeSet;
+
+/// The steps of the digest, as indices into [`Recording::steps`], in order. Only steps of the part
+/// where every interleaving counts.
+#[must_use]
+pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize> {
+    let recording = &replay.recording;
+    let order = Order::new(recording);
+    let mut about: BTreeSet<usize> = marked(replay);
+    if let Some(pair) = why.and_then(|why| why.pair) {
+        about.extend([pair.first, pair.second]);
+    }
+    about.retain(|&at| recording.steps[at].concurrent);
+    let objects = objects(replay, &about);
+    let actors: BTreeSet<&str> = actors.iter().map(|actor| &*actor.name).collect();
+    let mut cone: BTreeSet<usize> = BTreeSet::new();
+    let mut shown = about.clone();
+    let mut work: Vec<usize> = about.iter().copied().collect();
+    while let Some(at) = work.pop() {
+        if !cone.insert(at) {
+            continue;
+        }
+        work.extend(order.previous(at));
+        let waits = matches!(
+            recording.steps[at].action,
+            Action::Await(..) | Action::AwaitUpdate(..) | Action::GracePeriodEnd(_)
+        );
+        for from in order.sources(at).into_iter().chain(writer(recording, at)) {
+            work.push(from);
+            let by_itself = |at: usize| !actors.contains(&*recording.steps[at].context);
+            let passing = by_itself(from) && !waits || by_itself(at) && is_lock(recording, at);
+            let plain_locks = is_plain_lock(recording, from) && is_plain_lock(recording, at);
+            if !passing && !plain_locks {
+                shown.extend([from, at]);
+            }
+        }
+    }
+    let telling = Telling::new(recording);
+    let mut begun: BTreeSet<u32> = BTreeSet::new();
+    for &at in &cone {
+        let step = &recording.steps[at];
+        let always = words(step, &step.object).weight == Weight::Always;
+        let shown_context = |shown: &BTreeSet<usize>| {
+            let mut shown = shown.iter();
+            shown.any(|&other| recording.steps[other].thread == step.thread)
+        };
+        if always && begun.insert(step.thread.0) && shown_context(&shown) {
+            shown.insert(at);
+        }
+        let last_put = matches!(step.action, Action::Update(Update::Sub(1), ..)) && step.saw == 1;
+        if last_put && objects.iter().any(|object| lies_in(&step.object, object)) {
+            shown.insert(at);
+        }
+    }
+    let says_little = |at: usize| {
+        let step = telling.step(at);
+        matches!(step.action, Action::Start | Action::Settle) || step.functions.is_empty()
+    };
+    let shown = shown.into_iter();
+    shown
+        .filter(|&at| about.contains(&at) || !says_little(at))
+        .collect()
+}
+
+/// The allocations that the violation and these steps are about.
+fn objects(replay: &Replay, about: &BTreeSet<usize>) -> BTreeSet<String> {
+    let mut objects: BTreeSet<String> = BTreeSet::new();
+    if let Some(violation) = &replay.violation {
+        objects.insert(violation.object.clone());
+        let words = violation.message.split(' ');
+        objects.extend(words.filter(|word| word.contains('#')).map(str::to_owned));
+    }
+    let steps = about.iter().map(|&at| &replay.recording.steps[at]);
+    objects.extend(steps.map(|step| step.object.clone()));
+    let owner = |object: &String| object.split('.').next().map(str::to_owned);
+    let owners: Vec<String> = objects.iter().filter_map(owner).collect();
+    objects.extend(owners);
+    objects.remove("");
+    objects
+}
+
+/// Whether an object is a part of another one.
+pub(super) fn lies_in(inner: &str, outer: &str) -> bool {
+    let rest = inner.strip_prefix(outer);
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_lock(recording: &Recording, at: usize) -> bool {
+    let action = recording.steps[at].action;
+    matches!(action, Action::Lock | Action::TryLock | Action::Unlock)
+}
+
+/// The step of another context whose value this step read.
+fn writer(recording: &Recording, at: usize) -> Option<usize> {
+    let step = &recording.steps[at];
+    let reads = match step.action {
+        Action::Load(_) | Action::Await(..) | Action::AwaitUpdate(..) | Action::ReadMarked => true,
+        Action::Update(update, ..) => !matches!(update, Update::Swap(_)),
+        _ => false,
+    };
+    if !reads || step.object.is_empty() {
+        return None;
+    }
+    let before = recording.steps[..at].iter().enumerate().rev();
+    let mut before = before.take_while(|(_, step)| step.concurrent);
+    let (from, other) =
+        before.find(|(_, other)| other.object == step.object && !only_reads(other.action))?;
+    (other.thread != step.thread).then_some(from)
+}
+
+/// A lock that is only there to keep others out for a moment.
+fn is_plain_lock(recording: &Recording, at: usize) -> bool {
+    let step = &recording.steps[at];
+    is_lock(recording, at) && words(step, &step.object).weight != Weight::Always
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The steps of a recording in words, for the forms that tell a choice of them.
+
+use super::words::{short, words};
+use crate::{
+    engine::recording::{Recording, TraceStep},
+    sync::engine::Action,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Functions of nfsd and its neighbours begin like this. What else there is are primitives, which
+/// say little without who calls them.
+const OWN: [&str; 5] = ["nfsd", "__nfsd", "nfs_", "svc_", "expkey_"];
+
+/// Tells the steps of a recording.
+#[derive(Clone, Debug)]
+pub struct Telling<'r> {
+    recording: &'r Recording,
+    names: BTreeMap<&'r str, &'r str>,
+}
+
+impl<'r> Telling<'r> {
+    /// Of this recording.
+    #[must_use]
+    pub fn new(recording: &'r Recording) -> Self {
+        let concurrent = recording.steps.iter().filter(|step| step.concurrent);
+        Self {
+            recording,
+            names: short_names(concurrent.map(|step| &*step.object)),
+        }
+    }
+
+    /// The step.
+    #[must_use]
+    pub fn step(&self, at: usize) -> &'r TraceStep {
+        &self.recording.steps[at]
+    }
+
+    /// What an object is called.
+    #[must_use]
+    pub fn name(&self, object: &'r str) -> &'r str {
+        self.names.get(object).copied().unwrap_or(object)
+    }
+
+    /// What the step does.
+    #[must_use]
+    pub fn words(&self, at: usize) -> String {
+        let step = self.step(at);
+        words(step, self.name(&step.object)).text
+    }
+
+    /// The function of nfsd that the step is in, or the outermost one where there is none; empty
+    /// between functions.
+    #[must_use]
+    pub fn place(&self, at: usize) -> &'static str {
+        place(&self.step(at).functions)
+    }
+
+    /// What the step does, and in which primitive where [`Telling::place`] does not say it.
+    #[must_use]
+    pub fn what(&self, at: usize) -> String {
+        let text = self.words(at);
+        let innermost = self.step(at).functions.last().copied().unwrap_or("");
+        let evident = innermost.is_empty()
+            || innermost == self.place(at)
+            || call(&text).is_some_and(|(called, _)| called == innermost);
+        match evident {
+            true => text,
+            false => format!("{innermost}: {text}"),
+        }
+    }
+
+    /// What the step does, as a link of a chain: the call, or else the function it is in.
+    #[must_use]
+    pub fn link(&self, at: usize) -> String {
+        let text = self.words(at);
+        match call(&text) {
+            // Which lock it is, is the point of a lock.
+            Some((name, rest)) if name.ends_with("lock") => {
+                let end = rest.find(')').map_or(rest.len(), |end| end + 1);
+                format!("{name}{}", &rest[..end])
+            }
+            Some((name, _)) => name.to_owned(),
+            None => match self.step(at).functions.last() {
+                Some(function) => (*function).to_owned(),
+                None => text,
+            },
+        }
+    }
+}
+
+/// The innermost function of nfsd among these, which are outermost first; or the outermost one.
+#[must_use]
+pub fn place(functions: &[&'static str]) -> &'static str {
+    let own = functions.iter().rev().find(|function| {
+        let mut own = OWN.iter();
+        own.any(|own| function.starts_with(own))
+    });
+    own.or(functions.first()).copied().unwrap_or("")
+}
+
+/// The name of a function that the text is a call of, and what follows the name.
+fn call(text: &str) -> Option<(&str, &str)> {
+    let at = text.find('(')?;
+    let (name, rest) = text.split_at(at);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(is_name)).then_some((name, rest))
+}
+
+/// What each object is called: by its short name, where no other object has the same.
+pub(super) fn short_names<'s>(
+    objects: impl Iterator<Item = &'s str>,
+) -> BTreeMap<&'s str, &'s str> {
+    let objects: BTreeSet<&str> = objects.collect();
+    let mut sharing: BTreeMap<&str, u32> = BTreeMap::new();
+    for object in &objects {
+        *sharing.entry(short(object)).or_default() += 1;
+    }
+    let name = |object| match sharing[short(object)] {
+        1 => short(object),
+        _ => object,
+    };
+    objects
+        .into_iter()
+        .map(|object| (object, name(object)))
+        .collect()
+}
+
+/// Whether an action leaves its object as it is.
+pub(super) fn only_reads(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Load(_)
+            | Action::Await(..)
+            | Action::Read
+            | Action::ReadMarked
+            | Action::Touch
+            | Action::GracePeriodCount
+    )
+}

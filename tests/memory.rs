@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Memory does not grow with the number of executions.
+//!
+//! A counting allocator tells how much is in use. What an explorer keeps for itself (stacks, the
+//! search, buffers that are used again) has grown to its size after some executions; from then on
+//! each execution has to give back what it took.
+
+use nfsd_check::{
+    check::program::program,
+    engine::{Limits, MemoryModel, Program, dpor},
+    library::Library,
+    model::Model,
+    scenario::Scenario,
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
+
+/// The system's allocator, counting what is in use.
+struct Counting;
+
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
+
+#[expect(unsafe_code, reason = "what an allocator is")]
+// SAFETY: Every call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let size = layout.size() as i64;
+        PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
+        // SAFETY: The caller keeps the same promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as i64, Relaxed);
+        // SAFETY: The caller keeps the same promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn explore(program: &Program, memory_model: MemoryModel, most: u64) -> u64 {
+    let limits = Limits {
+        memory_model,
+        all: true,
+        max_executions: Some(most),
+        ..Limits::default()
+    };
+    let exploration = dpor::explore(program, &limits);
+    exploration.executions + exploration.blocked
+}
+
+/// The most that is in use during an exploration, beyond what was before.
+fn peak_of(program: &Program, memory_model: MemoryModel, most: u64) -> (u64, i64) {
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let executions = explore(program, memory_model, most);
+    (executions, PEAK.load(Relaxed) - before)
+}
+
+/// What is in use after an exploration has ended and all that it kept is gone, beyond what was
+/// before.
+fn left_by(program: &Program, memory_model: MemoryModel, most: u64) -> (u64, i64) {
+    let before = LIVE.load(Relaxed);
+    let executions = explore(program, memory_model, most);
+    (executions, LIVE.load(Relaxed) - before)
+}
+
+fn pairs() -> Vec<(Arc<Scenario>, Model)> {
+    let library = Library::find().expect("the repository has scenarios");
+    let models = library.models().expect("they are valid");
+    let scenarios = library.scenarios().expect("they are valid");
+    let mut pairs = Vec::new();
+    for scenario in scenarios {
+        let scenario = Arc::new(scenario);
+        for model in &models {
+            if scenario.expect.iter().any(|(name, _)| *name == model.name) {
+                pairs.push((Arc::clone(&scenario), model.clone()));
+            }
+        }
+    }
+    pairs
+}
+
+/// One test, so that nothing else allocates meanwhile.
+#[test]
+fn memory_does_not_grow() {
+    every_execution_gives_back_what_it_took();
+    an_explorer_keeps_nothing_of_an_execution();
+}
+
+fn every_execution_gives_back_what_it_took() {
+    let mut leaks = Vec::new();
+    let pairs = pairs();
+    // What is allocated once and for all.
+    for memory_model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let _ = explore(&program(&pairs[0].0, pairs[0].1.choices), memory_model, 10);
+    }
+    for (scenario, model) in &pairs {
+        for memory_model in [MemoryModel::Sc, MemoryModel::Rc11] {
+            let program = program(scenario, model.choices);
+            let (executions, left) = left_by(&program, memory_model, 100);
+            if left > 0 {
+                leaks.push(format!(
+                    "{} on {}, {memory_model:?}: {left} bytes after {executions} executions",
+                    scenario.name, model.name
+                ));
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}
+
+/// What an explorer uses is as much after ten thousand executions as after two thousand, but for
+/// the depth of its search: were a kilobyte of each kept, it would be 8 MB.
+fn an_explorer_keeps_nothing_of_an_execution() {
+    let pairs = pairs();
+    for scenario in ["lease-vs-stop", "unlink-vs-stop"] {
+        let is_it = |(s, m): &&(Arc<Scenario>, Model)| s.name == scenario && m.name == "v2-review";
+        let (scenario, model) = pairs.iter().find(is_it).expect("it is shipped");
+        let program = program(scenario, model.choices);
+        for memory_model in [MemoryModel::Sc, MemoryModel::Rc11] {
+            let (_, few) = peak_of(&program, memory_model, 2_000);
+            let (executions, many) = peak_of(&program, memory_model, 10_000);
+            assert!(
+                many < few + 500_000,
+                "{}, {memory_model:?}: {few} bytes, and {many} for {executions} executions",
+                scenario.name
+            );
+        }
+    }
+}
