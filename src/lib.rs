@@ -65,6 +65,7 @@ pub mod json;
 pub mod kernel;
 pub mod library;
 pub mod model;
+pub mod mutants;
 pub mod nfsd;
 pub mod report;
 pub mod scenario;

@@ -32,7 +32,9 @@ use crate::{
     scenario::{Epilogue, Open, Operation, Scenario},
     sync::{
         engine::Phase,
-        learns, report,
+        learns,
+        mutation::Instrument,
+        report,
         shadow::Shadow,
         thread,
         violation::{Violation, ViolationKind},
@@ -66,8 +68,21 @@ struct Machine {
 /// The program that runs `scenario` on a tree with `choices`.
 #[must_use]
 pub fn program(scenario: &Arc<Scenario>, choices: Choices) -> Program {
-    let scenario = Arc::clone(scenario);
-    Arc::new(move || Machine::boot(&scenario, choices).run(&scenario))
+    instrumented(scenario, choices, None)
+}
+
+/// The same with an instrument.
+#[must_use]
+pub fn instrumented(
+    scenario: &Arc<Scenario>,
+    choices: Choices,
+    instrument: Option<&Arc<Instrument>>,
+) -> Program {
+    let (scenario, instrument) = (Arc::clone(scenario), instrument.cloned());
+    Arc::new(move || {
+        Instrument::begin(instrument.as_ref());
+        Machine::boot(&scenario, choices).run(&scenario);
+    })
 }
 
 impl Machine {
@@ -138,6 +153,7 @@ impl Machine {
             let name = &scenario.actors[actor].name.clone();
             thread::next_knows(&actor);
             self.kernel.spawn(name, move || {
+                Instrument::begin_actor();
                 for operation in &scenario.actors[actor].operations {
                     learns(|| machine.perform(rqst, *operation));
                 }

@@ -54,7 +54,7 @@ pub(super) struct ExploreArgs {
     budget: Option<Duration>,
     /// How many executions of each pair to explore
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
-    max_executions: Option<u64>,
+    pub(super) max_executions: Option<u64>,
     /// Leave out interleavings with more preemptions than this
     #[arg(long, value_name = "N")]
     preemption_bound: Option<u32>,
@@ -213,6 +213,7 @@ fn reports(path: &Path, forms: &[Form]) -> Result<Vec<String>, String> {
     saved.collect()
 }
 
+/// What is wrong with the arguments.
 pub(super) fn usage(message: &str) -> ExitCode {
     complain(&format!("error: {message}"));
     ExitCode::from(BAD_INPUT)

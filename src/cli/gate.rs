@@ -15,6 +15,7 @@ use crate::{
         shards::{Part, Piece, Shard, inputs, merge},
     },
     library::{Library, LoadError},
+    mutants,
     report::{
         counterexample::Counterexample,
         form::Story,
@@ -38,6 +39,8 @@ Examples:
   nfsd-check gate --shard 2/4 --format json > gate-2.json
   nfsd-check gate --merge gate-1.json gate-2.json gate-3.json gate-4.json
 
+  nfsd-check gate --self-test
+
 Each scenario is explored to the end on the models that it expects something of, and must give
 exactly the verdict, or the kinds of violation, that it expects. On a model that is asked for by
 --model, or where a scenario expects nothing at all, there has to be an expectation too: it is a
@@ -52,6 +55,10 @@ pub(super) struct GateArgs {
     /// Name or path of a model; may be given again [default: those in 'expect', or all]
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
+    /// Check something false in each scenario, that its actors do nothing, and fail where that is not
+    /// found to be false
+    #[arg(long)]
+    self_test: bool,
     /// How to print the results
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: GateFormat,
@@ -153,6 +160,9 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         Ok(pairs) => pairs,
         Err(status) => return status,
     };
+    if args.self_test {
+        return self_test(args, &all);
+    }
     let part = args.shard.map(|shard| part(shard, &all));
     if let Some(shard) = args.shard {
         let mut at = 0..;
@@ -248,6 +258,35 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         false => u8::from(differ > 0),
     };
     output.exit(status)
+}
+
+/// How many executions may be looked at until all actors have done something in one of them.
+const SELF_TEST_EXECUTIONS: u64 = 500;
+
+/// Check a false invariant in each of the pairs.
+fn self_test(args: &GateArgs, pairs: &[Pair]) -> ExitCode {
+    if args.format != GateFormat::Text {
+        return usage("--self-test prints text only");
+    }
+    let most = args.explore.max_executions.unwrap_or(SELF_TEST_EXECUTIONS);
+    let mut output = Output::default();
+    let mut missed = 0;
+    for pair in pairs {
+        let (scenario, model) = (&pair.scenario.name, &pair.model.name);
+        let why = match mutants::run::self_test(&pair.scenario, &pair.model, most) {
+            Ok(true) => continue,
+            Ok(false) => format!("some actor does nothing in the first {most} executions"),
+            Err(reason) => reason,
+        };
+        output.print(&format!("FAIL  {scenario} on {model}: {why}\n"));
+        missed += 1;
+    }
+    let all = pairs.len();
+    output.print(&match missed {
+        0 => format!("the false invariant is found to be false in all {all} pairs\n"),
+        _ => format!("the false invariant is not found to be false in {missed} of {all} pairs\n"),
+    });
+    output.exit(u8::from(missed > 0))
 }
 
 /// The baseline that is asked for. One that is to be written need not be there.

@@ -11,11 +11,12 @@ use crate::{
     kernel::memory_model,
     library::{Library, LoadError},
     model::{Model, choices::CHOICES},
+    mutants::{coverage, fidelity, run, sites},
     scenario::OPERATIONS,
     sync::violation::ViolationKind,
 };
 use clap::{Args, ValueEnum};
-use std::{fmt::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode, sync::Arc};
 
 /// What `nfsd-check list` is started with.
 #[derive(Args, Debug)]
@@ -44,6 +45,10 @@ enum What {
     Engines,
     /// The bugs that there were: the model of each, the scenario that shows it, its fix
     Corpus,
+    /// What of the lifecycle each scenario runs
+    Coverage,
+    /// Which kernel function is modelled by what, and what of it is left out
+    Fidelity,
     /// The litmus tests of the kernel's memory model, and what the primitives show of each
     MemoryModel,
 }
@@ -62,6 +67,8 @@ pub(super) fn list(args: &ListArgs) -> ExitCode {
         What::Engines => Ok(table(
             EngineKind::ALL.map(|engine| (engine.name(), engine.about())),
         )),
+        What::Coverage => coverage(),
+        What::Fidelity => Ok(fidelity::markdown(&fidelity::rows(&sites::find()))),
         What::MemoryModel => Ok(memory_model()),
     };
     match text {
@@ -136,6 +143,59 @@ fn scenarios() -> Result<String, LoadError> {
             .iter()
             .map(|scenario| (&*scenario.name, &*scenario.about)),
     ))
+}
+
+/// How many executions of each scenario are looked at.
+const COVERAGE_EXECUTIONS: u64 = 200;
+
+/// What each scenario runs, on the models that it expects something of.
+fn coverage() -> Result<String, LoadError> {
+    let library = Library::find()?;
+    let models = library.models()?.into_iter().map(Arc::new);
+    let models: Vec<_> = models.collect();
+    let found = sites::find();
+    let (functions, calls) = (coverage::functions(&found), coverage::calls(&found));
+    let mut text = format!(
+        "In the first {COVERAGE_EXECUTIONS} executions on each model that a scenario names; of {} \
+         functions and {calls} calls of primitives in src/nfsd.\n\n",
+        functions.len()
+    );
+    let mut everywhere = BTreeSet::new();
+    for scenario in library.scenarios()?.into_iter().map(Arc::new) {
+        let mut reached = BTreeSet::new();
+        for model in &models {
+            if scenario.expected(&model.name).is_some() {
+                match run::reach(&scenario, model, COVERAGE_EXECUTIONS) {
+                    Ok(places) => reached.extend(places),
+                    Err(reason) => {
+                        let _ = writeln!(text, "{} on {}: {reason}", scenario.name, model.name);
+                    }
+                }
+            }
+        }
+        let of = coverage::of(&found, &reached);
+        let (some, made) = (of.functions.len(), of.calls);
+        let _ = writeln!(text, "{}: {some} functions, {made} calls", scenario.name);
+        let _ = writeln!(text, "    {}", of.functions.join(" "));
+        everywhere.extend(reached);
+    }
+    let all = coverage::of(&found, &everywhere);
+    let never = functions
+        .iter()
+        .filter(|name| !all.functions.contains(name));
+    let never: Vec<_> = never.map(String::as_str).collect();
+    let _ = writeln!(
+        text,
+        "\nall together: {} functions, {} calls\nfunctions that none runs: {}",
+        all.functions.len(),
+        all.calls,
+        if never.is_empty() {
+            "none".to_owned()
+        } else {
+            never.join(" ")
+        }
+    );
+    Ok(text)
 }
 
 fn choices() -> String {

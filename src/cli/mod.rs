@@ -13,6 +13,7 @@ mod gate;
 mod hunt;
 mod list;
 mod manual;
+mod mutate;
 mod output;
 mod progress;
 pub mod replay;
@@ -65,6 +66,8 @@ enum Command {
     CheckFiles(check_files::CheckFilesArgs),
     /// What there is: models, scenarios, choices, operations, violations, engines
     List(list::ListArgs),
+    /// Weaken the calls of primitives one at a time, and see which scenario notices
+    Mutate(mutate::MutateArgs),
     /// Print the completions of a shell
     Completions(manual::CompletionsArgs),
     /// Print a page of the manual
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Hunt(args) => hunt::hunt(&args),
         Command::CheckFiles(args) => check_files::check_files(&args),
         Command::List(args) => list::list(&args),
+        Command::Mutate(args) => mutate::mutate(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
         Command::Child => child::child(),

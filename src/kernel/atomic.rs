@@ -27,21 +27,25 @@ impl Atomic {
 
     /// `atomic_read()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn read(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
 
     /// `atomic_set()`: relaxed.
+    #[track_caller]
     pub fn set(&self, value: u64) {
         self.word.store(value, Ordering::Relaxed);
     }
 
     /// `atomic_inc()`: relaxed.
+    #[track_caller]
     pub fn inc(&self) {
         self.word.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `atomic_inc_return()`: fully ordered; the value after it.
+    #[track_caller]
     pub fn inc_return(&self) -> u64 {
         smp_mb();
         let old = self.word.fetch_add(1, Ordering::AcqRel);
@@ -50,6 +54,7 @@ impl Atomic {
     }
 
     /// `atomic_dec_and_test()`: fully ordered; whether it reached 0.
+    #[track_caller]
     pub fn dec_and_test(&self) -> bool {
         smp_mb();
         let old = self.word.fetch_sub(1, Ordering::AcqRel);
@@ -58,6 +63,7 @@ impl Atomic {
     }
 
     /// `atomic_fetch_sub_relaxed(1)`: the value before it.
+    #[track_caller]
     pub fn fetch_dec_relaxed(&self) -> u64 {
         self.word.fetch_sub(1, Ordering::Relaxed)
     }
@@ -65,6 +71,7 @@ impl Atomic {
     /// `atomic_add_unless()`: one conditional operation, fully ordered where it adds, and relaxed
     /// where it does not; whether it added. As in [`super::rwonce::Variable::cmpxchg`], it reads
     /// first.
+    #[track_caller]
     pub fn add_unless(&self, add: u64, unless: u64) -> bool {
         if self.read() == unless {
             return false;

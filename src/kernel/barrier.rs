@@ -10,33 +10,39 @@
 use crate::sync::{atomic::fence, engine::Ordering};
 
 /// `smp_mb()`: everything before it is ordered before everything after it.
+#[track_caller]
 pub fn smp_mb() {
     fence(Ordering::SeqCst);
 }
 
 /// `smp_wmb()`: stores before it are ordered before stores after it. A release fence: loads before
 /// it are ordered before those stores, too, which the kernel does not promise.
+#[track_caller]
 pub fn smp_wmb() {
     fence(Ordering::Release);
 }
 
 /// `smp_rmb()`: loads before it are ordered before loads after it. An acquire fence: those loads are
 /// ordered before stores after it, too, which the kernel does not promise.
+#[track_caller]
 pub fn smp_rmb() {
     fence(Ordering::Acquire);
 }
 
 /// `smp_mb__before_atomic()`: `smp_mb()` in front of an atomic operation that orders nothing itself.
+#[track_caller]
 pub fn smp_mb__before_atomic() {
     smp_mb();
 }
 
 /// `smp_mb__after_atomic()`: `smp_mb()` behind an atomic operation that orders nothing itself.
+#[track_caller]
 pub fn smp_mb__after_atomic() {
     smp_mb();
 }
 
 /// `smp_mb__after_spinlock()`: makes taking the lock before it a full barrier.
+#[track_caller]
 pub fn smp_mb__after_spinlock() {
     smp_mb();
 }

@@ -7,7 +7,8 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering},
-    learns,
+    learning,
+    mutation::{self, Weakening},
 };
 
 /// A word of flags, each named by its bit number.
@@ -36,68 +37,98 @@ impl Flags {
 
     /// `test_bit()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn test_bit(&self, bit: u32) -> bool {
-        learns(|| self.word.load(Ordering::Relaxed) & 1 << bit != 0)
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        let learning = learning();
+        let word = self.word.load(Ordering::Relaxed);
+        learning.nothing_but(word & 1 << bit != 0)
     }
 
     /// `set_bit()`: relaxed.
+    #[track_caller]
     pub fn set_bit(&self, bit: u32) {
-        learns(|| {
-            self.word.fetch_or(1 << bit, Ordering::Relaxed);
-        });
+        let learning = learning();
+        self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        learning.nothing_but(());
     }
 
     /// `set_bit()`: relaxed; whether it was set, for a caller that acts on it in the same step.
+    #[track_caller]
     pub fn fetch_set_bit(&self, bit: u32) -> bool {
-        learns(|| self.word.fetch_or(1 << bit, Ordering::Relaxed) & 1 << bit != 0)
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        let learning = learning();
+        let old = self.word.fetch_or(1 << bit, Ordering::Relaxed);
+        learning.nothing_but(old & 1 << bit != 0) && !mutation::is(Weakening::Never)
     }
 
     /// `clear_bit()`: relaxed.
+    #[track_caller]
     pub fn clear_bit(&self, bit: u32) {
-        learns(|| {
-            self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
-        });
+        let learning = learning();
+        self.word.fetch_and_not(1 << bit, Ordering::Relaxed);
+        learning.nothing_but(());
     }
 
     /// `clear_bit_unlock()`: release.
+    #[track_caller]
     pub fn clear_bit_unlock(&self, bit: u32) {
-        learns(|| {
-            self.word.fetch_and_not(1 << bit, Ordering::Release);
-        });
+        let learning = learning();
+        self.word.fetch_and_not(1 << bit, Ordering::Release);
+        learning.nothing_but(());
     }
 
     /// `test_and_set_bit()`: fully ordered; whether it was set.
+    #[track_caller]
     pub fn test_and_set_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
-        let was_set = learns(|| self.word.fetch_or(1 << bit, Ordering::AcqRel) & 1 << bit != 0);
+        let learning = learning();
+        let old = self.word.fetch_or(1 << bit, Ordering::AcqRel);
+        let was_set = learning.nothing_but(old & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        was_set
+        weakened(was_set)
     }
 
     /// `test_and_clear_bit()`: fully ordered; whether it was set.
+    #[track_caller]
     pub fn test_and_clear_bit(&self, bit: u32) -> bool {
         fence(Ordering::SeqCst);
-        let was_set =
-            learns(|| self.word.fetch_and_not(1 << bit, Ordering::AcqRel) & 1 << bit != 0);
+        let learning = learning();
+        let old = self.word.fetch_and_not(1 << bit, Ordering::AcqRel);
+        let was_set = learning.nothing_but(old & 1 << bit != 0);
         fence(Ordering::SeqCst);
-        was_set
+        weakened(was_set)
     }
 
     /// `wait_on_bit(TASK_UNINTERRUPTIBLE)`: sleeps until the bit is clear; acquire.
+    #[track_caller]
     pub fn wait_on_bit(&self, kernel: &Kernel, bit: u32) {
         self.wait_clear(kernel, bit, Ordering::Acquire);
     }
 
     /// `wait_on_bit()` before 8238b4579866 (v6.0): relaxed.
+    #[track_caller]
     pub fn wait_on_bit_relaxed(&self, kernel: &Kernel, bit: u32) {
         self.wait_clear(kernel, bit, Ordering::Relaxed);
     }
 
+    #[track_caller]
     fn wait_clear(&self, kernel: &Kernel, bit: u32, ordering: Ordering) {
-        kernel.sleeping("wait_on_bit()", || {
-            learns(|| {
-                self.word.wait_until(Condition::Clear(1 << bit), ordering);
-            });
-        });
+        kernel.might_sleep("wait_on_bit()");
+        kernel.end_running();
+        let learning = learning();
+        self.word.wait_until(Condition::Clear(1 << bit), ordering);
+        learning.nothing_but(());
+        kernel.begin_running();
     }
+}
+
+/// What the calling primitive answers: `found`, if it is not weakened.
+#[track_caller]
+fn weakened(found: bool) -> bool {
+    (found || mutation::is(Weakening::Always)) && !mutation::is(Weakening::Never)
 }

@@ -11,7 +11,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::AtomicU64,
     engine::{Condition, Ordering, Update},
-    enter,
+    enter, mutation,
     violation::{Violation, ViolationKind},
 };
 
@@ -36,12 +36,17 @@ impl Completion {
     }
 
     /// `init_completion()`.
+    #[track_caller]
     pub fn init(&self) {
         self.word.store(0, Ordering::Relaxed);
     }
 
     /// `complete()`.
+    #[track_caller]
     pub fn complete(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("complete");
         let old = self.word.fetch_add(COMPLETED + 1, Ordering::Release);
         if old & !DONE != 0 {
@@ -54,11 +59,16 @@ impl Completion {
     }
 
     /// `wait_for_completion()`: uninterruptible.
+    #[track_caller]
     pub fn wait(&self, kernel: &Kernel) {
         let _in = enter("wait_for_completion");
-        kernel.sleeping("wait_for_completion()", || {
-            self.word
-                .wait_and_update(Condition::AnySet(DONE), Update::Sub(1), Ordering::Acquire)
-        });
+        if mutation::is_skipped() {
+            return;
+        }
+        kernel.might_sleep("wait_for_completion()");
+        kernel.end_running();
+        self.word
+            .wait_and_update(Condition::AnySet(DONE), Update::Sub(1), Ordering::Acquire);
+        kernel.begin_running();
     }
 }

@@ -15,7 +15,12 @@ use super::{
     workqueue::Work,
 };
 use crate::sync::{
-    alloc::Allocation, atomic::AtomicU64, engine::Ordering, enter, violation::ViolationKind,
+    alloc::Allocation,
+    atomic::AtomicU64,
+    engine::Ordering,
+    enter,
+    mutation::{self, Weakening},
+    violation::ViolationKind,
 };
 use std::{
     hash::{Hash, Hasher},
@@ -91,13 +96,27 @@ impl<M> Group<M> {
         })
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.memory
+    }
+
     /// `fsnotify_get_group()`.
+    #[track_caller]
     fn get(&self) {
         self.refcnt.inc();
     }
 
     /// `fsnotify_put_group()`: the last reference destroys it. Waits for no event handler.
+    #[track_caller]
     pub fn put(&self) {
+        if !mutation::is_skipped() {
+            self.do_put();
+        }
+    }
+
+    fn do_put(&self) {
         let _in = enter("fsnotify_put_group");
         if self.refcnt.dec_and_test() {
             self.memory.free();
@@ -146,7 +165,20 @@ impl<M: Mark> Fsnotify<M> {
 
     /// `fsnotify_find_mark()` under `fsnotify_group_lock()`: the group's mark on the inode, with a
     /// reference, handed to `f` before the mutex is given back.
+    #[track_caller]
     pub fn find_mark<R: Hash>(
+        &self,
+        group: &Arc<Group<M>>,
+        inode: usize,
+        f: impl FnOnce(Option<&Arc<M>>) -> R,
+    ) -> R {
+        if mutation::is(Weakening::Never) {
+            return f(None);
+        }
+        self.do_find_mark(group, inode, f)
+    }
+
+    fn do_find_mark<R: Hash>(
         &self,
         group: &Arc<Group<M>>,
         inode: usize,
@@ -173,7 +205,12 @@ impl<M: Mark> Fsnotify<M> {
 
     /// `fsnotify_add_inode_mark()`: `false` where the group has a mark on the inode already.
     #[must_use]
+    #[track_caller]
     pub fn add_inode_mark(&self, mark: &Arc<M>) -> bool {
+        mutation::is_skipped() || self.do_add_inode_mark(mark)
+    }
+
+    fn do_add_inode_mark(&self, mark: &Arc<M>) -> bool {
         enter("fsnotify_add_inode_mark").learns(|| {
             let fsn = mark.fsn_mark();
             let _mutex = fsn.group.mark_mutex.lock();
@@ -199,7 +236,14 @@ impl<M: Mark> Fsnotify<M> {
     }
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.
+    #[track_caller]
     pub fn destroy_mark(self: &Arc<Self>, mark: &Arc<M>) {
+        if !mutation::is_skipped() {
+            self.do_destroy_mark(mark);
+        }
+    }
+
+    fn do_destroy_mark(self: &Arc<Self>, mark: &Arc<M>) {
         let _in = enter("fsnotify_destroy_mark").forgets();
         let fsn = mark.fsn_mark();
         let detached = {
@@ -214,7 +258,14 @@ impl<M: Mark> Fsnotify<M> {
 
     /// `fsnotify_put_mark()`: the last reference takes the mark off its inode and hands it to the
     /// reaper.
+    #[track_caller]
     pub fn put_mark(self: &Arc<Self>, mark: &Arc<M>) {
+        if !mutation::is_skipped() {
+            self.do_put_mark(mark);
+        }
+    }
+
+    fn do_put_mark(self: &Arc<Self>, mark: &Arc<M>) {
         let _in = enter("fsnotify_put_mark").forgets();
         let fsn = mark.fsn_mark();
         let connector = &self.inodes[fsn.inode];
@@ -246,13 +297,24 @@ impl<M: Mark> Fsnotify<M> {
     }
 
     /// `fsnotify_wait_marks_destroyed()`.
+    #[track_caller]
     pub fn wait_marks_destroyed(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("fsnotify_wait_marks_destroyed");
         self.reaper_work.flush(&self.kernel);
     }
 
     /// `fsnotify()`: calls `handle_event` for each mark that the inode has.
-    pub fn event(&self, inode: usize, mut handle_event: impl FnMut(&Arc<M>)) {
+    #[track_caller]
+    pub fn event(&self, inode: usize, handle_event: impl FnMut(&Arc<M>)) {
+        if !mutation::is_skipped() {
+            self.do_event(inode, handle_event);
+        }
+    }
+
+    fn do_event(&self, inode: usize, mut handle_event: impl FnMut(&Arc<M>)) {
         let _in = enter("fsnotify");
         let _srcu = self.srcu.read_lock();
         for mark in self.inodes[inode].marks.read() {

@@ -15,7 +15,8 @@ use crate::sync::{
     alloc::Allocation,
     cell::Cell,
     engine::{ObjectId, Step},
-    learns,
+    learning,
+    mutation::{self, Weakening},
     violation::ViolationKind,
 };
 use std::{
@@ -103,6 +104,7 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// Change it, as one step.
+    #[track_caller]
     fn change<R>(&self, f: impl FnOnce(&mut Vec<Arc<T>>) -> R) -> R {
         self.entries.with_mut(|entries| {
             let result = f(&mut entries.now);
@@ -115,17 +117,29 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// `INIT_LIST_HEAD()`: whatever was on it is forgotten.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.change(Vec::clear);
     }
 
     /// `list_empty()`: one relaxed read of the head, which may race with a change.
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
-        learns(|| {
-            self.entries
-                .with_marked(|entries, found| entries.found(found).is_empty())
-        })
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        let learning = learning();
+        let is_empty = self
+            .entries
+            .with_marked(|entries, found| entries.found(found).is_empty());
+        learning.nothing_but(is_empty)
     }
 
     /// The engine's index of it.
@@ -146,105 +160,139 @@ impl<T: Linked> ListHead<T> {
     }
 
     /// `list_move_tail()` or `list_add_tail()` of a node from a private list.
+    #[track_caller]
     pub fn add_tail(&self, entry: &Arc<T>) {
-        learns(|| {
-            self.change(|entries| {
-                entry.memory().touch(Step::Last);
-                if let Some(last) = entries.last() {
-                    last.memory().touch(Step::Last);
-                }
-                entries.push(Arc::clone(entry));
-            });
+        if mutation::is_skipped() {
+            return;
+        }
+        let learning = learning();
+        self.change(|entries| {
+            entry.memory().touch(Step::Last);
+            if let Some(last) = entries.last() {
+                last.memory().touch(Step::Last);
+            }
+            entries.push(Arc::clone(entry));
         });
+        learning.nothing_but(());
     }
 
     /// `list_first_entry()` and `list_del_init()` of it; `None` where the list is empty.
     #[must_use]
+    #[track_caller]
     pub fn take_first(&self) -> Option<Arc<T>> {
-        learns(|| {
-            self.change(|entries| {
-                if entries.is_empty() {
-                    return None;
-                }
-                let first = entries.remove(0);
-                first.memory().touch(Step::Last);
-                if let Some(next) = entries.first() {
-                    next.memory().touch(Step::Last);
-                }
-                Some(first)
-            })
-        })
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
+        let learning = learning();
+        let first = self.change(|entries| {
+            if entries.is_empty() {
+                return None;
+            }
+            let first = entries.remove(0);
+            first.memory().touch(Step::Last);
+            if let Some(next) = entries.first() {
+                next.memory().touch(Step::Last);
+            }
+            Some(first)
+        });
+        learning.nothing_but(first)
     }
 
     /// `list_del_init()` of an entry of this list. Nothing where it is not on it.
+    #[track_caller]
     pub fn remove(&self, entry: &Arc<T>) {
-        learns(|| {
-            self.change(|entries| {
-                let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
-                    return;
-                };
-                entries.remove(at);
-                let beside = [at.checked_sub(1), Some(at)].into_iter().flatten();
-                for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
-                    neighbour.memory().touch(Step::Last);
-                }
-            });
+        if mutation::is_skipped() {
+            return;
+        }
+        let learning = learning();
+        self.change(|entries| {
+            let Some(at) = entries.iter().position(|e| Arc::ptr_eq(e, entry)) else {
+                return;
+            };
+            entries.remove(at);
+            let beside = [at.checked_sub(1), Some(at)].into_iter().flatten();
+            for neighbour in beside.filter_map(|at| entries.get(at)).chain([entry]) {
+                neighbour.memory().touch(Step::Last);
+            }
         });
+        learning.nothing_but(());
     }
 
     /// `list_first_entry_or_null()`.
     #[must_use]
+    #[track_caller]
     pub fn first(&self) -> Option<Arc<T>> {
-        learns(|| self.entries.with(|entries| entries.now.first().cloned()))
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
+        let learning = learning();
+        learning.nothing_but(self.entries.with(|entries| entries.now.first().cloned()))
     }
 
     /// `list_first_entry_or_null()` without the lock of the list: may race with a change.
     #[must_use]
+    #[track_caller]
     pub fn first_unlocked(&self) -> Option<Arc<T>> {
-        learns(|| {
-            self.entries
-                .with_marked(|entries, found| entries.found(found).first().cloned())
-        })
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
+        let learning = learning();
+        let first = self
+            .entries
+            .with_marked(|entries, found| entries.found(found).first().cloned());
+        learning.nothing_but(first)
     }
 
     /// `list_next_entry()` without the lock of the list: what is behind `entry`, `Some(None)` where
     /// that is the head, `None` where the entry is not on the list any more. A use of `entry`.
     #[must_use]
+    #[track_caller]
     pub fn next_unlocked(&self, entry: &Arc<T>) -> Option<Option<Arc<T>>> {
-        learns(|| {
-            self.entries.with_marked(|entries, found| {
-                let entries = entries.found(found);
-                entry.memory().touch(Step::Last);
-                let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
-                Some(entries.get(at + 1).cloned())
-            })
-        })
+        let learning = learning();
+        let next = self.entries.with_marked(|entries, found| {
+            let entries = entries.found(found);
+            entry.memory().touch(Step::Last);
+            let at = entries.iter().position(|e| Arc::ptr_eq(e, entry))?;
+            Some(entries.get(at + 1).cloned())
+        });
+        learning.nothing_but(next)
     }
 
     /// Whether `entry` is on it, with the lock of the list held: its own node says so, `!list_empty()`.
     #[must_use]
+    #[track_caller]
     pub fn contains(&self, entry: &Arc<T>) -> bool {
-        learns(|| {
-            self.entries.with(|entries| {
-                entry.memory().touch(Step::Last);
-                entries.now.iter().any(|e| Arc::ptr_eq(e, entry))
-            })
-        })
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        let learning = learning();
+        let contains = self.entries.with(|entries| {
+            entry.memory().touch(Step::Last);
+            entries.now.iter().any(|e| Arc::ptr_eq(e, entry))
+        });
+        learning.nothing_but(contains)
     }
 
     /// Up to `most` first entries, moved to the front of a private list one after the other.
     #[must_use]
+    #[track_caller]
     pub fn take_some(&self, most: usize) -> Vec<Arc<T>> {
-        learns(|| {
-            self.change(|entries| {
-                let taken = most.min(entries.len());
-                for entry in entries.iter().take(taken + 1) {
-                    entry.memory().touch(Step::Last);
-                }
-                let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
-                taken.reverse();
-                taken
-            })
-        })
+        if mutation::is(Weakening::Never) {
+            return Vec::new();
+        }
+        let learning = learning();
+        let taken = self.change(|entries| {
+            let taken = most.min(entries.len());
+            for entry in entries.iter().take(taken + 1) {
+                entry.memory().touch(Step::Last);
+            }
+            let mut taken: Vec<Arc<T>> = entries.drain(..taken).collect();
+            taken.reverse();
+            taken
+        });
+        learning.nothing_but(taken)
     }
 }

@@ -14,6 +14,7 @@ use crate::sync::{
     atomic::AtomicU64,
     engine::{Ordering, Step},
     enter, learns,
+    mutation::{self, Weakening},
     violation::ViolationKind,
 };
 use std::sync::Arc;
@@ -35,7 +36,14 @@ impl LruNode {
 
     /// `list_empty()` of the node: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         self.linked.load(Ordering::Relaxed) == 0
     }
 }
@@ -80,8 +88,22 @@ impl<T: OnLru> ListLru<T> {
         }
     }
 
+    /// The memory of the lists.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.lists
+    }
+
     /// `list_lru_init()`.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
+        self.do_init();
+    }
+
+    fn do_init(&self) {
         let _in = enter("list_lru_init");
         self.lists.renew();
         self.lock.lock().clear();
@@ -89,14 +111,22 @@ impl<T: OnLru> ListLru<T> {
     }
 
     /// `list_lru_destroy()`: entries that are on it stay linked to nothing.
+    #[track_caller]
     pub fn destroy(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("list_lru_destroy");
         self.lists.free();
     }
 
     /// `list_lru_count()`: without the lock, relaxed.
     #[must_use]
+    #[track_caller]
     pub fn count(&self) -> u64 {
+        if mutation::is(Weakening::Never) {
+            return 0;
+        }
         let _in = enter("list_lru_count");
         self.count.load(Ordering::Relaxed)
     }
@@ -109,7 +139,15 @@ impl<T: OnLru> ListLru<T> {
 
     /// `list_lru_add_obj()`: whether it was on no list before.
     #[must_use]
+    #[track_caller]
     pub fn add(&self, entry: &Arc<T>) -> bool {
+        if mutation::is_skipped() {
+            return true;
+        }
+        self.do_add(entry)
+    }
+
+    fn do_add(&self, entry: &Arc<T>) -> bool {
         let _in = enter("list_lru_add_obj");
         learns(|| {
             let mut items = self.lock.lock();
@@ -131,7 +169,15 @@ impl<T: OnLru> ListLru<T> {
 
     /// `list_lru_del_obj()`: whether it was on the list.
     #[must_use]
+    #[track_caller]
     pub fn del(&self, entry: &Arc<T>) -> bool {
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        self.do_del(entry) || mutation::is(Weakening::Always)
+    }
+
+    fn do_del(&self, entry: &Arc<T>) -> bool {
         let _in = enter("list_lru_del_obj");
         learns(|| {
             let mut items = self.lock.lock();
@@ -165,7 +211,19 @@ impl<T: OnLru> ListLru<T> {
 
     /// `list_lru_walk_node()` and `list_lru_shrink_walk()`: call `callback` for up to `most`
     /// entries from the head, with the lock held. How many it looked at.
+    #[track_caller]
     pub fn walk(
+        &self,
+        most: usize,
+        callback: impl FnMut(&Arc<T>, &mut dyn FnMut()) -> LruStatus,
+    ) -> usize {
+        if mutation::is_skipped() {
+            return 0;
+        }
+        self.do_walk(most, callback)
+    }
+
+    fn do_walk(
         &self,
         most: usize,
         mut callback: impl FnMut(&Arc<T>, &mut dyn FnMut()) -> LruStatus,

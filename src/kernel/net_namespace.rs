@@ -12,7 +12,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::AtomicU64,
     engine::{ObjectId, Ordering, Step},
-    enter,
+    enter, mutation,
     thread::next_knows,
     violation::ViolationKind,
 };
@@ -105,13 +105,18 @@ impl<P: Pernet> Net<P> {
     }
 
     /// `get_net()`: relaxed. From 0 it warns: the namespace is dying.
+    #[track_caller]
     pub fn get(&self) {
         let _in = enter("get_net");
         self.count.inc();
     }
 
     /// `put_net()`: the last one starts `cleanup_net()`.
+    #[track_caller]
     pub fn put(self: &Arc<Self>) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("put_net").forgets();
         if self.count.dec_and_test() {
             let net = Arc::clone(self);

@@ -7,12 +7,14 @@
 
 use super::{Kernel, completion::Completion, spinlock::SpinLock};
 use crate::sync::{
+    self,
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
     enter,
+    mutation::{self, Weakening},
     shadow::Shadow,
-    violation::ViolationKind,
+    violation::{Violation, ViolationKind},
 };
 use std::{
     hash::{Hash, Hasher},
@@ -47,6 +49,8 @@ pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
     data: Shadow<Option<Arc<Data>>>,
+    /// All there ever was.
+    all: Shadow<Vec<Arc<Data>>>,
     /// `percpu_ref_switch_lock`.
     switch_lock: SpinLock,
 }
@@ -58,18 +62,28 @@ impl PercpuRef {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
             data: Shadow::new("data", None),
+            all: Shadow::new("all data", Vec::new()),
             switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
         }
     }
 
     fn data(&self) -> Arc<Data> {
-        self.data
-            .get()
-            .expect("a percpu_ref is initialised before it is used")
+        self.data.get().unwrap_or_else(|| {
+            sync::report(Violation::on(
+                ViolationKind::RefAfterExit,
+                self.flags.object(),
+                "used before percpu_ref_init()",
+            ));
+            unreachable!("this violation is fatal")
+        })
     }
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("percpu_ref_init");
         let memory = Allocation::new("percpu_ref_data", ViolationKind::RefAfterExit);
         let percpu = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
@@ -79,13 +93,35 @@ impl PercpuRef {
             memory,
             percpu,
         };
-        self.data.with_mut(|slot| *slot = Some(Arc::new(data)));
+        let data = Arc::new(data);
+        self.all.with_mut(|all| all.push(Arc::clone(&data)));
+        self.data.with_mut(|slot| *slot = Some(data));
         self.flags.store(0, Ordering::Relaxed);
+    }
+
+    /// Calls `f` with all memory that it ever had, without a step: for the end of an execution, when
+    /// nothing runs.
+    pub fn each_memory(&self, mut f: impl FnMut(&Allocation)) {
+        for data in self.all.get() {
+            f(&data.memory);
+            f(&data.percpu);
+        }
     }
 
     /// `percpu_ref_tryget_live()`, under `rcu_read_lock()`.
     #[must_use = "without the reference nothing may be assumed"]
+    #[track_caller]
     pub fn tryget_live(&self, kernel: &Kernel) -> bool {
+        if mutation::is_skipped() {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        self.do_tryget_live(kernel)
+    }
+
+    fn do_tryget_live(&self, kernel: &Kernel) -> bool {
         enter("percpu_ref_tryget_live").learns(|| {
             let _rcu = kernel.rcu_read_lock();
             let flags = self.flags.load(Ordering::Relaxed);
@@ -105,7 +141,14 @@ impl PercpuRef {
     }
 
     /// `percpu_ref_put()`: fully ordered once it is atomic. The last one completes `release`.
+    #[track_caller]
     pub fn put(&self, kernel: &Kernel, release: &dyn Fn()) {
+        if !mutation::is_skipped() {
+            self.do_put(kernel, release);
+        }
+    }
+
+    fn do_put(&self, kernel: &Kernel, release: &dyn Fn()) {
         let _in = enter("percpu_ref_put").forgets();
         let _rcu = kernel.rcu_read_lock();
         let flags = self.flags.load(Ordering::Relaxed);
@@ -128,7 +171,19 @@ impl PercpuRef {
 
     /// `percpu_ref_kill_and_confirm()`: no `tryget_live()` succeeds once `confirm` has been called,
     /// after a grace period, from an RCU callback. The initial reference is dropped.
+    #[track_caller]
     pub fn kill_and_confirm(
+        &self,
+        kernel: &Arc<Kernel>,
+        confirm: impl FnOnce() + Send + 'static,
+        release: impl Fn() + Clone + Send + 'static,
+    ) {
+        if !mutation::is_skipped() {
+            self.do_kill_and_confirm(kernel, confirm, release);
+        }
+    }
+
+    fn do_kill_and_confirm(
         &self,
         kernel: &Arc<Kernel>,
         confirm: impl FnOnce() + Send + 'static,
@@ -160,7 +215,11 @@ impl PercpuRef {
     }
 
     /// `percpu_ref_exit()`. A `tryget_live()` fails from here on, a put is an error.
+    #[track_caller]
     pub fn exit(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("percpu_ref_exit");
         self.flags.store(ATOMIC | DEAD, Ordering::Relaxed);
         let data = self.data();

@@ -6,6 +6,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{ObjectId, Ordering},
+    mutation::{self, Weakening},
 };
 use std::{
     hash::{Hash, Hasher},
@@ -100,12 +101,14 @@ impl<T: Target> Pointer<T> {
 
     /// A plain load that is known to race, or `READ_ONCE()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn load(&self) -> Option<Arc<T>> {
         let word = self.word.load(Ordering::Relaxed);
         self.target(word)
     }
 
     /// A plain store that is known to race, or `WRITE_ONCE()`: relaxed.
+    #[track_caller]
     pub fn store(&self, target: Option<&Arc<T>>) {
         let word = self.word_for(target);
         self.word.store(word, Ordering::Relaxed);
@@ -113,12 +116,14 @@ impl<T: Target> Pointer<T> {
 
     /// `rcu_dereference()`: the dependency that orders what is read through it is acquire here.
     #[must_use]
+    #[track_caller]
     pub fn dereference(&self) -> Option<Arc<T>> {
         let word = self.word.load(Ordering::Acquire);
         self.target(word)
     }
 
     /// `rcu_assign_pointer()`: release.
+    #[track_caller]
     pub fn assign(&self, target: Option<&Arc<T>>) {
         let word = self.word_for(target);
         self.word.store(word, Ordering::Release);
@@ -129,7 +134,13 @@ impl<T: Target> Pointer<T> {
     /// # Errors
     ///
     /// What is there. The kernel orders nothing then but what is read through it: acquire.
+    #[track_caller]
     pub fn cmpxchg_null(&self, target: &Arc<T>) -> Result<(), Arc<T>> {
+        if mutation::is(Weakening::Always) {
+            let word = self.word_for(Some(target));
+            let _ = self.word.swap(word, Ordering::AcqRel);
+            return Ok(());
+        }
         let word = self.word_for(Some(target));
         fence(Ordering::SeqCst);
         let old = self
@@ -146,7 +157,11 @@ impl<T: Target> Pointer<T> {
 
     /// `xchg(&pointer, NULL)`: fully ordered; what it was.
     #[must_use]
+    #[track_caller]
     pub fn xchg_null(&self) -> Option<Arc<T>> {
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
         fence(Ordering::SeqCst);
         let old = self.word.swap(0, Ordering::AcqRel);
         fence(Ordering::SeqCst);

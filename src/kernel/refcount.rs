@@ -7,7 +7,8 @@ use crate::sync::{
     alloc::Allocation,
     atomic::{AtomicU64, fence},
     engine::{Ordering, Update},
-    learns,
+    learning,
+    mutation::{self, Weakening},
     violation::{Violation, ViolationKind},
 };
 
@@ -31,92 +32,134 @@ impl Refcount {
 
     /// `refcount_read()`: relaxed.
     #[must_use]
+    #[track_caller]
     pub fn read(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
 
     /// `refcount_inc()`: relaxed. From 0 it warns and saturates.
+    #[track_caller]
     pub fn inc(&self) {
-        learns(|| {
-            let old = self.word.fetch_add(1, Ordering::Relaxed);
-            if old == 0 {
-                self.warn_saturate("addition on 0; use-after-free");
-            } else if old >= SATURATED {
-                self.warn_saturate("saturated; leaking memory");
-            }
-        });
+        if mutation::is_skipped() {
+            return;
+        }
+        let learning = learning();
+        let old = self.word.fetch_add(1, Ordering::Relaxed);
+        if old == 0 {
+            self.warn_saturate("addition on 0; use-after-free");
+        } else if old >= SATURATED {
+            self.warn_saturate("saturated; leaking memory");
+        }
+        learning.nothing_but(());
     }
 
     /// `refcount_inc_not_zero()`: relaxed, one conditional operation; whether it succeeded.
     #[must_use = "without the reference nothing may be assumed"]
+    #[track_caller]
     pub fn inc_not_zero(&self) -> bool {
+        if mutation::is(Weakening::Always) {
+            self.inc();
+            return true;
+        }
+        if mutation::is_skipped() {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
         let not_zero = Update::AddUnless { add: 1, unless: 0 };
-        learns(|| {
-            self.word
-                .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        })
+        let learning = learning();
+        let updated = self
+            .word
+            .update(not_zero, Ordering::Relaxed, Ordering::Relaxed);
+        learning.nothing_but(updated.is_ok())
     }
 
     /// `refcount_dec_and_test()`: release, and acquire where it reaches 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_and_test(&self) -> bool {
         self.sub_and_test(1)
     }
 
     /// `refcount_sub_and_test()`: release, and acquire where it reaches 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn sub_and_test(&self, count: u64) -> bool {
-        learns(|| {
-            let old = self.word.fetch_sub(count, Ordering::Release);
-            if old == count {
-                fence(Ordering::Acquire);
-                return true;
-            }
-            if old < count || old >= SATURATED {
-                self.warn_saturate("underflow; use-after-free");
-            }
-            false
-        })
+        if mutation::is_skipped() {
+            return false;
+        }
+        let learning = learning();
+        let old = self.word.fetch_sub(count, Ordering::Release);
+        if mutation::is(Weakening::Never) {
+            return learning.nothing_but(false);
+        }
+        if old == count {
+            fence(Ordering::Acquire);
+            return learning.nothing_but(true);
+        }
+        if mutation::is(Weakening::Always) {
+            return learning.nothing_but(true);
+        }
+        if old < count || old >= SATURATED {
+            self.warn_saturate("underflow; use-after-free");
+        }
+        learning.nothing_but(false)
     }
 
     /// `refcount_dec()`: release. Must not reach 0.
+    #[track_caller]
     pub fn dec(&self) {
-        learns(|| {
-            let old = self.word.fetch_sub(1, Ordering::Release);
-            if old <= 1 {
-                self.warn_saturate("decrement hit 0; leaking memory");
-            }
-        });
+        if mutation::is_skipped() {
+            return;
+        }
+        let learning = learning();
+        let old = self.word.fetch_sub(1, Ordering::Release);
+        if old <= 1 {
+            self.warn_saturate("decrement hit 0; leaking memory");
+        }
+        learning.nothing_but(());
     }
 
     /// `refcount_dec_if_one()`: from 1 to 0 with release, no acquire; nothing and relaxed where it
     /// is not 1. Whether it reached 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_if_one(&self) -> bool {
-        learns(|| {
-            self.word
-                .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed)
-                .is_ok()
-        })
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        let learning = learning();
+        let old = self
+            .word
+            .compare_exchange(1, 0, Ordering::Release, Ordering::Relaxed);
+        learning.nothing_but(old.is_ok())
     }
 
     /// `refcount_dec_not_one()`: release, one conditional operation; `false` where it is 1.
     #[must_use = "where it is 1 nothing was done"]
+    #[track_caller]
     pub fn dec_not_one(&self) -> bool {
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        if mutation::is_skipped() {
+            return true;
+        }
         let not_one = Update::AddUnless {
             add: 1u64.wrapping_neg(),
             unless: 1,
         };
-        learns(|| {
-            self.word
-                .update(not_one, Ordering::Release, Ordering::Relaxed)
-                .is_ok()
-        })
+        let learning = learning();
+        let updated = self
+            .word
+            .update(not_one, Ordering::Release, Ordering::Relaxed);
+        learning.nothing_but(updated.is_ok())
     }
 
     /// `refcount_dec_and_lock()`: the lock, where it reached 0.
     #[must_use = "whoever reaches 0 owns the object"]
+    #[track_caller]
     pub fn dec_and_lock<'a, T>(&self, lock: &'a SpinLock<T>) -> Option<SpinLockGuard<'a, T>> {
         if self.dec_not_one() {
             return None;

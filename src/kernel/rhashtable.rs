@@ -9,7 +9,7 @@
 //! both, and no caller depends on which table an entry is in.
 
 use super::versioned::Versioned;
-use crate::sync::{alloc::Allocation, enter, violation::ViolationKind};
+use crate::sync::{alloc::Allocation, enter, mutation, violation::ViolationKind};
 use std::{hash::Hash, sync::Arc};
 
 /// `struct rhltable`, keyed by inode.
@@ -33,8 +33,18 @@ impl<T: Hash> Rhltable<T> {
         }
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.table
+    }
+
     /// `rhltable_init()`.
+    #[track_caller]
     pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("rhltable_init");
         self.table.renew();
         for bucket in &self.buckets {
@@ -43,19 +53,31 @@ impl<T: Hash> Rhltable<T> {
     }
 
     /// `rhltable_destroy()`.
+    #[track_caller]
     pub fn destroy(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("rhltable_destroy");
         self.table.free();
     }
 
     /// `rhltable_insert()`: publishes the entry with release.
+    #[track_caller]
     pub fn insert(&self, key: usize, entry: &Arc<T>) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("rhltable_insert").forgets();
         self.buckets[key].change(|chain| chain.insert(0, Arc::clone(entry)));
     }
 
     /// `rhltable_remove()`: harmless where the entry is not in the table.
+    #[track_caller]
     pub fn remove(&self, key: usize, entry: &Arc<T>) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("rhltable_remove").forgets();
         self.buckets[key].change(|chain| chain.retain(|item| !Arc::ptr_eq(item, entry)));
     }
@@ -68,13 +90,21 @@ impl<T: Hash> Rhltable<T> {
 
     /// `rhltable_lookup()`, under RCU: the entries of a key.
     #[must_use]
+    #[track_caller]
     pub fn lookup(&self, key: usize) -> Vec<Arc<T>> {
+        if mutation::is_skipped() {
+            return Vec::new();
+        }
         enter("rhltable_lookup").learns(|| self.buckets[key].read())
     }
 
     /// `rhashtable_walk_next()` until the end, between `rhashtable_walk_start()` and `_stop()`,
     /// under RCU: calls `f` for each entry.
+    #[track_caller]
     pub fn walk(&self, mut f: impl FnMut(&Arc<T>)) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("rhashtable_walk_next");
         for key in 0..self.buckets.len() {
             for entry in self.buckets[key].read() {

@@ -24,22 +24,26 @@ impl Variable {
     /// `READ_ONCE()`: relaxed. In the kernel a store that depends on the value is ordered after it;
     /// here every store is, see [`super::memory_model`].
     #[must_use]
+    #[track_caller]
     pub fn read_once(&self) -> u64 {
         self.word.load(Ordering::Relaxed)
     }
 
     /// `WRITE_ONCE()`: relaxed.
+    #[track_caller]
     pub fn write_once(&self, value: u64) {
         self.word.store(value, Ordering::Relaxed);
     }
 
     /// `smp_load_acquire()`.
     #[must_use]
+    #[track_caller]
     pub fn smp_load_acquire(&self) -> u64 {
         self.word.load(Ordering::Acquire)
     }
 
     /// `smp_store_release()`.
+    #[track_caller]
     pub fn smp_store_release(&self, value: u64) {
         self.word.store(value, Ordering::Release);
     }
@@ -47,16 +51,19 @@ impl Variable {
     /// `rcu_dereference()`: acquire, as a dependency orders nothing here. The kernel orders only what
     /// depends on the value.
     #[must_use]
+    #[track_caller]
     pub fn rcu_dereference(&self) -> u64 {
         self.word.load(Ordering::Acquire)
     }
 
     /// `rcu_assign_pointer()`: release.
+    #[track_caller]
     pub fn rcu_assign_pointer(&self, value: u64) {
         self.word.store(value, Ordering::Release);
     }
 
     /// `xchg()`: fully ordered; the value before it.
+    #[track_caller]
     pub fn xchg(&self, value: u64) -> u64 {
         smp_mb();
         let old = self.word.swap(value, Ordering::AcqRel);
@@ -68,6 +75,7 @@ impl Variable {
     ///
     /// The barrier in front of it must not be there where it fails. So it reads first, and what it
     /// can read it can also fail with; whoever finds `old` goes on to the operation itself.
+    #[track_caller]
     pub fn cmpxchg(&self, old: u64, new: u64) -> u64 {
         let found = self.word.load(Ordering::Relaxed);
         if found != old {

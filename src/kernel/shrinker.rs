@@ -6,7 +6,7 @@ use crate::sync::{
     alloc::Allocation,
     atomic::AtomicU64,
     engine::{Condition, Ordering, Update},
-    enter,
+    enter, mutation,
     shadow::Shadow,
     violation::ViolationKind,
 };
@@ -31,6 +31,7 @@ impl Hash for Shrinker {
 }
 
 impl Shrinker {
+    #[track_caller]
     fn put(&self) {
         if self.refcount.dec_and_test() {
             self.done.fetch_add(1, Ordering::Release);
@@ -57,7 +58,14 @@ impl Default for ShrinkerList {
 
 impl ShrinkerList {
     /// `shrinker_alloc()` and `shrinker_register()`.
+    #[track_caller]
     pub fn register(&self) {
+        if !mutation::is_skipped() {
+            self.do_register();
+        }
+    }
+
+    fn do_register(&self) {
         let _in = enter("shrinker_register");
         let memory = Allocation::new("shrinker", ViolationKind::UseAfterFree);
         let shrinker = Shrinker {
@@ -71,12 +79,19 @@ impl ShrinkerList {
     }
 
     /// `shrinker_free()`: afterwards no scan runs and none begins.
+    #[track_caller]
     pub fn free(&self, kernel: &Arc<Kernel>) {
+        if !mutation::is_skipped() {
+            self.do_free(kernel);
+        }
+    }
+
+    fn do_free(&self, kernel: &Arc<Kernel>) {
         let _in = enter("shrinker_free");
-        let shrinker = self
-            .registered
-            .get()
-            .expect("a shrinker is registered before it is freed");
+        // shrinker_free(NULL) returns.
+        let Some(shrinker) = self.registered.get() else {
+            return;
+        };
         shrinker.put();
         kernel.sleeping("wait_for_completion()", || {
             shrinker
@@ -93,7 +108,14 @@ impl ShrinkerList {
 
     /// `shrink_slab()`: calls `scan` with a reference held, if the shrinker is on the list and not
     /// being freed. `scan` must not sleep: it may be called from anywhere that allocates memory.
+    #[track_caller]
     pub fn shrink(&self, kernel: &Kernel, scan: impl FnOnce()) {
+        if !mutation::is_skipped() {
+            self.do_shrink(kernel, scan);
+        }
+    }
+
+    fn do_shrink(&self, kernel: &Kernel, scan: impl FnOnce()) {
         let _in = enter("shrink_slab");
         let shrinker = {
             let _rcu = kernel.rcu_read_lock();

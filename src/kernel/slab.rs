@@ -14,7 +14,7 @@ use crate::sync::{
     self,
     alloc::Allocation,
     engine::Step,
-    enter,
+    enter, mutation,
     shadow::Shadow,
     violation::{Violation, ViolationKind},
 };
@@ -60,8 +60,18 @@ impl KmemCache {
         cache
     }
 
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> &Allocation {
+        &self.allocation
+    }
+
     /// `kmem_cache_create()`.
+    #[track_caller]
     pub fn create(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_create");
         self.allocation.renew();
         self.created.with_mut(|created| *created += 1);
@@ -69,6 +79,7 @@ impl KmemCache {
 
     /// `kmem_cache_alloc()`: `None` where there is no memory.
     #[must_use]
+    #[track_caller]
     pub fn alloc(&self, kernel: &Kernel) -> Option<SlabObject> {
         enter("kmem_cache_alloc").learns(|| {
             if !kernel.allocation_succeeds() {
@@ -89,7 +100,11 @@ impl KmemCache {
     }
 
     /// `kmem_cache_free()`.
+    #[track_caller]
     pub fn free(&self, object: &SlabObject) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_free");
         object.memory.free();
         self.allocation.touch(Step::Last);
@@ -103,7 +118,11 @@ impl KmemCache {
     }
 
     /// `kmem_cache_destroy()`, and the global pointer becomes NULL.
+    #[track_caller]
     pub fn destroy(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("kmem_cache_destroy");
         self.allocation.free();
         let creation = self.created.get();

@@ -6,7 +6,7 @@
 //! `rcu_read_lock()` by itself).
 
 use super::Kernel;
-use crate::sync::{Mutex, MutexGuard, alloc::Allocation};
+use crate::sync::{Mutex, MutexGuard, alloc::Allocation, mutation};
 use std::{
     hash::Hash,
     ops::{Deref, DerefMut},
@@ -25,7 +25,8 @@ pub struct SpinLock<T = ()> {
 #[must_use = "the lock is given back when this is dropped"]
 pub struct SpinLockGuard<'a, T = ()> {
     guard: Option<MutexGuard<'a, T>>,
-    kernel: &'a Kernel,
+    /// `None` where the lock was skipped.
+    kernel: Option<&'a Kernel>,
 }
 
 impl<T: Hash> SpinLock<T> {
@@ -50,11 +51,15 @@ impl<T: Hash> SpinLock<T> {
 
 impl<T> SpinLock<T> {
     /// `spin_lock()`.
+    #[track_caller]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
-        self.kernel.enter_atomic();
+        let kernel = (!mutation::is_skipped()).then_some(&*self.kernel);
+        if let Some(kernel) = kernel {
+            kernel.enter_atomic();
+        }
         SpinLockGuard {
             guard: Some(self.lock.lock()),
-            kernel: &self.kernel,
+            kernel,
         }
     }
 
@@ -65,12 +70,13 @@ impl<T> SpinLock<T> {
 
     /// `spin_trylock()`.
     #[must_use]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
         self.kernel.enter_atomic();
         match self.lock.try_lock() {
             Some(guard) => Some(SpinLockGuard {
                 guard: Some(guard),
-                kernel: &self.kernel,
+                kernel: Some(&self.kernel),
             }),
             None => {
                 self.kernel.leave_atomic();
@@ -97,7 +103,9 @@ impl<T> DerefMut for SpinLockGuard<'_, T> {
 impl<T> Drop for SpinLockGuard<'_, T> {
     fn drop(&mut self) {
         self.guard = None;
-        self.kernel.leave_atomic();
+        if let Some(kernel) = self.kernel {
+            kernel.leave_atomic();
+        }
     }
 }
 
@@ -130,7 +138,12 @@ impl<T: Hash> KernelMutex<T> {
 
 impl<T> KernelMutex<T> {
     /// `mutex_lock()`.
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.kernel.sleeping("mutex_lock()", || self.lock.lock())
+        self.kernel.might_sleep("mutex_lock()");
+        self.kernel.end_running();
+        let guard = self.lock.lock();
+        self.kernel.begin_running();
+        guard
     }
 }

@@ -4,7 +4,7 @@
 //! A domain of readers of its own, which may sleep.
 
 use super::Kernel;
-use crate::sync::{enter, rcu::Domain};
+use crate::sync::{enter, mutation, rcu::Domain};
 
 /// `struct srcu_struct`.
 #[derive(Debug)]
@@ -15,11 +15,13 @@ pub struct Srcu {
 /// A read-side critical section, until dropped.
 #[derive(Debug)]
 #[must_use = "the section ends when this is dropped"]
-pub struct SrcuReadGuard<'a>(&'a Domain);
+pub struct SrcuReadGuard<'a>(Option<&'a Domain>);
 
 impl Drop for SrcuReadGuard<'_> {
     fn drop(&mut self) {
-        self.0.read_unlock();
+        if let Some(domain) = self.0 {
+            domain.read_unlock();
+        }
     }
 }
 
@@ -33,14 +35,22 @@ impl Srcu {
     }
 
     /// `srcu_read_lock()`.
+    #[track_caller]
     pub fn read_lock(&self) -> SrcuReadGuard<'_> {
+        if mutation::is_skipped() {
+            return SrcuReadGuard(None);
+        }
         self.domain.read_lock();
-        SrcuReadGuard(&self.domain)
+        SrcuReadGuard(Some(&self.domain))
     }
 
     /// `synchronize_srcu()`: waits for all sections of this domain that have begun.
+    #[track_caller]
     pub fn synchronize(&self, kernel: &Kernel) {
         let _in = enter("synchronize_srcu");
-        kernel.sleeping("synchronize_srcu()", || self.domain.begin().end());
+        kernel.might_sleep("synchronize_srcu()");
+        kernel.end_running();
+        self.domain.begin().end();
+        kernel.begin_running();
     }
 }

@@ -13,7 +13,7 @@ use super::Kernel;
 use crate::sync::{
     atomic::{AtomicU64, fence},
     engine::{Condition, Ordering, Update},
-    enter, learns,
+    enter, learns, mutation,
     thread::next_knows,
 };
 use std::sync::Arc;
@@ -55,7 +55,14 @@ impl Work {
 
     /// `queue_work()`: fully ordered. Nothing where the work is queued already.
     /// `work` runs in a context of its own, between [`Work::begin`] and [`Work::end`].
+    #[track_caller]
     pub fn queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
+        if !mutation::is_skipped() {
+            self.do_queue(kernel, work);
+        }
+    }
+
+    fn do_queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
         fence(Ordering::SeqCst);
         let queued = learns(|| {
             let pending = set_unless(PENDING, PENDING);
@@ -71,6 +78,7 @@ impl Work {
     }
 
     /// The worker takes the work up: it is queued no more, and waits for an instance that runs.
+    #[track_caller]
     pub fn begin(&self, kernel: &Kernel) {
         kernel.end_running();
         self.state.wait_and_update(
@@ -83,12 +91,17 @@ impl Work {
     }
 
     /// The work function has returned.
+    #[track_caller]
     pub fn end(&self) {
         self.state.fetch_and_not(RUNNING, Ordering::Release);
     }
 
     /// `flush_work()`: waits until the work is neither queued nor running.
+    #[track_caller]
     pub fn flush(&self, kernel: &Kernel) {
+        if mutation::is_skipped() {
+            return;
+        }
         let _in = enter("flush_work");
         kernel.sleeping("flush_work()", || {
             self.state
@@ -124,13 +137,21 @@ impl DelayedWork {
     }
 
     /// `INIT_DELAYED_WORK()`.
+    #[track_caller]
     pub fn init(&self, function: impl Fn() + Send + Sync + 'static) {
         self.state.store(IDLE, Ordering::Relaxed);
         *self.function.lock() = Some(Arc::new(function));
     }
 
     /// `queue_delayed_work()`: fully ordered. Nothing where the work is queued or disabled.
+    #[track_caller]
     pub fn queue(&self) {
+        if !mutation::is_skipped() {
+            self.do_queue();
+        }
+    }
+
+    fn do_queue(&self) {
         let _in = enter("queue_delayed_work").forgets();
         fence(Ordering::SeqCst);
         let _ = self.state.update(
@@ -192,7 +213,14 @@ impl DelayedWork {
 
     /// `cancel_delayed_work_sync()`: disables the work and takes it off the queue, waits for an
     /// instance that runs, and enables it again.
+    #[track_caller]
     pub fn cancel_sync(&self, kernel: &Kernel) {
+        if !mutation::is_skipped() {
+            self.do_cancel_sync(kernel);
+        }
+    }
+
+    fn do_cancel_sync(&self, kernel: &Kernel) {
         let _in = enter("cancel_delayed_work_sync");
         // Both under the pool's lock.
         let disable = Update::When {

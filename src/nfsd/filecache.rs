@@ -208,13 +208,17 @@ fn nfsd_file_schedule_laundrette(nfsd: &Arc<Nfsd>) {
     }
 }
 
-/// `nfsd_file_slab_free()`: the RCU callback. The credentials are left out.
+/// `nfsd_file_slab_free()`: the RCU callback.
+///
+/// Left out: `put_cred()`. Credentials are counted by themselves, and all files here have the same.
 fn nfsd_file_slab_free(nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_slab_free");
     nf.slab.free(&nf.object);
 }
 
 /// `nfsd_file_alloc()`. Nobody else can see the file yet.
+///
+/// Left out: the credentials and `nf_may`, which never change once the file can be seen.
 fn nfsd_file_alloc(
     nfsd: &Arc<Nfsd>,
     net: &Arc<Net>,
@@ -264,16 +268,21 @@ fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
 
 /// `nfsd_file_check_write_error()` and what its caller does with it: a writeback error that was not
 /// seen resets the namespace's write verifier. A file that was just opened has seen all errors.
+///
+/// Left out: whether the file was opened for writing, which all are here, and the verifier itself:
+/// nothing that decides reads it. Its lock is taken.
 fn nfsd_file_check_write_error(nfsd: &Nfsd, nf: &NfsdFile) {
     let _in = enter("nfsd_file_check_write_error").forgets();
     if nfsd.inodes[nf.nf_inode].writeback_error {
         let nn = nf.nf_net().generic();
         let _in = enter("nfsd_reset_write_verifier");
-        *nn.writeverf.lock() += 1;
+        drop(nn.writeverf_lock.lock());
     }
 }
 
 /// `nfsd_file_free()`. The caller owns the file at reference 0, or it was never inserted.
+///
+/// Left out: statistics, which nothing that decides reads.
 fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_free").forgets();
     let unhashed = nfsd_file_unhash(nfsd, nf);
@@ -317,8 +326,10 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
         .call_rcu(nf.memory(), move || nfsd_file_slab_free(&freed));
 }
 
-/// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long. The open file itself
-/// is private to the `nfsd_file`.
+/// `nfsd_filp_close()`: flushes and drops the open file, which may sleep long.
+///
+/// Left out: what flushing and closing do to the file system. The open file is private to its
+/// `nfsd_file`, so no other context of nfsd sees it; that it may sleep is modelled.
 fn nfsd_filp_close(nfsd: &Nfsd) {
     let _in = enter("nfsd_filp_close").forgets();
     nfsd.kernel.sleeping("nfsd_filp_close()", || ());
@@ -421,6 +432,8 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 
 /// `nfsd_file_put_local()`: drops a file and the reference to its server that goes with it.
 ///
+/// With it: `nfs_to_nfsd_file_put_local()`.
+///
 /// In the merged form the second half is `nfs_to_nfsd_file_put_local()`, inline in the NFS
 /// client's module. It is written here as one function, as the order is all that matters.
 pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
@@ -476,10 +489,11 @@ fn nfsd_file_dispose_shared_list(nfsd: &Arc<Nfsd>, disposal: &NfsdFcacheDisposal
 /// The list of a namespace's files that wait to be freed.
 fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
     match nfsd.choices.dispose_list {
-        DisposeList::Separate => nn
-            .fcache_disposal
-            .load()
-            .expect("set when the server started"),
+        // Set when the server started.
+        DisposeList::Separate => nn.fcache_disposal.load().unwrap_or_else(|| {
+            null_dereference("nn->fcache_disposal");
+            Arc::clone(&nn.fcache_dispose)
+        }),
         DisposeList::Inline => Arc::clone(&nn.fcache_dispose),
     }
 }
@@ -553,11 +567,17 @@ pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_file_check_writeback()`: whether dirty pages keep the file. Whether there are any is a
 /// choice, where the file system asks.
+///
+/// Left out: how a file system knows that pages are dirty. Both answers are tried at every look,
+/// which is more than any file system does.
 fn nfsd_file_check_writeback(nfsd: &Nfsd, nf: &NfsdFile) -> bool {
     nfsd.inodes[nf.nf_inode].flush_on_close && sync::choose(2) == 1
 }
 
 /// `nfsd_file_lru_cb()`, with the LRU's lock and `nfsd_gc_lock` held.
+///
+/// Left out: the warning of a file without GC. The flag never changes, and only the constructor of
+/// a GC file adds to the LRU.
 fn nfsd_file_lru_cb(
     nfsd: &Nfsd,
     nf: &Arc<NfsdFile>,
@@ -565,8 +585,6 @@ fn nfsd_file_lru_cb(
     dispose: &mut Vec<Arc<NfsdFile>>,
 ) -> LruStatus {
     let _in = enter("nfsd_file_lru_cb");
-    // The warning of a file without GC is left out: the flag never changes, and only the
-    // constructor of a GC file adds to the LRU.
     if nfsd_file_check_writeback(nfsd, nf) {
         return LruStatus::Skip;
     }
@@ -614,6 +632,9 @@ fn nfsd_file_gc_cb(
 }
 
 /// `nfsd_file_gc()`: one pass over the LRU.
+///
+/// Left out: one list for each NUMA node. Two nodes' lists share nothing but the owners of files,
+/// and all that a walker does to a file is under the one lock of its node.
 fn nfsd_file_gc(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_gc").forgets();
     let mut dispose = Vec::new();
@@ -663,6 +684,11 @@ fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
 
 /// `nfsd_file_lru_scan()`, as the shrinker calls it: one scan, between references to the shrinker.
 /// `nfsd_file_lru_count()` comes before it and decides that there is something to scan.
+///
+/// With it: `nfsd_file_lru_count()`.
+///
+/// Left out: how many entries a scan is asked for. Files share nothing but the list, so a scan that
+/// stops earlier does to those it reaches what one of a list of these alone does.
 pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.shrink(&nfsd.kernel, || {
         let _in = enter("nfsd_file_lru_scan").forgets();
@@ -764,6 +790,9 @@ pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, inode: usize) {
 }
 
 /// `nfsd_file_lease_notifier_call()`, from `kernel_setlease()`.
+///
+/// Left out: the look at the kind of lease. One that is no `FL_LEASE` ends there, before it has
+/// touched the cache.
 pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
     nfsd.lease_notifier_chain.call(|| {
         let _in = enter("nfsd_file_lease_notifier_call");
@@ -771,8 +800,11 @@ pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
     });
 }
 
-/// The last link of an inode goes away, and `fsnotify()` tells nfsd's mark, if it has one:
-/// `nfsd_file_fsnotify_handle_event()`.
+/// `nfsd_file_fsnotify_handle_event()`: the last link of an inode goes away, and `fsnotify()` tells
+/// nfsd's mark, if it has one.
+///
+/// Left out: events that are ignored, of a file that is no regular one or still has links. They end
+/// before they have touched the cache.
 pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
     nfsd.i_nlinks[inode].store(0, Ordering::Relaxed);
     nfsd.fsnotify.event(inode, |_mark| {
@@ -782,6 +814,9 @@ pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
 }
 
 /// `__nfsd_file_cache_purge()` of one namespace, or of all.
+///
+/// Left out: the second pass where the table was resized meanwhile. It finds files that the first
+/// one has seen, which are unhashed by then and so passed over.
 fn __nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: Option<&Arc<Net>>) {
     let _in = enter("__nfsd_file_cache_purge").forgets();
     if let Some(net) = net
@@ -823,6 +858,10 @@ pub(super) fn nfsd_file_cache_purge(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 }
 
 /// `expkey_flush()`: the export cache of a namespace is flushed.
+///
+/// Kernel file: `fs/nfsd/export.c`.
+///
+/// Left out: the export cache itself, which holds no file.
 pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("expkey_flush");
     let _mutex = match nfsd.choices.mutexes {
@@ -834,6 +873,11 @@ pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_file_close_export()`: an export of a namespace goes away, here one that an inode is in, and
 /// with it the cached files below it.
+///
+/// Versions: `nfsd-next` only.
+///
+/// Left out: how a path tells that a file is below the export. Here the export has the one inode
+/// that it is asked for, so other files stay, as those of another export do.
 pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
     let _in = enter("nfsd_file_close_export");
     let _mutex = control_mutex(nfsd, net);
@@ -879,11 +923,17 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
 }
 
 /// `nfsd_file_mark_find_or_create()`.
+///
+/// Left out: a failure to add the mark other than that there is one. The file is refused then, as
+/// it is where there is no memory for the mark, which is a choice here.
 fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
     enter("nfsd_file_mark_find_or_create").learns(|| {
         loop {
-            let group = nfsd.nfsd_file_fsnotify_group.get();
-            let group = group.expect("the group lives as long as the cache");
+            let Some(group) = nfsd.nfsd_file_fsnotify_group.get() else {
+                // The group lives as long as the cache.
+                null_dereference("fsnotify_group_lock(NULL)");
+                return None;
+            };
             let (found, got) = nfsd.fsnotify.find_mark(&group, inode, |found| {
                 let got = found.is_some_and(|mark| nfsd_file_mark_get(mark));
                 (found.map(Arc::clone), got)
@@ -918,6 +968,9 @@ fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<N
 // Section B22: acquiring.
 
 /// `nfsd_file_lookup_locked()`, under RCU: a file that fits, with a reference.
+///
+/// Left out: the credentials and `nf_may` but for LOCALIO: all files here have the same, so what is
+/// told apart by them is another file, as another inode's is.
 fn nfsd_file_lookup_locked(
     nfsd: &Nfsd,
     net: &Arc<Net>,
@@ -946,8 +999,11 @@ fn nfsd_file_fits(
 
 /// `nfsd_file_do_acquire()`.
 ///
-/// `fh_verify()` is left out: it pins the inode and may fail before the cache is touched. So are
-/// `-EOPENSTALE` and breaking leases.
+/// With it: `nfsd_file_acquire_gc()`, `nfsd_file_acquire()`, `nfsd_file_acquire_dir()`.
+///
+/// Left out: `fh_verify()`, which pins the inode and may fail before the cache is touched; the
+/// attributes for direct I/O, which no step of the life cycle reads. What leaving out `-EOPENSTALE`
+/// and the breaking of leases may hide stands in the README.
 ///
 /// # Errors
 ///
@@ -1137,6 +1193,8 @@ fn construction_err(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 }
 
 /// `nfsd_open_verified()`: may sleep, may fail.
+///
+/// Left out: why it fails. The inode of the scenario says whether it does.
 fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
     enter("nfsd_open_verified").learns(|| {
         nfsd.kernel.sleeping("nfsd_open_verified()", || ());
@@ -1149,8 +1207,11 @@ fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
 
 // Section B23 to B25: start and stop.
 
-/// `nfsd_file_cache_start_net()`. The allocation of the separate object succeeds: a server that
-/// does not start has no lifecycle.
+/// `nfsd_file_cache_start_net()`.
+///
+/// Left out: that the allocation of the separate object fails: a server that does not start has no
+/// life cycle. And `spin_lock_init()` of a lock that somebody holds, which the README names among
+/// what may hide a race.
 pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_cache_start_net");
     let nn = net.generic();
@@ -1184,7 +1245,10 @@ pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     }
 }
 
-/// `nfsd_file_cache_init()`, with the mutex held for what all servers share. Its allocations succeed.
+/// `nfsd_file_cache_init()`, with the mutex held for what all servers share.
+///
+/// Left out: that an allocation fails: a server that does not start has no life cycle. Its
+/// unwinding may hide a race, as the README says.
 pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_init");
     if nfsd.nfsd_file_flags.test_and_set_bit(NFSD_FILE_CACHE_UP) {
@@ -1197,6 +1261,8 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.register();
     nfsd.lease_notifier_chain.register();
     let group = Group::alloc(&nfsd.kernel);
+    nfsd.groups
+        .with_mut(|groups| groups.push(Arc::clone(&group)));
     nfsd.nfsd_file_fsnotify_group.set(Some(group));
     let worker = Arc::downgrade(nfsd);
     nfsd.nfsd_filecache_laundrette.init(move || {
@@ -1207,6 +1273,8 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
 }
 
 /// `nfsd_file_cache_shutdown()`, with the mutex held for what all servers share.
+///
+/// Left out: the counters, which it sets to 0 and nothing that decides reads.
 pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_file_cache_shutdown").forgets();
     if !nfsd.nfsd_file_flags.test_and_clear_bit(NFSD_FILE_CACHE_UP) {
@@ -1282,7 +1350,16 @@ impl Nfsd {
         for mark in self.nfsd_file_mark_slab.remaining() {
             add(&mark, "a mark of a file that was not freed".into());
         }
+        // The last server that stops destroys these.
+        let message = "it was not destroyed with the cache";
+        add(self.nfsd_file_slab.memory(), message.into());
+        add(self.nfsd_file_mark_slab.memory(), message.into());
+        add(self.nfsd_file_lru.memory(), message.into());
+        add(self.nfsd_file_rhltable.memory(), message.into());
         let mut referenced = Vec::new();
+        for group in self.groups.get() {
+            add(group.memory(), "a group that somebody did not put".into());
+        }
         for serv in self.servs.lock().iter() {
             add(serv.memory(), "a server that was not destroyed".into());
         }
@@ -1291,6 +1368,12 @@ impl Nfsd {
         }
         for net in &self.nets {
             let nn = net.generic_unchecked();
+            nn.nfsd_net_ref.each_memory(|memory| {
+                add(
+                    memory,
+                    "the references to a server, without percpu_ref_exit()".into(),
+                );
+            });
             if net.is_user {
                 add(nn.memory(), "its namespace was never destroyed".into());
             }

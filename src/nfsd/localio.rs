@@ -23,6 +23,8 @@ pub(super) fn nfsd_net_try_get(nfsd: &Nfsd, net: &Net) -> bool {
 }
 
 /// `nfsd_net_put()`. The last one runs `nfsd_net_free()`.
+///
+/// With it: `nfsd_net_free()`, `nfsd_net_done()`.
 pub(super) fn nfsd_net_put(nfsd: &Nfsd, net: &Net) {
     let _in = enter("nfsd_net_put");
     let nn = net.generic();
@@ -40,6 +42,11 @@ pub enum LocalioError {
 }
 
 /// `nfsd_file_acquire_local()`.
+///
+/// Kernel file: `fs/nfsd/filecache.c`.
+///
+/// Left out: the credentials of the client, which it takes on and gives back: they are its own
+/// thread's.
 fn nfsd_file_acquire_local(
     nfsd: &Arc<Nfsd>,
     net: &Arc<Net>,
@@ -56,6 +63,9 @@ fn nfsd_file_acquire_local(
 /// `nfsd_open_local_fh()`: a file for one I/O, with a reference to the server. It is found in the
 /// client's slot, or made and put there, with a reference to the server of its own. The caller
 /// holds one, too.
+///
+/// Left out: the rpc client and the file handle, from which the inode and the credentials come:
+/// they belong to the caller.
 ///
 /// # Errors
 ///

@@ -28,7 +28,7 @@ use crate::{
         workqueue::DelayedWork,
     },
     model::Choices,
-    sync::{atomic::AtomicU64, cell::Cell},
+    sync::{atomic::AtomicU64, cell::Cell, shadow::Shadow},
 };
 use filecache::{NfsdFile, NfsdFileMark};
 use netns::{Net, NfsdNet};
@@ -85,6 +85,8 @@ pub struct Nfsd {
     nfs_uuids_lock: SpinLock,
     nfs_uuids: Arc<ClientList>,
 
+    /// Every fsnotify group that was ever allocated.
+    groups: Shadow<Vec<Arc<Group<NfsdFileMark>>>>,
     /// Every server that was ever created.
     servs: parking_lot::Mutex<Vec<Arc<SvcServ>>>,
 
@@ -137,6 +139,7 @@ impl Nfsd {
             nfsd_file_mark_slab: Arc::new(KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark")),
             nfsd_file_fsnotify_group: Cell::new("nfsd_file_fsnotify_group", None),
             nfsd_filecache_laundrette: Arc::new(DelayedWork::new("laundrette")),
+            groups: Shadow::new("groups", Vec::new()),
             servs: parking_lot::Mutex::new(Vec::new()),
             fsnotify: Fsnotify::new(kernel, inodes.len()),
             lease_notifier_chain: LeaseNotifierChain::default(),

@@ -68,6 +68,10 @@ impl NfsdFcacheDisposal {
     }
 
     /// `nfsd_alloc_fcache_disposal()`.
+    ///
+    /// Kernel file: `fs/nfsd/filecache.c`.
+    ///
+    /// Versions: `before-series` only.
     pub(super) fn alloc(kernel: &Arc<Kernel>) -> Arc<Self> {
         let memory = Allocation::new("nfsd_fcache_disposal", ViolationKind::UseAfterFree);
         Arc::new(Self {
@@ -108,8 +112,8 @@ pub struct NfsdNet {
     pub(super) nfsd_net_ref: PercpuRef,
     pub(super) nfsd_net_confirm_done: Arc<Completion>,
     pub(super) nfsd_net_free_done: Arc<Completion>,
-    /// `writeverf_lock` and the verifier that it protects, here a count of resets.
-    pub(super) writeverf: SpinLock<u64>,
+    /// `writeverf_lock`. The verifier that it protects is left out: nothing that decides reads it.
+    pub(super) writeverf_lock: SpinLock,
     /// `fcache_disposal`: written once at each start. The pointer is left as it is when the object
     /// is freed. A benign race by itself.
     pub(super) fcache_disposal: Pointer<NfsdFcacheDisposal>,
@@ -130,6 +134,11 @@ pub struct NfsdNet {
 impl NfsdNet {
     /// `nfsd_net_init()`: the memory is zeroed, and nothing of the file cache is set up before the
     /// server is started.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
+    ///
+    /// Left out: caches, counters, proc files and versions: none of them holds a file or is read by
+    /// what does.
     #[must_use]
     pub fn init(kernel: &Arc<Kernel>) -> Self {
         let memory = Allocation::new("nfsd_net", ViolationKind::UseAfterFree);
@@ -143,7 +152,7 @@ impl NfsdNet {
             nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),
             nfsd_net_confirm_done: Arc::new(Completion::new_in(&memory, "nfsd_net_confirm_done")),
             nfsd_net_free_done: Arc::new(Completion::new_in(&memory, "nfsd_net_free_done")),
-            writeverf: SpinLock::new_in(kernel, &memory, "writeverf_lock", 0),
+            writeverf_lock: SpinLock::new_in(kernel, &memory, "writeverf_lock", ()),
             fcache_disposal: Pointer::new_in(&memory, "fcache_disposal"),
             fcache_dispose: Arc::new(NfsdFcacheDisposal::inline(kernel, &memory)),
             local_clients_lock: SpinLock::new_in(kernel, &memory, "local_clients_lock", ()),
@@ -179,6 +188,8 @@ impl Pernet for NfsdNet {
 
     /// `nfsd_net_pre_exit()`: a client that knows the namespace still is made to forget it before
     /// the grace period.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
     fn pre_exit(&self) {
         let _in = enter("nfsd_net_pre_exit").forgets();
         if let Some(nfsd) = self.nfsd.get().and_then(Weak::upgrade) {
@@ -191,6 +202,10 @@ impl Pernet for NfsdNet {
 
     /// `nfsd_net_exit()`: frees export caches and counters. Neither purges files nor stops a
     /// server.
+    ///
+    /// Kernel file: `fs/nfsd/nfsctl.c`.
+    ///
+    /// Left out: the caches and counters that it frees: none of them holds a file.
     fn exit(&self) {
         let _in = enter("nfsd_net_exit");
         self.memory.access();

@@ -278,6 +278,9 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
 
 /// `nfs_uuid_is_local()`, in a service thread that was asked: the client begins to know the
 /// namespace.
+///
+/// Left out: `auth_domain` and the reference on the module; see what the README says may be hidden
+/// by it.
 fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
     let _in = enter("nfs_uuid_is_local").forgets();
     let nn = net.generic();
@@ -304,6 +307,11 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
 }
 
 /// `nfs_local_probe()`: asks the server whether it is local, if it is not known to be.
+///
+/// Kernel file: `fs/nfs/localio.c`.
+///
+/// Left out: an RPC that is interrupted while it is still answered; the README names it among what
+/// may hide a race.
 pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
     let _in = enter("nfs_local_probe");
     // nfs_client_is_local()
@@ -323,6 +331,10 @@ pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
 
 /// `nfs_uuid_put()`: the client forgets the namespace and puts what it has cached of it. `false`
 /// where it knows none, or where somebody else is about to do the same.
+///
+/// Left out: `auth_domain` and the reference on the module, which it drops; see what the README
+/// says may be hidden by it. The second slot of a file, which is put right after the first and
+/// which nothing looks at together with it.
 fn nfs_uuid_put(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) -> bool {
     let _in = enter("nfs_uuid_put");
     let mut lock = clp.lock.lock();
@@ -490,6 +502,8 @@ fn next_entry(local_clients: &Arc<ClientList>, clp: &Arc<NfsClient>) -> Option<A
 }
 
 /// `nfs_close_local_fh()`: an open context of the client goes away.
+///
+/// Left out: the second slot, as with `nfs_uuid_put()`.
 pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
     {
         let _in = enter("nfs_close_local_fh");
@@ -534,6 +548,11 @@ fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
 }
 
 /// `nfs_free_client()`: the last mount of the client is gone, and with it every open context.
+///
+/// Kernel file: `fs/nfs/client.c`.
+///
+/// Left out: `rpc_shutdown_client()` and what else belongs to a client: it holds no file, and comes
+/// after the last use of what does.
 pub fn nfs_free_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
     let _in = enter("nfs_free_client");
     nfs_localio_disable_client(nfsd, clp);
@@ -593,6 +612,8 @@ fn nfs_open_local_fh(
 }
 
 /// `nfs_to_nfsd_net_put()`.
+///
+/// Kernel file: `include/linux/nfslocalio.h`.
 fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
     let _rcu = nfsd.kernel.rcu_read_lock();
     nfsd_net_put(nfsd, net);
@@ -600,6 +621,10 @@ fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
 
 /// `nfs_local_open_fh()`: a LOCALIO I/O begins, if the server is local. What it answers is held by
 /// the I/O. Where the server has gone, the client forgets it, and asks again.
+///
+/// Kernel file: `fs/nfs/localio.c`.
+///
+/// Left out: errors other than that the server has gone, after which the I/O goes over the wire.
 pub fn nfs_local_open_fh(
     nfsd: &Arc<Nfsd>,
     rqst: Rqst,
@@ -628,6 +653,13 @@ pub fn nfs_local_open_fh(
 }
 
 /// `nfs_local_iocb_release()`: a LOCALIO I/O is complete.
+///
+/// Kernel file: `fs/nfs/localio.c`.
+///
+/// With it: `nfs_local_doio()`, `nfs_local_file_put()`.
+///
+/// Left out: the work queues that begin and complete an I/O: between the two it is a pair of
+/// references that nothing else can reach.
 pub fn nfs_local_iocb_release(nfsd: &Arc<Nfsd>, localio: &Pointer<NfsdFile>) {
     let _in = enter("nfs_local_iocb_release");
     match nfsd.choices.local_io_net_ref {

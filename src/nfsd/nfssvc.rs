@@ -26,6 +26,7 @@ use crate::{
         alloc::Allocation,
         engine::{ObjectId, Ordering},
         enter, learns,
+        shadow::Shadow,
         thread::next_knows,
         violation::ViolationKind,
     },
@@ -53,10 +54,13 @@ impl Target for SvcServ {
     }
 }
 
-/// `struct svc_rqst`: a service thread. Held while it is not idle; whether it has exited.
+/// `struct svc_rqst`: a service thread.
 #[derive(Debug)]
 struct SvcThread {
-    exited: Mutex<bool>,
+    /// Held while it is not idle.
+    busy: Mutex<()>,
+    /// Changed with `busy` held. No memory of the kernel's.
+    exited: Shadow<bool>,
 }
 
 /// Which thread of a server takes a request.
@@ -83,17 +87,24 @@ impl SvcServ {
         &self.memory
     }
 
-    /// One turn of a thread's loop, once it is idle: `work`, and then it frees what waits for it.
-    /// `None` where the thread has exited.
+    /// `nfsd()`: one turn of a thread's loop, once it is idle: `work`, and then it frees what waits
+    /// for it. `None` where the thread has exited.
+    ///
+    /// With it: `svc_recv()`, `svc_exit_thread()`.
+    ///
+    /// Left out: the loop while the thread is idle, where all that can happen to it is to be woken or
+    /// told to exit; and threads that come and go by themselves, which the README names among what
+    /// may hide a race.
     fn turn<R>(&self, nfsd: &Arc<Nfsd>, rqst: Rqst, work: impl FnOnce() -> R) -> Option<R> {
         let index = match rqst {
             Rqst::Thread(index) => index,
             Rqst::Any => sync::choose(self.threads.len() as u32) as usize,
         };
         nfsd.kernel.end_running();
-        let exited = self.threads[index].exited.lock();
+        let thread = &self.threads[index];
+        let _busy = thread.busy.lock();
         nfsd.kernel.begin_running();
-        if *exited {
+        if thread.exited.get() {
             return None;
         }
         let _in = enter("nfsd");
@@ -105,6 +116,11 @@ impl SvcServ {
 
 /// `svc_wake_up()`: lets a thread have a look around. Where one has been told to and has not begun
 /// yet, it will see what this caller did, too.
+///
+/// Kernel file: `net/sunrpc/svc.c`.
+///
+/// Left out: the list of idle threads and the pools but the first, the only one that is ever woken
+/// for this. Which thread wakes is a choice.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
     let _in = enter("svc_wake_up").forgets();
     let _rcu = nfsd.kernel.rcu_read_lock();
@@ -135,6 +151,11 @@ pub fn in_service_thread<R>(
 }
 
 /// `nfsd_create_serv()`, with the control mutex held.
+///
+/// With it: `svc_xprt_init()`.
+///
+/// Left out: binding, address notifiers, and errors: a server that does not start has no life
+/// cycle.
 fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcServ> {
     let _in = enter("nfsd_create_serv");
     let nn = net.generic();
@@ -150,7 +171,8 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
         memory,
         threads: (0..threads)
             .map(|_| SvcThread {
-                exited: Mutex::new("svc_rqst", false),
+                busy: Mutex::new("svc_rqst", ()),
+                exited: Shadow::new("exited", false),
             })
             .collect(),
         net: Arc::clone(net),
@@ -183,6 +205,8 @@ pub(super) fn global_mutex(nfsd: &Nfsd) -> Option<MutexGuard<'_, ()>> {
 }
 
 /// `nfsd_startup_generic()`, with the control mutex held.
+///
+/// Left out: `nfs4_state_start()`, which holds no file.
 fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_startup_generic");
     let _global = global_mutex(nfsd);
@@ -194,6 +218,8 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
 }
 
 /// `nfsd_shutdown_generic()`, with the control mutex held.
+///
+/// Left out: `nfs4_state_shutdown()`, which holds no file.
 fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_shutdown_generic");
     let _global = global_mutex(nfsd);
@@ -205,6 +231,9 @@ fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
 }
 
 /// `nfsd_startup_net()`, with the control mutex held.
+///
+/// Left out: lockd, the reply cache and `nfs4_state_start_net()`, which hold no file; and errors,
+/// as a server that does not start has no life cycle.
 fn nfsd_startup_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_startup_net");
     let nn = net.generic();
@@ -218,6 +247,9 @@ fn nfsd_startup_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_shutdown_net()`, with the control mutex held, which it keeps while it waits for the last
 /// LOCALIO reference.
+///
+/// Left out: `nfsd_export_flush()`, `nfsd_reply_cache_shutdown()` and `lockd_down()`, which hold no
+/// file and call nothing of the file cache.
 fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_shutdown_net");
     let nn = net.generic();
@@ -263,6 +295,11 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 }
 
 /// `nfs4_state_shutdown_net()`: the files that state holds are put.
+///
+/// Kernel file: `fs/nfsd/nfs4state.c`.
+///
+/// Left out: all of NFSv4 state but the files that it holds; see what the README says may be hidden
+/// by it.
 fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfs4_state_shutdown_net");
     let held = net.generic_unchecked().state_files.with_mut(std::mem::take);
@@ -294,6 +331,8 @@ pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
 }
 
 /// `nfsd_destroy_serv()`, with the control mutex held and the threads gone.
+///
+/// Left out: address notifiers, which hold no file.
 fn nfsd_destroy_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("nfsd_destroy_serv");
     let nn = net.generic();
@@ -307,12 +346,19 @@ fn nfsd_destroy_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
 }
 
 /// `svc_xprt_destroy_all()`: the listener's reference to its namespace is dropped.
+///
+/// Kernel file: `net/sunrpc/svc_xprt.c`.
+///
+/// Left out: connections. Each holds a reference to its namespace, as the listener does, and all
+/// are dropped here.
 fn svc_xprt_destroy_all(net: &Arc<Net>) {
     let _in = enter("svc_xprt_destroy_all");
     net.put();
 }
 
 /// `svc_destroy()`: frees the pools and the server at once.
+///
+/// Kernel file: `net/sunrpc/svc.c`.
 fn svc_destroy(serv: &SvcServ) {
     let _in = enter("svc_destroy");
     serv.memory.free();
@@ -320,13 +366,16 @@ fn svc_destroy(serv: &SvcServ) {
 
 /// `svc_set_num_threads(0)`: the threads exit one after the other, each after a last look at what
 /// waits for it.
+///
+/// Kernel file: `net/sunrpc/svc.c`.
+///
+/// Left out: the two flags by which a thread is told, and says that it has exited: the task waits
+/// for each thread, so what it waits with is all that can be seen.
 fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
     for thread in &serv.threads {
-        let mut exited = nfsd
-            .kernel
-            .sleeping("wait_on_bit()", || thread.exited.lock());
-        *exited = true;
+        let _busy = nfsd.kernel.sleeping("wait_on_bit()", || thread.busy.lock());
+        thread.exited.with_mut(|exited| *exited = true);
         nfsd_file_net_dispose(nfsd, net);
     }
 }
@@ -360,6 +409,10 @@ pub fn nfsd_shutdown_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 }
 
 /// `nfsd_umount()`: the server stops, and the superblock's reference to the namespace is dropped.
+///
+/// Kernel file: `fs/nfsd/nfsctl.c`.
+///
+/// Left out: the superblock, which only its own unmounting reaches.
 pub fn nfsd_umount(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_umount");
     nfsd_shutdown_threads(nfsd, net);

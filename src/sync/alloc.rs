@@ -8,6 +8,7 @@
 use super::{
     engine,
     engine::{Action, ObjectId, ObjectKind, Step},
+    mutation,
     violation::ViolationKind,
 };
 
@@ -34,8 +35,9 @@ impl Allocation {
     }
 
     /// Use it, as a step of its own.
+    #[track_caller]
     pub fn access(&self) {
-        engine(|e| e.perform(self.object, Action::Touch));
+        mutation::perform(self.object, Action::Touch);
     }
 
     /// Use it as part of the calling thread's last or next step.
@@ -44,13 +46,21 @@ impl Allocation {
     }
 
     /// End its life.
+    #[track_caller]
     pub fn free(&self) {
-        engine(|e| e.perform(self.object, Action::Free));
+        if mutation::is_skipped() {
+            return;
+        }
+        mutation::perform(self.object, Action::Free);
     }
 
     /// Let it live again: a static object that is initialised anew.
+    #[track_caller]
     pub fn renew(&self) {
-        engine(|e| e.perform(self.object, Action::Renew));
+        if mutation::is_skipped() {
+            return;
+        }
+        mutation::perform(self.object, Action::Renew);
     }
 
     /// Whether its life has ended. Not a use.

@@ -5,6 +5,7 @@ use super::{
     alloc::Allocation,
     engine,
     engine::{Action, Condition, ObjectId, ObjectKind, Ordering, Update},
+    mutation::{self, Weakening},
 };
 
 /// An atomic word. The methods are those of [`std::sync::atomic::AtomicU64`], and waits.
@@ -42,42 +43,50 @@ impl AtomicU64 {
         engine(|e| e.content(self.object, digest));
     }
 
+    #[track_caller]
     fn perform(&self, action: Action) -> u64 {
-        engine(|e| e.perform(self.object, action))
+        mutation::perform(self.object, action)
     }
 
     /// Read.
     #[must_use]
+    #[track_caller]
     pub fn load(&self, order: Ordering) -> u64 {
         self.perform(Action::Load(order))
     }
 
     /// Write.
+    #[track_caller]
     pub fn store(&self, value: u64, order: Ordering) {
         self.perform(Action::Store(value, order));
     }
 
     /// Replace; answers the old value.
+    #[track_caller]
     pub fn swap(&self, value: u64, order: Ordering) -> u64 {
         self.perform(Action::Update(Update::Swap(value), order, order))
     }
 
     /// Add; answers the old value.
+    #[track_caller]
     pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
         self.perform(Action::Update(Update::Add(value), order, order))
     }
 
     /// Subtract; answers the old value.
+    #[track_caller]
     pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
         self.perform(Action::Update(Update::Sub(value), order, order))
     }
 
     /// Set bits; answers the old value.
+    #[track_caller]
     pub fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
         self.perform(Action::Update(Update::Or(bits), order, order))
     }
 
     /// Clear bits; answers the old value.
+    #[track_caller]
     pub fn fetch_and_not(&self, bits: u64, order: Ordering) -> u64 {
         self.perform(Action::Update(Update::AndNot(bits), order, order))
     }
@@ -87,6 +96,7 @@ impl AtomicU64 {
     /// # Errors
     ///
     /// The value that was found where it is not `old`.
+    #[track_caller]
     pub fn compare_exchange(
         &self,
         old: u64,
@@ -102,7 +112,12 @@ impl AtomicU64 {
     /// # Errors
     ///
     /// The value that was found where the condition of `update` fails.
+    #[track_caller]
     pub fn update(&self, update: Update, success: Ordering, failure: Ordering) -> Result<u64, u64> {
+        if mutation::is(Weakening::Always) {
+            let always = mutation::unconditional(update);
+            return Ok(self.perform(Action::Update(always, success, failure)));
+        }
         let found = self.perform(Action::Update(update, success, failure));
         match update.apply(found) {
             Some(_) => Ok(found),
@@ -111,17 +126,20 @@ impl AtomicU64 {
     }
 
     /// Wait until the condition holds; answers the value that ended the wait.
+    #[track_caller]
     pub fn wait_until(&self, condition: Condition, order: Ordering) -> u64 {
         self.perform(Action::Await(condition, order))
     }
 
     /// Wait until the condition holds and update the word in the same step; answers the old value.
+    #[track_caller]
     pub fn wait_and_update(&self, condition: Condition, update: Update, order: Ordering) -> u64 {
         self.perform(Action::AwaitUpdate(condition, update, order))
     }
 }
 
 /// A memory fence.
+#[track_caller]
 pub fn fence(order: Ordering) {
-    engine(|e| e.perform(e.current_object(), Action::Fence(order)));
+    mutation::perform(engine(|e| e.current_object()), Action::Fence(order));
 }

@@ -5,7 +5,7 @@ use super::{
     alloc::Allocation,
     digest, engine,
     engine::{Action, ObjectId, ObjectKind},
-    learns, stores_states,
+    learning, mutation, stores_states,
     violation::ViolationKind,
 };
 use std::hash::Hash;
@@ -86,8 +86,9 @@ impl<T> Cell<T> {
     }
 
     /// Read, as one step.
+    #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        engine(|e| e.perform(self.object, Action::Read));
+        mutation::perform(self.object, Action::Read);
         f(&self.value.lock())
     }
 
@@ -97,35 +98,39 @@ impl<T> Cell<T> {
     /// # Panics
     ///
     /// Where it is not marked by anything.
+    #[track_caller]
     pub fn marked(&self) -> u64 {
         let mark = self.mark.expect("only a marked variable is read like that");
-        learns(|| {
-            engine(|e| match e.perform(self.object, Action::ReadMarked) {
-                found if e.keeps_marks() => found,
-                _ => mark(&self.value.lock()),
-            })
-        })
+        let learning = learning();
+        let found = mutation::perform(self.object, Action::ReadMarked);
+        let found = match engine(|e| e.keeps_marks()) {
+            true => found,
+            false => mark(&self.value.lock()),
+        };
+        learning.nothing_but(found)
     }
 
     /// Read all of it, as one step, in a way that may race with a change. Where the engine keeps
     /// marks, `f` is told the mark of the value that was found, which need not be the value of now.
+    ///
     /// # Panics
+    ///
     /// Where it is not marked by anything.
+    #[track_caller]
     pub fn with_marked<R>(&self, f: impl FnOnce(&T, Option<u64>) -> R) -> R {
         assert!(
             self.mark.is_some(),
             "only a marked variable is read like that"
         );
-        let found = engine(|e| {
-            let found = e.perform(self.object, Action::ReadMarked);
-            e.keeps_marks().then_some(found)
-        });
+        let found = mutation::perform(self.object, Action::ReadMarked);
+        let found = engine(|e| e.keeps_marks()).then_some(found);
         f(&self.value.lock(), found)
     }
 
     /// Change, as one step.
+    #[track_caller]
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        engine(|e| e.perform(self.object, Action::Write));
+        mutation::perform(self.object, Action::Write);
         let mut value = self.value.lock();
         let result = f(&mut value);
         self.publish(&value);
@@ -152,12 +157,17 @@ impl<T: Default> Cell<T> {
 impl<T: Clone> Cell<T> {
     /// A copy of the value.
     #[must_use]
+    #[track_caller]
     pub fn get(&self) -> T {
         self.with(T::clone)
     }
 
     /// Replace the value.
+    #[track_caller]
     pub fn set(&self, value: T) {
+        if mutation::is_skipped() {
+            return;
+        }
         self.with_mut(|slot| *slot = value);
     }
 }

@@ -14,6 +14,7 @@ pub mod alloc;
 pub mod atomic;
 pub mod cell;
 pub mod engine;
+pub mod mutation;
 mod mutex;
 pub mod operation;
 pub mod rcu;
@@ -94,6 +95,29 @@ pub fn learns<R: Hash>(f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// What [`learns`] is for the body of a function that is `#[track_caller]`: in a closure the calls
+/// that it makes would not be of its caller's place.
+#[must_use]
+pub(crate) struct Learning(());
+
+/// From here to [`Learning::nothing_but`] the calling thread learns nothing but what it says there.
+pub(crate) fn learning() -> Learning {
+    if stores_states() {
+        engine(|e| e.begin_summary());
+    }
+    Learning(())
+}
+
+impl Learning {
+    /// What the calling thread has learned.
+    pub(crate) fn nothing_but<R: Hash>(self, result: R) -> R {
+        if stores_states() {
+            engine(|e| e.end_summary(digest(&result)));
+        }
+        result
+    }
+}
+
 /// Whether the execution is over and threads are only being unwound.
 #[must_use]
 pub(crate) fn is_over() -> bool {
@@ -128,10 +152,12 @@ pub fn choose(alternatives: u32) -> u32 {
 pub fn atomically<R>(f: impl FnOnce() -> R) -> R {
     let mut f = Some(f);
     let mut result = None;
-    engine(|e| {
-        e.atomically(&mut || {
-            let f = f.take().expect("an engine runs it once");
-            result = Some(f());
+    mutation::together(|| {
+        engine(|e| {
+            e.atomically(&mut || {
+                let f = f.take().expect("an engine runs it once");
+                result = Some(f());
+            });
         });
     });
     result.expect("an engine runs it")
@@ -162,7 +188,9 @@ impl Function {
 }
 
 /// Enter a function of the model.
+#[track_caller]
 pub fn enter(function: &'static str) -> Function {
+    mutation::reached();
     engine(|e| e.enter(function));
     Function { forgets: false }
 }

@@ -4,7 +4,9 @@ use super::{
     alloc::Allocation,
     digest, engine,
     engine::{Action, ObjectId, ObjectKind},
+    mutation::{self, Weakening},
     stores_states,
+    violation::{Violation, ViolationKind},
 };
 use std::{
     hash::Hash,
@@ -16,6 +18,9 @@ use std::{
 pub struct Mutex<T> {
     object: ObjectId,
     value: parking_lot::Mutex<T>,
+    /// Where a lock is skipped in this run: what the lock protects, if that is in it. Who holds the
+    /// lock writes it.
+    protected: Option<ObjectId>,
     digest: fn(&T) -> u64,
 }
 
@@ -33,6 +38,10 @@ impl<T: Hash> Mutex<T> {
     }
 
     fn create(owner: Option<ObjectId>, name: &'static str, value: T) -> Self {
+        let protected = (size_of::<T>() > 0 && mutation::weakens()).then(|| {
+            let kind = ViolationKind::ListCorruption;
+            engine(|e| e.create(ObjectKind::Plain(kind), owner, name))
+        });
         let object = engine(|e| {
             let object = e.create(ObjectKind::Lock, owner, name);
             if stores_states() {
@@ -43,6 +52,7 @@ impl<T: Hash> Mutex<T> {
         Self {
             object,
             value: parking_lot::Mutex::new(value),
+            protected,
             digest: digest::<T>,
         }
     }
@@ -59,6 +69,7 @@ impl<T> Mutex<T> {
                 e.create(ObjectKind::Lock, None, name)
             }),
             value: parking_lot::Mutex::new(value),
+            protected: None,
             digest: |_| 0,
         }
     }
@@ -70,15 +81,26 @@ impl<T> Mutex<T> {
     }
 
     /// Take it, waiting while another thread holds it.
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        engine(|e| e.perform(self.object, Action::Lock));
+        if mutation::is_skipped() {
+            return self.skipped();
+        }
+        mutation::perform(self.object, Action::Lock);
         self.guard()
     }
 
     /// Take it if nobody holds it.
     #[must_use]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        let taken = engine(|e| e.perform(self.object, Action::TryLock)) == 1;
+        if mutation::is_skipped() {
+            return Some(self.skipped());
+        }
+        if mutation::is(Weakening::Never) {
+            return None;
+        }
+        let taken = mutation::perform(self.object, Action::TryLock) == 1;
         taken.then(|| self.guard())
     }
 
@@ -89,17 +111,44 @@ impl<T> Mutex<T> {
 
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard {
-            object: self.object,
-            value: Some(self.value.lock()),
+            object: Some(self.object),
+            value: Some(self.enter()),
             digest: self.digest,
         }
+    }
+
+    /// Not taken. What it protects is used all the same, where that is in it.
+    fn skipped(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            object: None,
+            value: (size_of::<T>() > 0).then(|| self.enter()),
+            digest: self.digest,
+        }
+    }
+
+    fn enter(&self) -> parking_lot::MutexGuard<'_, T> {
+        let Some(protected) = self.protected else {
+            return self.value.lock();
+        };
+        mutation::perform(protected, Action::Write);
+        let value = self.value.try_lock();
+        value.unwrap_or_else(|| {
+            // Ordered, but at the same time.
+            super::report(Violation::on(
+                ViolationKind::ListCorruption,
+                protected,
+                "two contexts are inside what one lock protects",
+            ));
+            unreachable!("list corruption is fatal")
+        })
     }
 }
 
 /// Holds a [`Mutex`] until dropped.
 #[derive(Debug)]
 pub struct MutexGuard<'a, T> {
-    object: ObjectId,
+    /// `None` where the lock was skipped.
+    object: Option<ObjectId>,
     value: Option<parking_lot::MutexGuard<'a, T>>,
     digest: fn(&T) -> u64,
 }
@@ -123,13 +172,13 @@ impl<T> Drop for MutexGuard<'_, T> {
         let value = self.value.take();
         let content = value.filter(|_| stores_states()).map(|v| (self.digest)(&v));
         // The unlock below is where the next holder may run: the value has been given back here.
-        engine(|e| {
-            if !e.is_over() {
-                if let Some(content) = content {
-                    e.content(self.object, content);
-                }
-                e.perform(self.object, Action::Unlock);
+        if let Some(object) = self.object
+            && !super::is_over()
+        {
+            if let Some(content) = content {
+                engine(|e| e.content(object, content));
             }
-        });
+            mutation::perform(object, Action::Unlock);
+        }
     }
 }

@@ -14,6 +14,7 @@
 use super::{
     engine,
     engine::{Action, ObjectId, ObjectKind},
+    mutation,
 };
 
 /// One flavour of RCU, or one `srcu_struct`.
@@ -77,15 +78,17 @@ impl Domain {
 
     /// The grace periods that have begun.
     #[must_use]
+    #[track_caller]
     pub fn begun(&self) -> Begun {
-        Begun(engine(|e| e.perform(self.object, Action::GracePeriodCount)))
+        Begun(mutation::perform(self.object, Action::GracePeriodCount))
     }
 
     /// Begin a grace period.
+    #[track_caller]
     pub fn begin(&self) -> GracePeriod {
         GracePeriod {
             domain: self.object,
-            number: engine(|e| e.perform(self.object, Action::GracePeriodBegin)),
+            number: mutation::perform(self.object, Action::GracePeriodBegin),
         }
     }
 }
@@ -98,7 +101,10 @@ impl GracePeriod {
     }
 
     /// Wait for its end.
+    #[track_caller]
     pub fn end(self) {
-        engine(|e| e.perform(self.domain, Action::GracePeriodEnd(self.number)));
+        if !mutation::is_skipped() {
+            mutation::perform(self.domain, Action::GracePeriodEnd(self.number));
+        }
     }
 }
