@@ -160,7 +160,8 @@ impl Execution {
         graph.copy_from(&self.graph);
         graph.events.push(event);
         for &domain in &self.threads[self.current].beginning {
-            graph.begin_section(domain, event.thread, event.index);
+            let waits = self.sections_wait(domain);
+            graph.begin_section(domain, waits, event.thread, event.index);
         }
         self.branches.push(Branch {
             graph,

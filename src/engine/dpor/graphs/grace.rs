@@ -75,7 +75,8 @@ impl Execution {
             let slot = self.threads[thread].slot as u8;
             let mut known = self.graph.sections.iter();
             if !known.any(|s| s.early && s.domain == domain && s.thread == slot) {
-                self.graph.begin_section(domain, slot, 0);
+                let waits = self.sections_wait(domain);
+                self.graph.begin_section(domain, waits, slot, 0);
                 if let Some(section) = self.graph.sections.last_mut() {
                     section.early = true;
                 }
@@ -88,7 +89,8 @@ impl Execution {
         let slot = self.threads[self.current].slot as u8;
         let mut known = self.graph.sections.iter();
         if !known.any(|s| !s.early && s.domain == domain && s.thread == slot && s.begun == index) {
-            self.graph.begin_section(domain, slot, index);
+            let waits = self.sections_wait(domain);
+            self.graph.begin_section(domain, waits, slot, index);
         }
     }
 
@@ -245,7 +247,7 @@ impl Execution {
         let earlier = |s: &Section| {
             self.view.model == MemoryModel::Rc11
                 && !s.early
-                && !self.sections_wait(s.domain)
+                && !s.waits
                 && hb.count(s.thread as usize) > s.begun
         };
         let concerned = |s: &&Section| around(s) || earlier(s);

@@ -147,6 +147,9 @@ pub(super) struct Section {
     pub(super) ended: u16,
     /// It began before the part where every interleaving counts.
     pub(super) early: bool,
+    /// The sections of the domain wait. A branch is looked at before it is run, when the objects
+    /// that are there are another run's.
+    pub(super) waits: bool,
 }
 
 /// A section that has not ended.
@@ -230,13 +233,14 @@ impl Graph {
     }
 
     /// A section begins with this event.
-    pub(super) fn begin_section(&mut self, domain: ObjectId, thread: u8, begun: u16) {
+    pub(super) fn begin_section(&mut self, domain: ObjectId, waits: bool, thread: u8, begun: u16) {
         self.sections.push(Section {
             domain,
             thread,
             begun,
             ended: OPEN,
             early: false,
+            waits,
         });
     }
 
