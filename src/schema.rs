@@ -193,19 +193,23 @@ fn scenario(with_expect: bool) -> Value {
         },
     });
     if with_expect {
-        properties["expect"] = json!({
-            "type": "object",
-            "description": "what exploring to the end finds, by model",
-            "additionalProperties": { "oneOf": [
-                { "enum": ["holds", "undecided"] },
-                {
-                    "type": "array",
-                    "items": { "enum": kinds() },
-                    "minItems": 1,
-                    "uniqueItems": true,
-                },
-            ]},
-        });
+        let expect = |description: &str| {
+            json!({
+                "type": "object",
+                "description": description,
+                "additionalProperties": { "oneOf": [
+                    { "enum": ["holds", "undecided"] },
+                    {
+                        "type": "array",
+                        "items": { "enum": kinds() },
+                        "minItems": 1,
+                        "uniqueItems": true,
+                    },
+                ]},
+            })
+        };
+        properties["expect"] = expect("what exploring to the end finds, by model");
+        properties["expect_rc11"] = expect("the same under rc11, where it differs");
     }
     object(properties, &["name", "nets", "actors"])
 }
