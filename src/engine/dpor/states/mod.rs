@@ -8,9 +8,9 @@
 //!
 //! Stored states are usually bought with an interpreter. Here the program is native code, and is
 //! run once for each thing that one of its threads can do after what it has learned
-//! ([`automaton`]); from then on a step is a look into a table and a few writes to an array
-//! ([`state`]). What is a state, and under which names, is [`layout`]'s business; what steps do,
-//! [`memory`]'s; running the program, [`learner`]'s.
+//! (`automaton`); from then on a step is a look into a table and a few writes to an array
+//! (`state`). What is a state, and under which names, is `layout`'s business; what steps do,
+//! `memory`'s; running the program, `learner`'s.
 //!
 //! # Which steps are left out
 //!
@@ -19,7 +19,7 @@
 //! commute with the step of the first. So the steps that are tried at a state are a persistent set
 //! (Godefroid, 1996), found while searching (Flanagan, Godefroid, POPL 2005). Since a state that
 //! comes about again is not gone on from, what is accessed later is kept with each state as a
-//! [`Summary`] (Yang, Chen, Gopalakrishnan, Kirby, SPIN 2008).
+//! `Summary` (Yang, Chen, Gopalakrishnan, Kirby, SPIN 2008).
 //!
 //! Why that is enough: a summary of a state has the accesses of all executions from it, those that
 //! were left out included, as they are equivalent to ones that were not. That is so for states
