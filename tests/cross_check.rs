@@ -35,6 +35,7 @@ use nfsd_check::{
     },
 };
 use std::{
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, atomic::AtomicUsize},
     time::Duration,
 };
@@ -282,6 +283,10 @@ fn a_trylock_that_fails_keeps_out() {
 struct TestMark {
     memory: Allocation,
     fsn: FsnMark<Self>,
+}
+
+impl Hash for TestMark {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 impl Mark for TestMark {
