@@ -24,82 +24,76 @@ pub(super) enum Access {
     Unlock,
 }
 
-/// A set of objects for each way to access one.
+impl Access {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Those that change what they access.
+const CHANGES: u8 = Access::Write.bit() | Access::Lock.bit() | Access::Unlock.bit();
+const READ: u8 = Access::Read.bit();
+const SNAPSHOT: u8 = Access::Snapshot.bit();
+const WRITE: u8 = Access::Write.bit();
+const LOCK: u8 = Access::Lock.bit();
+const UNLOCK: u8 = Access::Unlock.bit();
+
+/// Locks, a bit each.
+pub(super) type Locks = u64;
+
+/// How an object is accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Accessed {
+    object: ObjectId,
+    /// A bit for each way.
+    ways: u8,
+    /// The locks that are held whenever it is.
+    under: Locks,
+}
+
+impl Accessed {
+    /// Whether the order of something that accesses the object thus and a later one that accesses it
+    /// thus matters.
+    fn conflicts(self, later: Self) -> bool {
+        let meets = |mine: u8, theirs: u8| self.ways & mine != 0 && later.ways & theirs != 0;
+        meets(READ, SNAPSHOT | CHANGES)
+            || meets(SNAPSHOT, READ | CHANGES)
+            || meets(WRITE, READ | SNAPSHOT | CHANGES)
+            || meets(LOCK, READ | SNAPSHOT | CHANGES)
+            || meets(UNLOCK, READ | SNAPSHOT | WRITE)
+    }
+}
+
+/// The objects that are accessed, in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Set {
-    reads: Vec<u64>,
-    snapshots: Vec<u64>,
-    writes: Vec<u64>,
-    locks: Vec<u64>,
-    unlocks: Vec<u64>,
-}
-
-fn insert(set: &mut Vec<u64>, object: ObjectId) {
-    let (word, bit) = (object.0 as usize / 64, object.0 % 64);
-    if set.len() <= word {
-        set.resize(word + 1, 0);
-    }
-    set[word] |= 1 << bit;
-}
-
-fn join(set: &mut Vec<u64>, more: &[u64]) {
-    if set.len() < more.len() {
-        set.resize(more.len(), 0);
-    }
-    for (mine, theirs) in set.iter_mut().zip(more) {
-        *mine |= *theirs;
-    }
-}
-
-fn meet(one: &[u64], other: &[u64]) -> bool {
-    one.iter().zip(other).any(|(a, b)| a & b != 0)
-}
+struct Set(Vec<Accessed>);
 
 impl Set {
-    fn add(&mut self, object: ObjectId, access: Access) {
-        let set = match access {
-            Access::Read => &mut self.reads,
-            Access::Snapshot => &mut self.snapshots,
-            Access::Write => &mut self.writes,
-            Access::Lock => &mut self.locks,
-            Access::Unlock => &mut self.unlocks,
-        };
-        insert(set, object);
+    fn add(&mut self, more: Accessed) {
+        match self.0.binary_search_by_key(&more.object, |a| a.object) {
+            Ok(at) => {
+                self.0[at].ways |= more.ways;
+                self.0[at].under &= more.under;
+            }
+            Err(at) => self.0.insert(at, more),
+        }
     }
 
-    fn join(&mut self, more: &Self) {
-        join(&mut self.reads, &more.reads);
-        join(&mut self.snapshots, &more.snapshots);
-        join(&mut self.writes, &more.writes);
-        join(&mut self.locks, &more.locks);
-        join(&mut self.unlocks, &more.unlocks);
-    }
-
-    /// Whether the order of a step that accesses these and a later one that accesses those matters.
-    fn conflicts(&self, later: &Self) -> bool {
-        let changed = |set: &Self, other: &[u64]| {
-            meet(&set.writes, other) || meet(&set.locks, other) || meet(&set.unlocks, other)
-        };
-        changed(later, &self.reads)
-            || meet(&self.reads, &later.snapshots)
-            || changed(later, &self.snapshots)
-            || meet(&self.snapshots, &later.reads)
-            || changed(later, &self.writes)
-            || meet(&self.writes, &later.reads)
-            || meet(&self.writes, &later.snapshots)
-            || changed(later, &self.locks)
-            || meet(&self.locks, &later.reads)
-            || meet(&self.locks, &later.snapshots)
-            || meet(&self.unlocks, &later.reads)
-            || meet(&self.unlocks, &later.snapshots)
-            || meet(&self.unlocks, &later.writes)
+    /// Whether the order of a step that accesses these, of a thread that holds `held` before it,
+    /// and a later one that accesses those matters. What others access only under a lock that the
+    /// thread holds they cannot access before it goes on.
+    fn conflicts(&self, held: Locks, later: &Self) -> bool {
+        let mut others = later.0.iter().peekable();
+        self.0.iter().any(|mine| {
+            while others.next_if(|a| a.object < mine.object).is_some() {}
+            let other = others.peek().filter(|a| a.object == mine.object);
+            other.is_some_and(|other| other.under & held == 0 && mine.conflicts(**other))
+        })
     }
 
     fn writes(&self, object: ObjectId) -> bool {
-        let (word, bit) = (object.0 as usize / 64, object.0 % 64);
-        let sets = [&self.writes, &self.locks, &self.unlocks];
-        let mut words = sets.into_iter().filter_map(|set| set.get(word));
-        words.any(|w| w & 1 << bit != 0)
+        let found = self.0.binary_search_by_key(&object, |a| a.object);
+        found.is_ok_and(|at| self.0[at].ways & CHANGES != 0)
     }
 }
 
@@ -126,7 +120,7 @@ pub(super) struct Summaries {
     summary_numbers: HashMap<Box<[(ThreadName, SetNumber)]>, Summary>,
     unions: Map<(u32, u32), Summary>,
     sums: Map<(u32, u32, u32), Summary>,
-    conflicts: Map<(u32, u32), bool>,
+    conflicts: Map<(u32, Locks, u32), bool>,
 }
 
 impl Default for Summaries {
@@ -148,11 +142,15 @@ impl Default for Summaries {
 }
 
 impl Summaries {
-    /// The set of these accesses.
-    pub(super) fn set(&mut self, accesses: &[(ObjectId, Access)]) -> SetNumber {
+    /// The set of these accesses under these locks.
+    pub(super) fn set(&mut self, accesses: &[(ObjectId, Access)], under: Locks) -> SetNumber {
         let mut set = Set::default();
-        for (object, access) in accesses {
-            set.add(*object, *access);
+        for &(object, access) in accesses {
+            set.add(Accessed {
+                object,
+                ways: access.bit(),
+                under,
+            });
         }
         self.set_number(set)
     }
@@ -176,7 +174,9 @@ impl Summaries {
             return *known;
         }
         let mut union = self.sets[one.0 as usize].clone();
-        union.join(&self.sets[other.0 as usize]);
+        for accessed in &self.sets[other.0 as usize].0 {
+            union.add(*accessed);
+        }
         let number = self.set_number(union);
         self.set_unions.insert(key, number);
         number
@@ -236,11 +236,12 @@ impl Summaries {
     }
 
     /// The threads of which something in `later` does not commute with a step of `thread` that
-    /// accesses `set`.
+    /// accesses `set`, and may come before it. The thread holds `held` before the step.
     pub(super) fn conflicts(
         &mut self,
         thread: ThreadName,
         set: SetNumber,
+        held: Locks,
         later: Summary,
     ) -> Vec<ThreadName> {
         let Self {
@@ -253,8 +254,10 @@ impl Summaries {
         let others = others.filter(|(other, theirs)| {
             *other != thread
                 && *conflicts
-                    .entry((set.0, theirs.0))
-                    .or_insert_with(|| sets[set.0 as usize].conflicts(&sets[theirs.0 as usize]))
+                    .entry((set.0, held, theirs.0))
+                    .or_insert_with(|| {
+                        sets[set.0 as usize].conflicts(held, &sets[theirs.0 as usize])
+                    })
         });
         others.map(|(other, _)| *other).collect()
     }

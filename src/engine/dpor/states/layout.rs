@@ -85,7 +85,8 @@ pub(super) struct Object {
     /// Its first cell.
     pub(super) cells: CellIndex,
     /// Two cells with the sections that have begun before something that has changed it, and before
-    /// something that has read it since.
+    /// something that has read it since. Of a domain: before a grace period that has begun, and before
+    /// something that has counted them.
     pub(super) carries: Option<CellIndex>,
 }
 
@@ -112,7 +113,9 @@ pub(super) const FENCE_WOULD_ACQUIRE: u32 = KNOWN + WORDS;
 pub(super) const FENCE_RELEASED: u32 = FENCE_WOULD_ACQUIRE + WORDS;
 /// The sections that have begun before its next step and that a grace period would wait for.
 pub(super) const BEFORE: u32 = FENCE_RELEASED + WORDS;
-const THREAD_CELLS: u32 = BEFORE + 1;
+/// The locks that it holds.
+pub(super) const HELD: u32 = BEFORE + 1;
+const THREAD_CELLS: u32 = HELD + 1;
 
 // The cells of an object.
 /// A word's value; of a lock, who holds it; 1 for an allocation that is freed; of a domain, the sections
@@ -156,6 +159,7 @@ pub(super) struct Layout {
     events: Map<(u32, u32), u32>,
     sections: Map<(u32, u32), u32>,
     section_threads: Vec<ThreadName>,
+    locks: Map<u32, u32>,
     /// Why there are no names left.
     pub(super) full: Option<String>,
 }
@@ -220,7 +224,7 @@ impl Layout {
             _ => {}
         }
         let carries = match kind {
-            ObjectKind::Shadow | ObjectKind::Thread | ObjectKind::Domain { .. } => None,
+            ObjectKind::Shadow | ObjectKind::Thread => None,
             _ => Some(self.take_cells(2)),
         };
         self.carriers
@@ -337,6 +341,13 @@ impl Layout {
             return 1;
         }
         1 << section
+    }
+
+    /// The bit that stands for a lock; none for those that come late.
+    pub(super) fn lock(&mut self, lock: ObjectId) -> u64 {
+        let next = self.locks.len() as u32;
+        let number = *self.locks.entry(lock.0).or_insert(next);
+        1_u64.checked_shl(number).unwrap_or(0)
     }
 
     /// The threads whose sections these are.

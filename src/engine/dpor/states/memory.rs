@@ -10,9 +10,9 @@
 
 use super::{
     super::search::is_over,
-    access::Access,
+    access::{Access, Locks},
     layout::{
-        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, KNOWN, Layout, MAKES_KNOWN,
+        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, HELD, KNOWN, Layout, MAKES_KNOWN,
         MESSAGE, Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
     },
     state::{CellIndex, State, scramble},
@@ -96,10 +96,12 @@ impl Memory<'_> {
         let Some(carries) = self.layout.object(object).carries else {
             return;
         };
-        let mut sections = self.state.get(carries);
-        if access != Access::Read {
-            sections |= self.state.get(carries + 1);
-        }
+        let (changed, read) = (self.state.get(carries), self.state.get(carries + 1));
+        let sections = match access {
+            Access::Read => changed,
+            Access::Snapshot => read,
+            Access::Write | Access::Lock | Access::Unlock => changed | read,
+        };
         if sections != 0 && self.concurrent {
             let before = self.of_thread(thread, BEFORE);
             self.state.set(before, self.state.get(before) | sections);
@@ -296,7 +298,7 @@ impl Memory<'_> {
 
     /// Answers the grace period.
     fn begin_grace_period(&mut self, thread: ThreadName, domain: ObjectId) -> u64 {
-        self.access(domain, Access::Snapshot);
+        self.depend(thread, domain, Access::Snapshot);
         let maker = Maker::GracePeriod(thread, domain);
         let count = self.layout.count(maker, "grace period");
         let number = self.state.get(count);
@@ -335,12 +337,19 @@ impl Memory<'_> {
             let Some(carries) = self.layout.object(object).carries else {
                 continue;
             };
-            if access == Access::Read {
-                let read = self.state.get(carries + 1);
-                self.state.set(carries + 1, read | before);
-            } else {
-                self.state.set(carries, before);
-                self.state.set(carries + 1, 0);
+            match access {
+                Access::Read => {
+                    let read = self.state.get(carries + 1);
+                    self.state.set(carries + 1, read | before);
+                }
+                Access::Snapshot => {
+                    let changed = self.state.get(carries);
+                    self.state.set(carries, changed | before);
+                }
+                Access::Write | Access::Lock | Access::Unlock => {
+                    self.state.set(carries, before);
+                    self.state.set(carries + 1, 0);
+                }
             }
         }
     }
@@ -373,6 +382,21 @@ impl Memory<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The locks that a thread holds.
+    pub(super) fn held(&self, thread: ThreadName) -> Locks {
+        self.state.get(self.of_thread(thread, HELD))
+    }
+
+    /// The locks without which a thread cannot do what it asks for: those that it holds, and the one
+    /// that it waits for. Not one that it tries to take: it would go on without.
+    pub(super) fn under(&mut self, thread: ThreadName, asked: &Asked) -> Locks {
+        let takes = match asked.action {
+            Action::Lock => self.layout.lock(asked.object),
+            _ => 0,
+        };
+        self.held(thread) | takes
     }
 
     /// Whether a thread that asks for this can go on.
@@ -454,6 +478,9 @@ impl Memory<'_> {
                 self.acquire(me, object, Ordering::Acquire);
                 // Who holds it.
                 self.set_value(object, u64::from(me) + 1);
+                let held = self.of_thread(me, HELD);
+                let lock = self.layout.lock(object);
+                self.state.set(held, self.state.get(held) | lock);
                 1
             }
             Action::Unlock => {
@@ -463,6 +490,9 @@ impl Memory<'_> {
                     self.published(me, Ordering::Release),
                 );
                 self.set_value(object, 0);
+                let held = self.of_thread(me, HELD);
+                let lock = self.layout.lock(object);
+                self.state.set(held, self.state.get(held) & !lock);
                 0
             }
             Action::Read | Action::ReadMarked => {
@@ -619,5 +649,6 @@ impl Memory<'_> {
             self.clear(self.of_thread(thread, set));
         }
         self.state.set(self.of_thread(thread, BEFORE), 0);
+        self.state.set(self.of_thread(thread, HELD), 0);
     }
 }

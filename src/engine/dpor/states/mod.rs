@@ -56,7 +56,7 @@ use crate::{
         violation::ViolationKind,
     },
 };
-use access::{Access, SetNumber, Summaries, Summary};
+use access::{Access, Locks, SetNumber, Summaries, Summary};
 use automaton::{Doing, FINISHED, Place, START, UNKNOWN};
 use layout::{Map, PLACE, ThreadName};
 use learner::{End, Execution, Learner, Taken};
@@ -107,8 +107,8 @@ struct Node {
     waiting: Vec<Waiting>,
     /// The steps to take from it, the next one last.
     left: Vec<Taken>,
-    /// The step that is being explored, and what it accesses.
-    taken: Option<(ThreadName, SetNumber)>,
+    /// The step that is being explored, what it accesses, and the locks that its thread holds.
+    taken: Option<(ThreadName, SetNumber, Locks)>,
     /// What was accessed so far from it on.
     summary: Summary,
 }
@@ -132,6 +132,8 @@ struct Search<'a> {
     exploration: Exploration,
     /// Of the last step.
     accesses: Vec<(ObjectId, Access)>,
+    held: Locks,
+    under: Locks,
     violations: Vec<ViolationKind>,
     begun: Vec<ThreadName>,
 }
@@ -156,6 +158,8 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
         found: Vec::new(),
         exploration: Exploration::default(),
         accesses: Vec::new(),
+        held: 0,
+        under: 0,
         violations: Vec::new(),
         begun: Vec::new(),
     };
@@ -216,8 +220,8 @@ impl Search<'_> {
             let outcome = self.step(taken)?;
             self.path.push(taken);
             self.note_parents(taken.thread);
-            let set = self.summaries.set(&self.accesses);
-            node.taken = Some((taken.thread, set));
+            let set = self.summaries.set(&self.accesses, self.under);
+            node.taken = Some((taken.thread, set, self.held));
             self.note_violations()?;
             match outcome {
                 Outcome::Fatal => {
@@ -259,10 +263,10 @@ impl Search<'_> {
 
     /// All that follows the last step from a state was explored; from there on it accesses this.
     fn explored(&mut self, node: &mut Node, later: Summary) {
-        let (thread, set) = node.taken.expect("a step was taken");
+        let (thread, set, held) = node.taken.expect("a step was taken");
         let summary = self.summaries.union(node.summary, later);
         node.summary = self.summaries.add(summary, thread, set);
-        for other in self.summaries.conflicts(thread, set, later) {
+        for other in self.summaries.conflicts(thread, set, held, later) {
             self.let_go_first(node, thread, other, later, &mut Vec::new());
         }
     }
@@ -437,7 +441,8 @@ impl Search<'_> {
                     memory.would_access(&asked);
                     let before = memory.waits_for(&asked);
                     all_daemons &= memory.layout.thread(name).daemon;
-                    let set = self.summaries.set(&self.accesses);
+                    let under = memory.under(name, &asked);
+                    let set = self.summaries.set(&self.accesses, under);
                     node.summary = self.summaries.add(node.summary, name, set);
                     node.waiting.push(Waiting {
                         thread: name,
@@ -542,6 +547,7 @@ impl Search<'_> {
             fatal: false,
             alone: false,
         };
+        (self.held, self.under) = (memory.held(name), memory.under(name, &asked));
         let (_, mut learned) = memory.perform(name, &asked, taken.choice);
         loop {
             if memory.fatal {
