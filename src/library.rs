@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where models and scenarios are found.
 //!
-//! A library is a folder with `models/*.json` and `scenarios/*.json`. The ones of this repository
+//! A library is a folder with `models/*.json` and `scenarios/*.json`, and interleavings that a
+//! scenario may refer to in `scenarios/interleavings/*.json`, which are counterexamples. The ones of this repository
 //! are also compiled into the binary, so that an installed `nfsd-check` works anywhere. A name is
 //! the stem of a file's name; whatever has a `/` in it or ends in `.json` is a path. Files are
 //! read when they are asked for: one that is wrong does not keep the others from being used.
@@ -11,6 +12,7 @@
 use crate::{
     json::{Diagnostic, MAX_BYTES, did_you_mean, nearest, quote},
     model::Model,
+    report::counterexample::Counterexample,
     scenario::Scenario,
 };
 use std::{
@@ -128,6 +130,11 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/unlink-vs-stop.json",
 ];
 
+const INTERLEAVINGS: &[(&str, &str)] = builtin![
+    "scenarios/interleavings/no-stop-v1-7of8.json",
+    "scenarios/interleavings/no-stop-v4.json",
+];
+
 /// Why something could not be loaded.
 #[derive(Debug)]
 pub enum LoadError {
@@ -198,6 +205,7 @@ impl Entry {
 pub struct Library {
     models: Vec<Entry>,
     scenarios: Vec<Entry>,
+    interleavings: Vec<Entry>,
 }
 
 impl Library {
@@ -233,6 +241,7 @@ impl Library {
         Self {
             models: entries(MODELS),
             scenarios: entries(SCENARIOS),
+            interleavings: entries(INTERLEAVINGS),
         }
     }
 
@@ -243,9 +252,14 @@ impl Library {
     /// Where the folder has no `models` or no `scenarios`, or one of them cannot be read.
     pub fn at(root: impl AsRef<Path>) -> Result<Self, LoadError> {
         let root = root.as_ref();
+        let interleavings = root.join("scenarios/interleavings");
         Ok(Self {
             models: entries(&root.join("models"))?,
             scenarios: entries(&root.join("scenarios"))?,
+            interleavings: match interleavings.is_dir() {
+                true => entries(&interleavings)?,
+                false => Vec::new(),
+            },
         })
     }
 
@@ -275,6 +289,25 @@ impl Library {
     /// Where there is none, or it cannot be read, or it is wrong.
     pub fn scenario(&self, name_or_path: &str) -> Result<Scenario, LoadError> {
         self.parse_scenario(&find("scenario", &self.scenarios, name_or_path)?)
+    }
+
+    /// The interleaving of that name or path, which a scenario is shown by.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or it cannot be read, or it is wrong.
+    pub fn interleaving(&self, name_or_path: &str) -> Result<Counterexample, LoadError> {
+        let entry = find("interleaving", &self.interleavings, name_or_path)?;
+        let file = entry.file.to_string_lossy();
+        match entry.builtin {
+            Some(text) => Ok(Counterexample::parse(&file, text.as_bytes())?),
+            None => Counterexample::load(&entry.file),
+        }
+    }
+
+    /// The names of the interleavings, sorted.
+    pub fn interleaving_names(&self) -> impl Iterator<Item = &str> {
+        self.interleavings.iter().map(|entry| &*entry.name)
     }
 
     /// The file of the scenario of that name or path, and its text.
@@ -404,6 +437,7 @@ mod tests {
         let builtin = Library::builtin();
         assert!(there.model_names().eq(builtin.model_names()));
         assert!(there.scenario_names().eq(builtin.scenario_names()));
+        assert!(there.interleaving_names().eq(builtin.interleaving_names()));
         assert_eq!(there.models().unwrap(), builtin.models().unwrap());
         assert_eq!(there.scenarios().unwrap(), builtin.scenarios().unwrap());
     }

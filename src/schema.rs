@@ -194,17 +194,26 @@ fn scenario(with_expect: bool) -> Value {
     });
     if with_expect {
         let expect = |description: &str| {
+            let some_kinds = json!({
+                "type": "array",
+                "items": { "enum": kinds() },
+                "minItems": 1,
+                "uniqueItems": true,
+            });
+            let at_least = json!({
+                "at_least": some_kinds,
+                "shown_by": {
+                    "type": "string",
+                    "description": "the name of an interleaving in scenarios/interleavings",
+                },
+            });
             json!({
                 "type": "object",
                 "description": description,
                 "additionalProperties": { "oneOf": [
                     { "enum": ["holds", "undecided"] },
-                    {
-                        "type": "array",
-                        "items": { "enum": kinds() },
-                        "minItems": 1,
-                        "uniqueItems": true,
-                    },
+                    some_kinds,
+                    object(at_least, &["at_least", "shown_by"]),
                 ]},
             })
         };

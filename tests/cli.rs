@@ -442,7 +442,11 @@ fn bad_usage_exits_with_2_and_a_suggestion() {
         (&["run", "--budget", "0"], "--budget"),
         (&["run", "--budget", "NaN"], "--budget"),
         (&["run", "--max-executions", "0"], "--max-executions"),
-        (&["run", "--runs", "3"], "--runs is for --engine native"),
+        (
+            &["run", "--runs", "3"],
+            "--runs is for --engine native and --engine pct",
+        ),
+        (&["run", "--seed", "3"], "--seed is for --engine pct"),
         (
             &["run", "--engine", "loom", "--memory-model", "sc"],
             "the loom engine has a memory model of its own",
@@ -599,6 +603,7 @@ fn engines_that_cannot_prove_never_hold() {
     for (engine, memory, more) in [
         ("loom", "c11", ["--max-executions", "10"]),
         ("native", "hardware", ["--runs", "10"]),
+        ("pct", "sc", ["--runs", "10"]),
     ] {
         let run = folder.run(&[&args[..], &["--engine", engine], &more].concat());
         let document = run.json();
@@ -739,6 +744,45 @@ fn the_gate_names_each_difference() {
 }
 
 #[test]
+fn an_interleaving_shows_what_cannot_be_explored() {
+    let folder = Folder::new("gate-interleaving", &[("put-order", &put_order(AS_IT_IS))]);
+    assert_eq!(folder.run(&["run", "--model", "v2-8of9"]).status, 1);
+    let file = folder
+        .0
+        .join("counterexamples/put-order-v2-8of9-use-after-destroy.json");
+    let found = fs::read_to_string(file).unwrap();
+    folder.write("scenarios/interleavings/kept.json", &found);
+    let gate = |model: &str, kinds: &str, shown_by: &str, status: i32, said: &str| {
+        let expect =
+            format!(r#"{{"{model}": {{"at_least": [{kinds}], "shown_by": "{shown_by}"}}}}"#);
+        folder.write("scenarios/put-order.json", &put_order(&expect));
+        let run = folder.run(&["gate", "--model", model]);
+        assert_eq!(run.status, status, "{}{}", run.stdout, run.stderr);
+        let all = run.stdout + &run.stderr;
+        assert!(all.contains(said), "{all}");
+    };
+    let kind = r#""use-after-destroy""#;
+    gate("v2-8of9", kind, "kept", 0, "violated   1 execution\n");
+    // A kind that it does not show, a model that does not have it, and a name that is wrong.
+    let missing = "the kinds of violation changed: missing leak\n";
+    gate("v2-8of9", r#""leak""#, "kept", 1, missing);
+    gate(
+        "v4",
+        kind,
+        "kept",
+        1,
+        "undecided: one recorded interleaving was run",
+    );
+    gate(
+        "v2-8of9",
+        kind,
+        "kpet",
+        2,
+        "no interleaving 'kpet' (did you mean 'kept'?)",
+    );
+}
+
+#[test]
 fn the_document_of_the_gate_says_what_could_be_expected() {
     let folder = Folder::new(
         "gate-json",
@@ -787,7 +831,7 @@ fn lists_have_a_line_for_each() {
         ),
         ("operations", "start NET [threads N]  ", 20),
         ("violations", "use-after-free     KASAN", 14),
-        ("engines", "dpor    ", 3),
+        ("engines", "dpor    ", 4),
         (
             "memory-model",
             "test  ",

@@ -3,7 +3,9 @@
 //!
 //! An expectation is exact: `holds`, or the set of kinds that exploring to the end finds. A kind
 //! less is a difference like a kind more; otherwise a checker that has gone blind would pass.
-//! What was cut short never passes, even where it has found all that was expected by then.
+//! What was cut short never passes, even where it has found all that was expected by then. Where the
+//! end is out of reach, an expectation may be the kinds that a recorded interleaving shows: then
+//! that is run, and nothing is explored.
 
 use super::{Outcome, Verdict};
 use crate::{scenario::Expectation, sync::violation::ViolationKind};
@@ -110,6 +112,11 @@ pub fn compare(expected: Option<&Expectation>, outcome: &Outcome) -> Option<Diff
         reason: outcome.reason.clone().unwrap_or_default(),
     };
     match (expected, outcome.verdict) {
+        (Expectation::AtLeast { kinds: least, .. }, Verdict::Violated) => {
+            let missing: BTreeSet<_> = least.difference(&kinds).copied().collect();
+            let new = BTreeSet::new();
+            (!missing.is_empty()).then_some(Difference::Kinds { new, missing })
+        }
         (Expectation::Holds, Verdict::Holds) | (Expectation::Undecided, Verdict::Undecided) => None,
         (Expectation::Undecided, verdict) => Some(Difference::Verdict {
             expected: expected.clone(),
@@ -124,10 +131,12 @@ pub fn compare(expected: Option<&Expectation>, outcome: &Outcome) -> Option<Diff
             expected: expected.clone(),
             found: Expectation::Violated(kinds),
         }),
-        (Expectation::Violated(_), Verdict::Holds) => Some(Difference::Verdict {
-            expected: expected.clone(),
-            found: Expectation::Holds,
-        }),
+        (Expectation::Violated(_) | Expectation::AtLeast { .. }, Verdict::Holds) => {
+            Some(Difference::Verdict {
+                expected: expected.clone(),
+                found: Expectation::Holds,
+            })
+        }
         (Expectation::Violated(expected), Verdict::Violated) => {
             let new: BTreeSet<_> = kinds.difference(expected).copied().collect();
             let missing: BTreeSet<_> = expected.difference(&kinds).copied().collect();

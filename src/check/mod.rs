@@ -14,9 +14,13 @@ pub mod program;
 pub mod shards;
 
 use crate::{
-    engine::{self, Exploration, Finding, Limits, dpor, loom, native},
+    engine::{
+        self, Exploration, Finding, Limits,
+        dpor::{self, priorities},
+        loom, native,
+    },
     model::{Choices, Model},
-    report::{counterexample::Counterexample, resume::Resume},
+    report::{counterexample::Counterexample, replay, resume::Resume},
     scenario::Scenario,
     sync::violation::ViolationKind,
 };
@@ -59,11 +63,13 @@ pub enum EngineKind {
     Loom,
     /// [`native`].
     Native,
+    /// [`priorities`].
+    Pct,
 }
 
 impl EngineKind {
     /// All engines, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Dpor, Self::Loom, Self::Native];
+    pub const ALL: [Self; 4] = [Self::Dpor, Self::Loom, Self::Native, Self::Pct];
 
     /// Its name on the command line.
     #[must_use]
@@ -72,6 +78,7 @@ impl EngineKind {
             Self::Dpor => "dpor",
             Self::Loom => "loom",
             Self::Native => "native",
+            Self::Pct => "pct",
         }
     }
 
@@ -94,6 +101,9 @@ impl EngineKind {
             Self::Native => {
                 "real threads, locks and RCU, run many times; violated or undecided, finds by luck"
             }
+            Self::Pct => {
+                "random priorities, run many times; violated or undecided, for what is too large for dpor"
+            }
         }
     }
 
@@ -101,7 +111,7 @@ impl EngineKind {
     #[must_use]
     pub fn memory_model(self) -> MemoryModel {
         match self {
-            Self::Dpor => MemoryModel::Sc,
+            Self::Dpor | Self::Pct => MemoryModel::Sc,
             Self::Loom => MemoryModel::C11,
             Self::Native => MemoryModel::Hardware,
         }
@@ -154,8 +164,10 @@ pub struct CheckOptions {
     pub memory_model: MemoryModel,
     /// How far to go.
     pub limits: Limits,
-    /// How many runs the `native` engine makes.
+    /// How many runs the `native` and `pct` engines make.
     pub runs: u64,
+    /// What the `pct` engine draws its numbers from.
+    pub seed: u64,
     /// The folder that counterexamples go to.
     pub out: PathBuf,
     /// Where to go on from, with the `dpor` engine.
@@ -164,8 +176,8 @@ pub struct CheckOptions {
     pub keep: bool,
 }
 
-/// How many runs the `native` engine makes unless told otherwise.
-pub const NATIVE_RUNS: u64 = 100_000;
+/// How many runs the `native` and `pct` engines make unless told otherwise.
+pub const RUNS: u64 = 100_000;
 
 /// The folder that counterexamples go to unless told otherwise.
 pub const COUNTEREXAMPLES: &str = "counterexamples";
@@ -176,7 +188,8 @@ impl Default for CheckOptions {
             engine: EngineKind::default(),
             memory_model: MemoryModel::default(),
             limits: Limits::default(),
-            runs: NATIVE_RUNS,
+            runs: RUNS,
+            seed: 0,
             out: COUNTEREXAMPLES.into(),
             resume: None,
             keep: false,
@@ -327,6 +340,10 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
         },
         EngineKind::Loom => Ok(loom::explore(&program, limits)),
         EngineKind::Native => Ok(native::explore(&program, limits, options.runs)),
+        EngineKind::Pct => {
+            let (runs, seed) = (options.runs, options.seed);
+            Ok(priorities::explore(&program, limits, runs, seed))
+        }
     }));
     let mut outcome = match explored {
         Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
@@ -340,6 +357,37 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
             Outcome::undecided(scenario, model, options, reason)
         }
     };
+    outcome.seconds = seconds_since(start);
+    outcome
+}
+
+/// Run a recorded interleaving on a scenario and a model, whichever it was found on, as far as it can be
+/// followed there. Whatever was run is an execution of the model, so a violation in it is one.
+#[must_use]
+pub fn follow(
+    scenario: &Arc<Scenario>,
+    model: &Model,
+    options: &CheckOptions,
+    interleaving: &Counterexample,
+) -> Outcome {
+    let start = Instant::now();
+    let followed = replay::follow(interleaving, scenario, model);
+    let mut exploration = Exploration {
+        executions: 1,
+        reason: Some("one recorded interleaving was run; its end is out of reach".to_owned()),
+        ..Exploration::default()
+    };
+    for violation in &followed.recording.violations {
+        let kind = violation.kind;
+        if !exploration.findings.iter().any(|f| f.kind == kind) {
+            exploration.findings.push(Finding {
+                kind,
+                recording: followed.recording.clone(),
+                after: 1,
+            });
+        }
+    }
+    let mut outcome = judge(scenario, model, options, exploration);
     outcome.seconds = seconds_since(start);
     outcome
 }

@@ -61,9 +61,12 @@ pub(super) struct ExploreArgs {
     /// Store the states that were seen, and visit each once: for --memory-model sc
     #[arg(long)]
     stored_states: bool,
-    /// How often the native engine runs each pair [default: 100000]
+    /// How often the native and pct engines run each pair [default: 100000]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     runs: Option<u64>,
+    /// What the pct engine draws its numbers from [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Tell each counterexample in this form too, in a file beside it; may be given again
     #[arg(long = "report", value_name = "FORM", value_enum)]
     reports: Vec<Form>,
@@ -130,11 +133,17 @@ impl ExploreArgs {
                  count preemptions",
             ));
         }
-        if self.runs.is_some() && engine != EngineKind::Native {
-            return Err(usage("--runs is for --engine native"));
+        if self.runs.is_some() && !matches!(engine, EngineKind::Native | EngineKind::Pct) {
+            return Err(usage("--runs is for --engine native and --engine pct"));
         }
-        if self.preemption_bound.is_some() && engine == EngineKind::Native {
-            return Err(usage("--preemption-bound is not for --engine native"));
+        if self.seed.is_some() && engine != EngineKind::Pct {
+            return Err(usage("--seed is for --engine pct"));
+        }
+        if self.preemption_bound.is_some() && matches!(engine, EngineKind::Native | EngineKind::Pct)
+        {
+            return Err(usage(&format!(
+                "--preemption-bound is not for --engine {engine}"
+            )));
         }
         if Path::new(&self.out).metadata().is_ok_and(|m| !m.is_dir()) {
             return Err(usage(&format!("--out: {} is not a folder", self.out)));
@@ -150,7 +159,8 @@ impl ExploreArgs {
                 all,
                 ..Limits::default()
             },
-            runs: self.runs.unwrap_or(check::NATIVE_RUNS),
+            runs: self.runs.unwrap_or(check::RUNS),
+            seed: self.seed.unwrap_or_default(),
             out: self.out.clone().into(),
             ..CheckOptions::default()
         })
@@ -190,6 +200,9 @@ impl ExploreArgs {
         }
         if let Some(runs) = self.runs {
             command += &format!(" --runs {runs}");
+        }
+        if let Some(seed) = self.seed {
+            command += &format!(" --seed {seed}");
         }
         command
     }
@@ -405,13 +418,21 @@ pub(super) fn complain_of_input(errors: &[String]) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// Check all pairs; `each` gets the outcomes in the order of the pairs, as they come. `most` may
-/// set a pair a number of executions, where none is given.
+/// How a pair is checked.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// By exploring it, where nothing else is said as long as it takes or for so many executions.
+    Explore(Option<u64>),
+    /// By running a recorded interleaving.
+    Follow(Arc<Counterexample>),
+}
+
+/// Check all pairs; `each` gets the outcomes in the order of the pairs, as they come.
 pub(super) fn check_all(
     args: &ExploreArgs,
     options: &CheckOptions,
     pairs: &[Pair],
-    most: impl Fn(&Pair) -> Option<u64>,
+    ways: &[Way],
     output: &mut Output,
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
@@ -420,14 +441,16 @@ pub(super) fn check_all(
     let jobs = jobs.map_or(1, NonZeroUsize::get);
     // A core that no pair begins on any more helps with those that are left.
     let cores = Jobs::new(jobs.saturating_sub(pairs.len()));
-    let work: Vec<CheckOptions> = pairs
+    let work: Vec<CheckOptions> = ways
         .iter()
-        .map(|pair| {
+        .map(|way| {
             let mut options = options.clone();
             options.limits.progress = Arc::default();
             options.limits.share = Arc::default();
             options.limits.jobs = cores.clone();
-            options.limits.max_executions = options.limits.max_executions.or_else(|| most(pair));
+            if let Way::Explore(most) = way {
+                options.limits.max_executions = options.limits.max_executions.or(*most);
+            }
             options
         })
         .collect();
@@ -440,8 +463,11 @@ pub(super) fn check_all(
         pairs,
         |index, pair| {
             let options = &work[index];
-            let outcome = match options.engine {
-                EngineKind::Loom => child::check(pair, options),
+            let outcome = match (&ways[index], options.engine) {
+                (Way::Follow(interleaving), _) => {
+                    check::follow(&pair.scenario, &pair.model, options, interleaving)
+                }
+                (_, EngineKind::Loom) => child::check(pair, options),
                 _ => check::check(&pair.scenario, &pair.model, options),
             };
             // Whatever it came to, nothing more will come.

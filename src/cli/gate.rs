@@ -3,13 +3,16 @@
 
 use super::{
     BAD_INPUT,
-    explore::{ExploreArgs, Pair, check_all, complain_of_unsaved, pairs, print_json, said, usage},
+    explore::{
+        ExploreArgs, Pair, Way, check_all, complain_of_input, complain_of_unsaved, pairs,
+        print_json, said, usage,
+    },
     output::{Output, complain},
     run::{Widths, headline},
 };
 use crate::{
     check::{
-        MemoryModel, Outcome,
+        CheckOptions, EngineKind, MemoryModel, Outcome,
         baseline::Baseline,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
         shards::{Part, Piece, Shard, inputs, merge},
@@ -26,7 +29,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{fs, io, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// What `nfsd-check gate` is started with.
 #[derive(Args, Debug)]
@@ -45,7 +48,8 @@ Each scenario is explored to the end on the models that it expects something of,
 exactly the verdict, or the kinds of violation, that it expects. On a model that is asked for by
 --model, or where a scenario expects nothing at all, there has to be an expectation too: it is a
 failure where there is none, and says what it could be. A pair that is expected to be undecided is
-tried for 20,000 executions, and must not show a violation in them.
+tried for 20,000 executions, and must not show a violation in them. Of one that is expected to be
+violated at least in some way that an interleaving shows, that interleaving is run.
 
 Exit status: 0 all is as expected, 1 not, 2 bad input or usage.")]
 pub(super) struct GateArgs {
@@ -196,16 +200,15 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         });
     };
     if args.merge.is_empty() {
-        let undecided = |pair: &Pair| {
-            let expected = expected(pair, options.memory_model);
-            let out_of_reach = expected == Some(&Expectation::Undecided);
-            out_of_reach.then_some(UNDECIDED_EXECUTIONS)
+        let ways = match ways(&all, &options) {
+            Ok(ways) => ways,
+            Err(status) => return status,
         };
         check_all(
             &args.explore,
             &options,
             &all,
-            undecided,
+            &ways,
             &mut output,
             |output, index, outcome| each(output, &all[index], outcome),
         );
@@ -258,6 +261,33 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         false => u8::from(differ > 0),
     };
     output.exit(status)
+}
+
+/// How to check what is expected of each pair.
+fn ways(pairs: &[Pair], options: &CheckOptions) -> Result<Vec<Way>, ExitCode> {
+    let library = Library::find().map_err(|error| complain_of_input(&[said(&error)]))?;
+    let mut errors = Vec::new();
+    let ways = pairs.iter().map(|pair| {
+        let expected = expected(pair, options.memory_model);
+        match expected.filter(|_| options.engine == EngineKind::Dpor) {
+            Some(Expectation::AtLeast { shown_by, .. }) => match library.interleaving(shown_by) {
+                Ok(interleaving) => Way::Follow(Arc::new(interleaving)),
+                Err(error) => {
+                    let scenario = &pair.scenario.name;
+                    let error = said(&error);
+                    errors.push(format!("{error}, by which {scenario} is to be shown"));
+                    Way::Explore(None)
+                }
+            },
+            Some(Expectation::Undecided) => Way::Explore(Some(UNDECIDED_EXECUTIONS)),
+            _ => Way::Explore(None),
+        }
+    });
+    let ways = ways.collect();
+    match errors.is_empty() {
+        true => Ok(ways),
+        false => Err(complain_of_input(&errors)),
+    }
 }
 
 /// How many executions may be looked at until all actors have done something in one of them.

@@ -4,7 +4,7 @@
 use super::{
     BAD_INPUT,
     explore::{
-        ExploreArgs, Format, check_all, complain_of_unsaved, pairs, print_json, quote, resumed,
+        ExploreArgs, Format, Way, check_all, complain_of_unsaved, pairs, print_json, quote, resumed,
     },
     output::Output,
     progress::counted,
@@ -77,7 +77,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         &args.explore,
         &options,
         &pairs,
-        |_| None,
+        &vec![Way::Explore(None); pairs.len()],
         &mut output,
         |output, _, outcome| {
             if args.format == Format::Text {

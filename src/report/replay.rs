@@ -17,6 +17,7 @@ use crate::{
         recording::{RecordedViolation, Recording},
     },
     model::Model,
+    scenario::Scenario,
     sync::engine::Action,
 };
 use std::{fmt, sync::Arc};
@@ -87,14 +88,25 @@ pub fn replay(counterexample: &Counterexample, model: &Model) -> Replay {
             dpor::replay(&program, &counterexample.schedule_steps()),
         )
     } else {
-        let landmarks = counterexample.schedule.iter().map(landmark).collect();
-        elsewhere(counterexample, dpor::follow(&program, landmarks))
+        let scenario = Arc::new(counterexample.scenario.clone());
+        elsewhere(counterexample, follow(counterexample, &scenario, model))
     };
     let claim = &counterexample.violation;
     let mut violations = replay.recording.violations.iter();
     let same = violations.find(|v| v.kind == claim.kind && v.object == claim.object);
     replay.violation = same.cloned();
     replay
+}
+
+/// Follows a counterexample on a scenario and a model, whichever it was found on, as far as it goes.
+#[must_use]
+pub fn follow(
+    counterexample: &Counterexample,
+    scenario: &Arc<Scenario>,
+    model: &Model,
+) -> dpor::Followed {
+    let landmarks = counterexample.schedule.iter().map(landmark).collect();
+    dpor::follow(&program(scenario, model.choices), landmarks)
 }
 
 fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {

@@ -156,7 +156,10 @@ pub fn against(
     let known = library.scenario(&scenario.name).ok().filter(same);
     let violated = |model: &str| {
         let expected = known.as_ref().and_then(|known| known.expected(model));
-        matches!(expected, Some(Expectation::Violated(_)))
+        matches!(
+            expected,
+            Some(Expectation::Violated(_) | Expectation::AtLeast { .. })
+        )
     };
     let holding = known.iter().flat_map(|known| &known.expect);
     let holding = holding.filter(|(_, expected)| *expected == Expectation::Holds);

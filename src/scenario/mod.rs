@@ -23,7 +23,7 @@ use crate::{
 };
 use jsonc_parser::{ast::Value, common::Ranged};
 use operation::{Names, Statement};
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive};
 
 /// How many actors a scenario may have. Nets and inodes are held to the same number.
@@ -134,6 +134,13 @@ pub enum Expectation {
     Holds,
     /// Exactly these kinds of violation.
     Violated(BTreeSet<ViolationKind>),
+    /// At least these, which an interleaving of the library shows; the end is out of reach.
+    AtLeast {
+        /// The kinds.
+        kinds: BTreeSet<ViolationKind>,
+        /// The name of the interleaving.
+        shown_by: String,
+    },
     /// That the end is out of reach: nothing is claimed of the pair. Never a pass in disguise: it
     /// is shown as what it is, and a violation that is found all the same is a difference.
     Undecided,
@@ -144,12 +151,15 @@ impl fmt::Display for Expectation {
         match self {
             Self::Holds => f.write_str("holds"),
             Self::Undecided => f.write_str("undecided"),
-            Self::Violated(kinds) => {
-                let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-                f.write_str(&names.join(", "))
-            }
+            Self::Violated(kinds) => f.write_str(&names(kinds)),
+            Self::AtLeast { kinds, .. } => write!(f, "at least {}", names(kinds)),
         }
     }
+}
+
+fn names(kinds: &BTreeSet<ViolationKind>) -> String {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    names.join(", ")
 }
 
 /// As a scenario's file has it.
@@ -159,6 +169,12 @@ impl Serialize for Expectation {
             Self::Holds => serializer.serialize_str("holds"),
             Self::Undecided => serializer.serialize_str("undecided"),
             Self::Violated(kinds) => kinds.serialize(serializer),
+            Self::AtLeast { kinds, shown_by } => {
+                let mut fields = serializer.serialize_struct("AtLeast", 2)?;
+                fields.serialize_field("at_least", kinds)?;
+                fields.serialize_field("shown_by", shown_by)?;
+                fields.end()
+            }
         }
     }
 }
@@ -486,7 +502,23 @@ fn expectation(source: &Source<'_>, value: &Value<'_>) -> Result<Expectation, Di
         let index = source.one_of(value, "an expectation", &["holds", "undecided"])?;
         return Ok([Expectation::Holds, Expectation::Undecided][index].clone());
     }
+    if matches!(value, Value::Object(_)) {
+        let fields = source.fields(value, "an expectation", &["at_least", "shown_by"])?;
+        let shown_by = source.string(fields.require("shown_by")?, "'shown_by'")?;
+        return Ok(Expectation::AtLeast {
+            kinds: kinds(source, fields.require("at_least")?, "'at_least'")?,
+            shown_by: shown_by.value.to_owned(),
+        });
+    }
     let what = "an expectation other than \"holds\" and \"undecided\"";
+    Ok(Expectation::Violated(kinds(source, value, what)?))
+}
+
+fn kinds(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    what: &str,
+) -> Result<BTreeSet<ViolationKind>, Diagnostic> {
     let mut kinds = BTreeSet::new();
     for value in source.array(value, what)? {
         let text = source.string(value, "a kind of violation")?;
@@ -503,5 +535,5 @@ fn expectation(source: &Source<'_>, value: &Value<'_>) -> Result<Expectation, Di
         let message = "no kinds of violation: where there are none, \"holds\"";
         return Err(source.error(value.start(), message));
     }
-    Ok(Expectation::Violated(kinds))
+    Ok(kinds)
 }

@@ -8,6 +8,7 @@ use super::{
     clock::{Clock, MAX_THREADS},
     follow::{Follower, Pending, Turn},
     order::{PlainOrder, ThreadOrder},
+    priorities::Priorities,
     search::{Decision, Request, Search, ThreadSet, is_over},
 };
 use crate::{
@@ -44,6 +45,8 @@ pub(super) enum Director {
     Keys(Vec<Scheduled<ThreadKey>>),
     /// A schedule by name, which is followed as far as it fits.
     Names(Vec<Scheduled<String>>),
+    /// Random priorities.
+    Priorities(Priorities),
     /// An interleaving of another program.
     Landmarks(Box<Follower>),
 }
@@ -422,6 +425,7 @@ impl Execution {
                     .find(|&t| recorder.thread_name(ThreadId(t as u32)) == step.thread);
                 self.schedule_given(thread)
             }
+            Director::Priorities(_) => self.schedule_by_priority(),
             Director::Landmarks(_) => self.schedule_following(),
         }
     }
@@ -429,9 +433,7 @@ impl Execution {
     fn schedule_search(&mut self) -> Option<usize> {
         self.search.end_event();
         if self.search.depth() >= STEP_LIMIT {
-            self.end = Some(End::Cut(format!(
-                "an execution has more than {STEP_LIMIT} steps"
-            )));
+            self.end_too_long();
             return None;
         }
         if self.search.is_replaying() {
@@ -493,6 +495,37 @@ impl Execution {
             "step {step} of the schedule is not possible: {why}"
         )));
         None
+    }
+
+    fn schedule_by_priority(&mut self) -> Option<usize> {
+        if self.search.depth() >= STEP_LIMIT {
+            self.end_too_long();
+            return None;
+        }
+        let threads = 0..self.threads.len();
+        let enabled: Vec<usize> = threads.filter(|&t| self.is_enabled(t)).collect();
+        let Director::Priorities(priorities) = &mut self.director else {
+            unreachable!("the caller saw it");
+        };
+        let Some(thread) = priorities.next(&enabled) else {
+            self.end_stuck();
+            return None;
+        };
+        let Thread { key, request, .. } = self.threads[thread];
+        priorities.goes_on(
+            key,
+            match request.map(|request| request.action) {
+                Some(Action::Choose(alternatives)) => alternatives,
+                _ => 1,
+            },
+        );
+        Some(thread)
+    }
+
+    fn end_too_long(&mut self) {
+        self.end = Some(End::Cut(format!(
+            "an execution has more than {STEP_LIMIT} steps"
+        )));
     }
 
     fn schedule_following(&mut self) -> Option<usize> {
@@ -880,6 +913,7 @@ impl Execution {
             Director::Search => self.search.choice_at(self.search.depth() - 1),
             Director::Keys(schedule) => schedule.get(this).map_or(0, |s| s.choice),
             Director::Names(schedule) => schedule.get(this).map_or(0, |s| s.choice),
+            Director::Priorities(priorities) => priorities.choice(),
             Director::Landmarks(follower) => follower.choice(),
         }
     }
@@ -1138,9 +1172,17 @@ impl Execution {
         let order = calm::order(self.search.events(), alone_at_the_end, &self.grace_orders())?;
         let scheduled = order.into_iter().map(|index| Scheduled {
             thread: self.threads[self.search.events()[index].thread].key,
-            choice: self.search.choice_at(index),
+            choice: self.choice_at(index),
         });
         Some(scheduled.collect())
+    }
+
+    /// The answer of a step that was a choice.
+    fn choice_at(&self, step: usize) -> u32 {
+        match &self.director {
+            Director::Priorities(priorities) => priorities.choice_at(step),
+            _ => self.search.choice_at(step),
+        }
     }
 
     /// The grace periods and the sections that they need not have waited for, where happens-before

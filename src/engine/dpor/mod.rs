@@ -24,6 +24,7 @@ pub mod graphs;
 mod interleavings;
 mod order;
 mod parallel;
+pub mod priorities;
 mod search;
 pub mod states;
 

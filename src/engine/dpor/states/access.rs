@@ -253,11 +253,9 @@ impl Summaries {
         let others = summaries[later.0 as usize].iter();
         let others = others.filter(|(other, theirs)| {
             *other != thread
-                && *conflicts
-                    .entry((set.0, held, theirs.0))
-                    .or_insert_with(|| {
-                        sets[set.0 as usize].conflicts(held, &sets[theirs.0 as usize])
-                    })
+                && *conflicts.entry((set.0, held, theirs.0)).or_insert_with(|| {
+                    sets[set.0 as usize].conflicts(held, &sets[theirs.0 as usize])
+                })
         });
         others.map(|(other, _)| *other).collect()
     }

@@ -12,8 +12,8 @@ use super::{
     super::search::is_over,
     access::{Access, Locks},
     layout::{
-        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, HELD, KNOWN, Layout, MAKES_KNOWN,
-        MESSAGE, Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
+        BEFORE, CONTENT, ENDED, FENCE_RELEASED, FENCE_WOULD_ACQUIRE, HELD, KNOWN, Layout,
+        MAKES_KNOWN, MESSAGE, Maker, PLACE, READERS, ThreadName, VALUE, WAITS_FOR, WORDS, WRITTEN,
     },
     state::{CellIndex, State, scramble},
 };
@@ -468,7 +468,8 @@ impl Memory<'_> {
                 0
             }
             Action::Lock | Action::TryLock => {
-                self.access(
+                self.depend(
+                    me,
                     object,
                     match action {
                         Action::Lock => Access::Lock,

@@ -61,6 +61,7 @@ use automaton::{Doing, FINISHED, Place, START, UNKNOWN};
 use layout::{Map, PLACE, ThreadName};
 use learner::{End, Execution, Learner, Taken};
 use memory::{Asked, Memory};
+pub(super) use state::scramble;
 use state::{Fingerprint, Mark, State};
 use std::{rc::Rc, sync::atomic::Ordering, time::Instant};
 

@@ -87,7 +87,7 @@ fn contribution(cell: CellIndex, value: u64) -> u128 {
 
 /// A bijection of 64-bit numbers in which every bit of the input counts (the finalizer of
 /// SplitMix64; Steele, Lea, Flood, OOPSLA 2014).
-pub(super) fn scramble(mut x: u64) -> u64 {
+pub(in super::super) fn scramble(mut x: u64) -> u64 {
     x ^= x >> 30;
     x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x ^= x >> 27;
