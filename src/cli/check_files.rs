@@ -25,7 +25,7 @@ use std::{
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  nfsd-check check-files                            models/*.json and scenarios/*.json here
+  nfsd-check check-files                            all models, scenarios and interleavings here
   nfsd-check check-files my/scenario.json counterexamples/*.json
   nfsd-check check-files --schema scenario > scenario.schema.json
 
@@ -83,7 +83,7 @@ pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
 /// The models and scenarios of the current folder.
 fn here() -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
-    for folder in ["models", "scenarios"] {
+    for folder in ["models", "scenarios", "scenarios/interleavings"] {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
