@@ -43,6 +43,9 @@ pub(super) enum Director {
     Search,
     /// A schedule of this execution's threads by key, which must fit.
     Keys(Vec<Scheduled<ThreadKey>>),
+    /// The same, and a thread that has to wait where it does not in the schedule takes its turn as
+    /// soon as it can.
+    Deferring(Vec<Scheduled<ThreadKey>>),
     /// A schedule by name, which is followed as far as it fits.
     Names(Vec<Scheduled<String>>),
     /// Random priorities.
@@ -416,6 +419,7 @@ impl Execution {
                 };
                 self.schedule_given(thread)
             }
+            Director::Deferring(_) => self.schedule_deferring(),
             Director::Names(schedule) => {
                 let Some(step) = schedule.get(self.followed) else {
                     return self.schedule_rest();
@@ -478,6 +482,28 @@ impl Execution {
                 None
             }
         }
+    }
+
+    fn schedule_deferring(&mut self) -> Option<usize> {
+        let Director::Deferring(schedule) = &self.director else {
+            unreachable!("the caller saw it");
+        };
+        let left = &schedule[self.followed.min(schedule.len())..];
+        if left.is_empty() {
+            return self.schedule_rest();
+        }
+        let thread = |key| self.threads.iter().position(|t| t.key == key);
+        let turn = (0..left.len()).find(|&at| {
+            let is_next = !left[..at].iter().any(|s| s.thread == left[at].thread);
+            is_next && thread(left[at].thread).is_some_and(|thread| self.is_enabled(thread))
+        });
+        let turn = turn.unwrap_or(0);
+        let thread = thread(left[turn].thread);
+        let now = self.followed;
+        if let Director::Deferring(schedule) = &mut self.director {
+            schedule[now..=now + turn].rotate_right(1);
+        }
+        self.schedule_given(thread)
     }
 
     fn schedule_given(&mut self, thread: Option<usize>) -> Option<usize> {
@@ -911,7 +937,9 @@ impl Execution {
         let this = self.followed.wrapping_sub(1);
         match &self.director {
             Director::Search => self.search.choice_at(self.search.depth() - 1),
-            Director::Keys(schedule) => schedule.get(this).map_or(0, |s| s.choice),
+            Director::Keys(schedule) | Director::Deferring(schedule) => {
+                schedule.get(this).map_or(0, |s| s.choice)
+            }
             Director::Names(schedule) => schedule.get(this).map_or(0, |s| s.choice),
             Director::Priorities(priorities) => priorities.choice(),
             Director::Landmarks(follower) => follower.choice(),

@@ -174,7 +174,8 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
     search.exploration.states = Some(search.seen.len() as u64);
     let mut exploration = search.exploration;
     for (kind, after, schedule) in search.found {
-        let recording = super::directed(program, Director::Keys(schedule))
+        // Who waits for several things may do so in another order there.
+        let recording = super::directed(program, Director::Deferring(schedule))
             .0
             .recording;
         if recording.violation(kind).is_some() {
