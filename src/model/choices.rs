@@ -594,6 +594,18 @@ choices! {
         "v6.12 and its stable trees";
     }
 
+    add_recheck: AddRecheck,
+    "Whether a constructor that has put a file on the LRU looks whether it was unhashed meanwhile. Only where lru is at-construction.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        No = "no",
+        "It does not.",
+        "every tree so far";
+        Yes = "yes",
+        "It does, and takes the file off the LRU again.",
+        "no mail: what would close the race of the scenario flush-during-open";
+    }
+
     put_recheck: PutRecheck,
     "Whether a put that has handed its reference to the LRU looks at the file once more. Only where lru is by-put.",
     in ["nfsd_file_put"] {
@@ -735,7 +747,7 @@ mod tests {
              insert_error: reads-nothing, close_check: unhash-first, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
              add_file_failure: puts, doio_error: puts, drain_wait: after-purge, exit_ref: always, uuid_begin: checks-linked, invalidate: walk, \
-             lru: at-construction, put_recheck: yes, dispose_link: separate, localio_gc: no, \
+             lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
              localio_invalidate: purge, mark_group: own, mutexes: one"
         );
     }

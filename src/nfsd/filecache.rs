@@ -23,7 +23,7 @@ use crate::{
         slab::{KmemCache, SlabObject},
     },
     model::{
-        AcquireRetry, CloseCheck, DisposeLink, DisposeList, FlagsInit, FreeUnhash,
+        AcquireRetry, AddRecheck, CloseCheck, DisposeLink, DisposeList, FlagsInit, FreeUnhash,
         GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, LocalioInvalidate, LookupRcu, Lru,
         MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
         PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
@@ -1196,6 +1196,13 @@ fn construct(
         let _ = nfsd_file_unhash(nfsd, nf);
     } else if acquire.want_gc && nfsd.choices.lru == Lru::AtConstruction {
         nfsd_file_lru_add(nfsd, nf);
+        // Whoever has unhashed it before has not found it on the LRU.
+        if nfsd.choices.add_recheck == AddRecheck::Yes
+            && !nf.is_hashed()
+            && nfsd_file_lru_remove(nfsd, nf)
+        {
+            nf.nf_ref.dec();
+        }
     }
     // clear_and_wake_up_bit()
     match nfsd.choices.pending_clear {

@@ -218,7 +218,7 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_startup_generic");
     let _global = global_mutex(nfsd);
     let users = nfsd.nfsd_users.get();
-    nfsd.nfsd_users.set(users + 1);
+    nfsd.nfsd_users.set(users.wrapping_add(1));
     if users == 0 {
         nfsd_file_cache_init(nfsd);
     }
@@ -230,7 +230,7 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
 fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_shutdown_generic");
     let _global = global_mutex(nfsd);
-    let users = nfsd.nfsd_users.get() - 1;
+    let users = nfsd.nfsd_users.get().wrapping_sub(1);
     nfsd.nfsd_users.set(users);
     if users == 0 {
         nfsd_file_cache_shutdown(nfsd);
