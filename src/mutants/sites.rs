@@ -107,6 +107,9 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/nfslocalio.rs", "self.add", LIFECYCLE),
     ("src/nfsd/nfssvc.rs", "held.remove", RUST),
     ("src/nfsd/nfssvc.rs", "nfsd.servs.lock", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "self.threads.get", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "serv.threads.set", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "threads.is_empty", RUST),
 ];
 
 const BOOKKEEPING: &str = "no memory of the kernel's: what the model itself keeps";
