@@ -24,9 +24,12 @@ const REPORTED: &[(&str, &[ViolationKind])] = &[
     ("A10", &[Leak]),
     ("B1", &[UseAfterDestroy, ObjectsRemaining]),
     ("B2", &[HungTask]),
+    ("B3", &[UseAfterFree]),
     ("B8", &[SleepInAtomic]),
     ("B9", &[HungTask]),
     ("B10", &[ListCorruption]),
+    ("B11", &[HungTask]),
+    ("B13", &[Leak]),
     ("C1", &[Refcount, Leak, ObjectsRemaining]),
     ("C4", &[UseAfterFree]),
     ("C6", &[UseAfterFree, Refcount]),
@@ -38,6 +41,7 @@ const REPORTED: &[(&str, &[ViolationKind])] = &[
     // Seen as two accesses that nothing orders: a load of an old value is not explored.
     ("D2", &[DataRace]),
     ("D2, flags", &[Warning]),
+    ("D4", &[UseAfterFree]),
 ];
 
 #[test]

@@ -226,6 +226,8 @@ fn what_is_left_out_has_its_default() {
 
 /// One scenario with each operation as an author may write it, and as it is printed.
 const WRITTEN: &[(&str, &str)] = &[
+    ("create B", "create B"),
+    ("nfsd_create_serv A", "create A"),
     ("start B", "start B"),
     ("start  B threads  1", "start B"),
     ("nfsd_svc A threads 8", "start A threads 8"),

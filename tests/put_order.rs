@@ -61,16 +61,22 @@ const FILE: &str = r#"{
       "pending_clear": "release",
       "flags_init": "before-insert",
       "lookup_rcu": "on",
+      "insert_error": "reads-nothing",
+      "close_check": "unhash-first",
       "put_reads": "nothing",
       "put_local_rcu": "around-net",
       "local_io_net_ref": "held",
       "localio_install_rcu": "on",
       "lost_install": "puts-net",
+      "install_get": "before-install",
       "add_file_failure": "puts",
+      "doio_error": "puts",
       "drain_wait": "after-purge",
+      "exit_ref": "always",
       "uuid_begin": "checks-linked",
       "invalidate": "walk",
       "lru": "at-construction",
+      "add_recheck": "no",
       "put_recheck": "yes",
       "dispose_link": "separate",
       "localio_gc": "no",
@@ -204,7 +210,7 @@ const FILE: &str = r#"{
     "message": "destroyed with nfsd_file#1 still allocated",
     "step": 104
   },
-  "checksum": "sha256:0972d73262582c23aff9d04e7eb107b2d981048feb6e329e22e25507f9a81c1b"
+  "checksum": "sha256:4d6475ff5a434ae700d122adbaa85874ff796c01c483cd169c7fef5d38cd53f6"
 }
 "#;
 

@@ -21,12 +21,12 @@ use crate::{
         },
         localio::open_without_slot,
         nfslocalio::{
-            NfsFileLocalio, nfs_close_local_fh, nfs_free_client, nfs_local_iocb_release,
-            nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
+            NfsFileLocalio, nfs_close_local_fh, nfs_free_client, nfs_local_doio,
+            nfs_local_iocb_release, nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
         },
         nfssvc::{
-            Rqst, hold_by_state, in_service_thread, nfsd_shutdown_threads, nfsd_svc, nfsd_umount,
-            put_by_state,
+            Rqst, hold_by_state, in_service_thread, nfsd_listener_add, nfsd_shutdown_threads,
+            nfsd_svc, nfsd_umount, put_by_state,
         },
     },
     scenario::{Epilogue, Open, Operation, Scenario},
@@ -175,6 +175,7 @@ impl Machine {
     fn perform(&self, rqst: Rqst, operation: Operation) {
         let nfsd = &self.nfsd;
         match operation {
+            Operation::Create { net } => nfsd_listener_add(nfsd, &nfsd.nets[net]),
             Operation::Start { net, threads } => nfsd_svc(nfsd, &nfsd.nets[net], threads),
             Operation::Stop { net } => nfsd_shutdown_threads(nfsd, &nfsd.nets[net]),
             Operation::Umount { net } => {
@@ -228,6 +229,7 @@ impl Machine {
             } => {
                 let nfl = self.context(client, inode);
                 let pnf = nfs_local_open_fh(nfsd, rqst, &nfsd.clients[client], &nfl);
+                let pnf = pnf.and_then(|pnf| nfs_local_doio(nfsd, pnf));
                 self.hold(file, pnf.map(|pnf| Held::LocalIo(Arc::new(pnf))));
             }
             Operation::LocalClose { client, inode } => self.close(client, inode),

@@ -11,7 +11,7 @@ use crate::{
     engine::MemoryModel,
     mutants::{
         argued,
-        run::{Fate, Subject, fate, observe, select},
+        run::{Catcher, Fate, Subject, fate, observe, select},
         sites::{self, Site},
     },
     scenario::Expectation,
@@ -19,9 +19,12 @@ use crate::{
 };
 use clap::{Args, value_parser};
 use serde::Serialize;
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     num::NonZeroUsize,
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
 };
@@ -54,6 +57,10 @@ pub(super) struct MutateArgs {
     /// How many executions of each scenario to explore for each mutant
     #[arg(long, value_name = "N", default_value_t = 5000, value_parser = value_parser!(u64).range(1..))]
     max_executions: u64,
+    /// What an earlier run has printed as JSON: who caught a mutant then comes first, with as many
+    /// executions as that took
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// How many mutants to run at the same time [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -131,6 +138,10 @@ pub(super) fn mutate(args: &MutateArgs) -> ExitCode {
         }
         return output.exit(0);
     }
+    let record = match args.record.as_deref().map(catchers).transpose() {
+        Ok(record) => record.unwrap_or_default(),
+        Err(message) => return usage(&message),
+    };
     let arguments = arguments();
     let jobs = args.jobs.or_else(|| thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, NonZeroUsize::get);
@@ -155,6 +166,7 @@ pub(super) fn mutate(args: &MutateArgs) -> ExitCode {
                 &mutant.site,
                 mutant.weakening,
                 &subjects,
+                record.get(&mutant.name),
                 args.max_executions,
             )
         },
@@ -219,6 +231,29 @@ fn mutants(asked: &[String]) -> Result<Vec<Mutant>, String> {
     let is_asked =
         |mutant: &Mutant| asked.is_empty() || asked.iter().any(|text| is_at(mutant, text));
     Ok(all.into_iter().filter(is_asked).collect())
+}
+
+/// By mutant, who caught it in an earlier run.
+fn catchers(file: &Path) -> Result<BTreeMap<String, Catcher>, String> {
+    let wrong = |what: &dyn std::fmt::Display| format!("--record {}: {what}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
+    let document: Value = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let mutants = document["mutants"].as_array();
+    let mutants = mutants.ok_or_else(|| wrong(&"not what 'mutate --format json' prints"))?;
+    let catcher = |mutant: &Value| {
+        let text = |name: &str| mutant[name].as_str().map(str::to_owned);
+        let catcher = Catcher {
+            scenario: text("scenario")?,
+            model: text("model")?,
+            memory: match mutant["memory_model"].as_str()? {
+                "rc11" => MemoryModel::Rc11,
+                _ => MemoryModel::Sc,
+            },
+            executions: mutant["executions"].as_u64()?,
+        };
+        Some((text("mutant")?, catcher))
+    };
+    Ok(mutants.iter().filter_map(catcher).collect())
 }
 
 fn arguments() -> BTreeMap<String, String> {

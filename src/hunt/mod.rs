@@ -171,8 +171,6 @@ pub struct Counts {
     pub undecided: u64,
     /// Refused: no correct caller does it.
     pub invalid: u64,
-    /// Refused: the model cannot run it in all the ways that there are.
-    pub not_modelled: u64,
     /// Refused: the same as a smaller one.
     pub pointless: u64,
     /// Executions.
@@ -473,7 +471,6 @@ impl Counts {
         self.contain += other.contain;
         self.undecided += other.undecided;
         self.invalid += other.invalid;
-        self.not_modelled += other.not_modelled;
         self.pointless += other.pointless;
         self.executions += other.executions;
     }
@@ -496,7 +493,6 @@ fn count_refused(counts: &mut Vec<Counts>, refusal: Refusal, size: usize) {
     }
     match refusal {
         Refusal::Invalid => counts[size - 1].invalid += 1,
-        Refusal::NotModelled => counts[size - 1].not_modelled += 1,
         Refusal::Pointless => counts[size - 1].pointless += 1,
     }
 }

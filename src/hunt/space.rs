@@ -171,6 +171,11 @@ impl Setup {
                 all.extend([
                     acquire(new, net, inode, true),
                     acquire(new, net, inode, false),
+                    Operation::AcquireOpened {
+                        file: new,
+                        net,
+                        inode,
+                    },
                     Operation::LocalOpen {
                         file: new,
                         net,
@@ -376,7 +381,8 @@ pub(super) struct Parts {
 pub(super) fn parts(operation: &Operation) -> Parts {
     let none = Parts::default();
     match *operation {
-        Operation::Start { net, .. }
+        Operation::Create { net }
+        | Operation::Start { net, .. }
         | Operation::Stop { net }
         | Operation::Umount { net }
         | Operation::Flush { net } => Parts {
@@ -442,7 +448,8 @@ pub(super) fn parts(operation: &Operation) -> Parts {
 /// The net of an operation, to be changed.
 pub(super) fn net_of(operation: &mut Operation) -> Option<&mut usize> {
     match operation {
-        Operation::Start { net, .. }
+        Operation::Create { net }
+        | Operation::Start { net, .. }
         | Operation::Stop { net }
         | Operation::Umount { net }
         | Operation::Flush { net }
@@ -497,15 +504,16 @@ fn key(operation: &Operation) -> Key {
         Operation::CloseSync { .. } => 4,
         Operation::Acquire { gc: true, .. } => 5,
         Operation::Acquire { gc: false, .. } => 6,
-        Operation::LocalOpen { .. } => 7,
-        Operation::Put { .. } => 8,
-        Operation::LocalDone { .. } => 9,
-        Operation::Flush { .. } => 10,
-        Operation::CloseExport { .. } => 11,
-        Operation::Stop { .. } => 12,
-        Operation::Umount { .. } => 13,
-        Operation::Start { .. } => 14,
-        _ => 15,
+        Operation::AcquireOpened { .. } => 7,
+        Operation::LocalOpen { .. } => 8,
+        Operation::Put { .. } => 9,
+        Operation::LocalDone { .. } => 10,
+        Operation::Flush { .. } => 11,
+        Operation::CloseExport { .. } => 12,
+        Operation::Stop { .. } => 13,
+        Operation::Umount { .. } => 14,
+        Operation::Start { .. } => 15,
+        _ => 16,
     };
     let parts = parts(operation);
     let number = |part: Option<usize>| part.map_or(0, |part| part + 1);
@@ -561,8 +569,6 @@ fn order(sequence: &[Operation]) -> (usize, Vec<Key>) {
 pub enum Refusal {
     /// No correct caller does it.
     Invalid,
-    /// The model cannot run it in all the ways that there are.
-    NotModelled,
     /// An operation can do nothing, so that it is the same as a smaller one.
     Pointless,
 }
@@ -576,8 +582,6 @@ pub enum Refusal {
 ///   does while one unmounts it.
 /// * The last link of an inode goes once.
 /// * Requests go to a server that was started.
-/// * The model has no step that lets a request in when a server starts, so that it cannot come
-///   before and after that: none is sent while another actor starts the server.
 /// * A stop waits for the I/O in flight, so somebody else has to complete it, and who does has not
 ///   to wait for the mutex that the stop holds.
 #[must_use]
@@ -704,16 +708,6 @@ pub fn refusal(setup: &[Operation], actors: &[Vec<Operation>], open: bool) -> Op
             }
         }
     }
-    let mut not_modelled = false;
-    for (actor, operations) in actors.iter().enumerate() {
-        for operation in operations.iter().filter(|op| parts(op).request && !open) {
-            let parts = parts(operation);
-            let net = parts
-                .net
-                .or_else(|| parts.file.and_then(|f| files[f].map(|(net, _)| net)));
-            not_modelled |= net.is_some_and(|net| starts(actor, net));
-        }
-    }
     for (net, by) in unmounted.iter().enumerate() {
         let Some(by) = *by else { continue };
         let others = actors.iter().enumerate().filter(|(other, _)| *other != by);
@@ -741,11 +735,7 @@ pub fn refusal(setup: &[Operation], actors: &[Vec<Operation>], open: bool) -> Op
             return Some(Refusal::Invalid);
         }
     }
-    match (pointless, not_modelled) {
-        (true, _) => Some(Refusal::Pointless),
-        (false, true) => Some(Refusal::NotModelled),
-        (false, false) => None,
-    }
+    pointless.then_some(Refusal::Pointless)
 }
 
 /// A place in the order of enumeration.

@@ -54,6 +54,15 @@ impl<T: Target> Pointer<T> {
         }
     }
 
+    /// NULL, in static memory.
+    #[must_use]
+    pub fn null(name: &'static str) -> Self {
+        Self {
+            word: AtomicU64::new(name, 0),
+            targets: parking_lot::Mutex::new(Vec::new()),
+        }
+    }
+
     /// NULL, in an object that nobody else can see yet: `RCU_INIT_POINTER()`.
     #[must_use]
     pub fn null_in(owner: &Allocation, name: &'static str) -> Self {

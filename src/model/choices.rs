@@ -408,6 +408,30 @@ choices! {
         "before 243a5263014a";
     }
 
+    insert_error: InsertError,
+    "What an acquire reads of a file that could not go into the table, when it has been freed.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        ReadsNothing = "reads-nothing",
+        "Nothing.",
+        "bdd6b5624c62";
+        ReadsFile = "reads-file",
+        "What its tracepoint prints.",
+        "before bdd6b5624c62, since 243a5263014a";
+    }
+
+    close_check: CloseCheck,
+    "How whoever closes the files of an inode makes sure that a file is not in use.",
+    in ["nfsd_file_queue_for_close"] {
+        #[default]
+        UnhashFirst = "unhash-first",
+        "It unhashes the file, and then looks whether its references were the last ones.",
+        "243a5263014a and the rest of its series";
+        ReadFirst = "read-first",
+        "It reads the count, and leaves a file alone that has more than the LRU's; a reference may be got between that and the unhashing.",
+        "Message-Id 20220930191550.172087-3-jlayton@kernel.org, not merged in this form";
+    }
+
     put_reads: PutReads,
     "What a put reads of the file when it has dropped its reference.",
     in ["nfsd_file_put"] {
@@ -468,6 +492,18 @@ choices! {
         "before e5a73150776f, since e6f7e1487ab5";
     }
 
+    install_get: InstallGet,
+    "When an open that fills the client's slot takes the reference of its own I/O.",
+    in ["nfsd_open_local_fh"] {
+        #[default]
+        BeforeInstall = "before-install",
+        "Before the slot has the file.",
+        "since e6f7e1487ab5";
+        AfterInstall = "after-install",
+        "Afterwards, in another RCU read section than the one that filled the slot.",
+        "before fa7ab64f1e2f, since 86e00412254a, where the slot was filled under a lock";
+    }
+
     add_file_failure: AddFileFailure,
     "What becomes of the pair that an open has for its caller where the client has forgotten the server meanwhile.",
     in ["nfs_open_local_fh"] {
@@ -480,6 +516,18 @@ choices! {
         "before b5dba76747c8, since fdd015de7679";
     }
 
+    doio_error: DoioError,
+    "What becomes of the pair of a LOCALIO I/O for which there is no memory.",
+    in ["nfs_local_doio"] {
+        #[default]
+        Puts = "puts",
+        "It is put.",
+        "Message-Id 20260611-nfs-localio-v1-1-b42b2587b6c5@kernel.org";
+        Forgets = "forgets",
+        "Nobody puts it.",
+        "before that, since 70ba381e1a43";
+    }
+
     drain_wait: DrainWait,
     "When a stop waits for the last reference of a client to the server.",
     in ["nfsd_shutdown_net"] {
@@ -490,6 +538,18 @@ choices! {
         BeforePurge = "before-purge",
         "Before that.",
         "before 39972494e318";
+    }
+
+    exit_ref: ExitRef,
+    "Whether a stop ends the references to a server that was created and never brought up.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        Always = "always",
+        "It does.",
+        "0b88bfa42e54; Message-Id tencent_4DA6D7B3792370296083BAC4525778776405@qq.com";
+        WhenUp = "when-up",
+        "It does not.",
+        "before 0b88bfa42e54, since 47e988147f40";
     }
 
     uuid_begin: UuidBegin,
@@ -532,6 +592,18 @@ choices! {
         ByPut = "by-put",
         "While nobody uses it: the last put hands its reference over, and the next look-up takes it back.",
         "v6.12 and its stable trees";
+    }
+
+    add_recheck: AddRecheck,
+    "Whether a constructor that has put a file on the LRU looks whether it was unhashed meanwhile. Only where lru is at-construction.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        No = "no",
+        "It does not.",
+        "every tree so far";
+        Yes = "yes",
+        "It does, and takes the file off the LRU again.",
+        "no mail: what would close the race of the scenario flush-during-open";
     }
 
     put_recheck: PutRecheck,
@@ -672,10 +744,10 @@ mod tests {
              purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
-             put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
-             localio_install_rcu: on, lost_install: puts-net, add_file_failure: puts, \
-             drain_wait: after-purge, uuid_begin: checks-linked, invalidate: walk, \
-             lru: at-construction, put_recheck: yes, dispose_link: separate, localio_gc: no, \
+             insert_error: reads-nothing, close_check: unhash-first, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
+             add_file_failure: puts, doio_error: puts, drain_wait: after-purge, exit_ref: always, uuid_begin: checks-linked, invalidate: walk, \
+             lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
              localio_invalidate: purge, mark_group: own, mutexes: one"
         );
     }

@@ -10,12 +10,13 @@
 pub mod choices;
 
 pub use choices::{
-    AcquireRetry, AddFileFailure, Choice, ChoiceValue, Choices, DisposeLink, DisposeList,
-    DrainWait, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, Invalidate,
-    LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru,
-    MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
-    PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
-    StateShutdown, UuidBegin, WakeGuard,
+    AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck,
+    DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, FlagsInit, FreeUnhash,
+    GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, InstallGet, Invalidate, LocalIoNetRef,
+    LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup,
+    Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,
+    PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier, StateShutdown,
+    UuidBegin, WakeGuard,
 };
 
 use crate::json::{Diagnostic, Source};

@@ -167,14 +167,46 @@ pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
     selected
 }
 
-/// What becomes of one mutant: the smallest scenario that makes the call comes first. Each explores
-/// up to `most` executions.
+/// Who has caught a mutant before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catcher {
+    /// The scenario.
+    pub scenario: String,
+    /// The model.
+    pub model: String,
+    /// On what memory.
+    pub memory: MemoryModel,
+    /// After how many executions.
+    pub executions: u64,
+}
+
+/// What becomes of one mutant: who has caught it before comes first, with as many executions as that
+/// may take, then the smallest scenario that makes the call. Each explores up to `most` executions.
 #[must_use]
-pub fn fate(site: &Site, weakening: Weakening, subjects: &[Subject], most: u64) -> Fate {
+pub fn fate(
+    site: &Site,
+    weakening: Weakening,
+    subjects: &[Subject],
+    before: Option<&Catcher>,
+    most: u64,
+) -> Fate {
     let mutation = Mutation {
         place: site.place,
         weakening,
     };
+    if let Some(before) = before {
+        let is_it = |subject: &&Subject| {
+            subject.scenario.name == before.scenario && subject.model.name == before.model
+        };
+        let most = most.max(before.executions);
+        let again = subjects.iter().find(is_it).and_then(|subject| {
+            attempt(subject, mutation, most, before.memory, &mut false)
+                .filter(|fate| matches!(fate, Fate::Caught { .. }))
+        });
+        if let Some(fate) = again {
+            return fate;
+        }
+    }
     let reach: Vec<&Subject> = subjects
         .iter()
         .filter(|subject| subject.reached.contains(&site.place))

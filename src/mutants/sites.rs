@@ -3,15 +3,17 @@
 //!
 //! The sources of `src/nfsd/` and `src/kernel/` are compiled into the binary and parsed here, so the
 //! list is that of the very code that runs. A call is one where its name is that of a function of
-//! `src/kernel/` or `src/sync/`; what merely has such a name stands in [`NO_CALLS`]. In a function
+//! `src/kernel/` or `src/sync/`; what merely has such a name stands in [`NO_CALLS`], but for the calls
+//! of a field that is a [`crate::sync::shadow::Shadow`], which is no memory of the kernel's. In a function
 //! that is `#[track_caller]` calls belong to its callers, as [`crate::sync::mutation`] explains.
 
 use super::primitives::{MAYBE_ORDERED, Primitive, primitive};
 use crate::sync::mutation::{Place, Weakening};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::{
-    Attribute, Expr, ExprCall, ExprMethodCall, ImplItemFn, ItemFn, ItemImpl, ItemMod, Macro,
-    Signature, Token, TraitItemFn, Type, punctuated::Punctuated, spanned::Spanned, visit::Visit,
+    Attribute, Expr, ExprCall, ExprMethodCall, Field, ImplItemFn, ItemFn, ItemImpl, ItemMod, Macro,
+    Member, Signature, Token, TraitItemFn, Type, punctuated::Punctuated, spanned::Spanned,
+    visit::Visit,
 };
 
 macro_rules! sources {
@@ -60,9 +62,13 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/kernel/context.rs", "self.atomic.lock", BOOKKEEPING),
     ("src/kernel/context.rs", "self.rcu.read_lock", SECTION),
     ("src/kernel/list.rs", "entries.first", RUST),
+    ("src/kernel/list.rs", "entries.found(found).first", RUST),
+    ("src/kernel/list.rs", "entries.found(found).is_empty", RUST),
     ("src/kernel/list.rs", "entries.get", RUST),
     ("src/kernel/list.rs", "entries.is_empty", RUST),
+    ("src/kernel/list.rs", "entries.now.first", RUST),
     ("src/kernel/list.rs", "entries.remove", RUST),
+    ("src/kernel/list.rs", "self.versions.get", RUST),
     ("src/kernel/list_lru.rs", "items.get", RUST),
     ("src/kernel/list_lru.rs", "items.remove", RUST),
     (
@@ -76,22 +82,15 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
         BOOKKEEPING,
     ),
     ("src/kernel/net_namespace.rs", "generic.exit", LIFECYCLE),
-    ("src/kernel/percpu_ref.rs", "self.all.lock", BOOKKEEPING),
-    ("src/kernel/percpu_ref.rs", "self.data.lock", BOOKKEEPING),
     ("src/kernel/pointer.rs", "self.targets.lock", BOOKKEEPING),
-    ("src/kernel/rcu.rs", "self.callbacks.lock", BOOKKEEPING),
+    ("src/kernel/rcu.rs", "callbacks.insert", RUST),
     (
         "src/kernel/refcount.rs",
         "self.word.store",
         "what a count that has warned is set to",
     ),
     ("src/kernel/rhashtable.rs", "chain.insert", RUST),
-    (
-        "src/kernel/shrinker.rs",
-        "self.registered.lock",
-        BOOKKEEPING,
-    ),
-    ("src/kernel/slab.rs", "self.objects.lock", BOOKKEEPING),
+    ("src/kernel/slab.rs", "objects.insert", RUST),
     ("src/kernel/versioned.rs", "self.versions.lock", BOOKKEEPING),
     ("src/kernel/versioned.rs", "versions.older.get", RUST),
     ("src/kernel/workqueue.rs", "self.function.lock", BOOKKEEPING),
@@ -99,7 +98,6 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/", "nf.nf_mark.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_file_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_users.get", PLAIN),
-    ("src/nfsd/filecache.rs", "nfsd.groups.lock", BOOKKEEPING),
     ("src/nfsd/mod.rs", "NfsdNet::init", LIFECYCLE),
     ("src/nfsd/netns.rs", "self.nfsd.get", BOOKKEEPING),
     ("src/nfsd/netns.rs", "self.nfsd.set", BOOKKEEPING),
@@ -107,22 +105,11 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/nfslocalio.rs", "nfsd.nfs_uuids.add", LIFECYCLE),
     ("src/nfsd/nfslocalio.rs", "nn.local_clients.add", LIFECYCLE),
     ("src/nfsd/nfslocalio.rs", "self.add", LIFECYCLE),
-    ("src/nfsd/nfssvc.rs", "held.lock", BOOKKEEPING),
     ("src/nfsd/nfssvc.rs", "held.remove", RUST),
-    ("src/nfsd/nfssvc.rs", "listening.lock", BOOKKEEPING),
-    (
-        "src/nfsd/nfssvc.rs",
-        "net.generic_unchecked().listening.lock",
-        BOOKKEEPING,
-    ),
-    (
-        "src/nfsd/nfssvc.rs",
-        "net.generic_unchecked().state_files.lock",
-        BOOKKEEPING,
-    ),
     ("src/nfsd/nfssvc.rs", "nfsd.servs.lock", BOOKKEEPING),
-    ("src/nfsd/nfssvc.rs", "thread.exited.load", BOOKKEEPING),
-    ("src/nfsd/nfssvc.rs", "thread.exited.store", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "self.threads.get", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "serv.threads.set", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "threads.is_empty", RUST),
 ];
 
 const BOOKKEEPING: &str = "no memory of the kernel's: what the model itself keeps";
@@ -211,18 +198,28 @@ pub struct Found {
 #[must_use]
 pub fn find() -> Found {
     let mut found = Found::default();
-    for (file, text) in SOURCES {
+    let parsed = SOURCES.iter().map(|(file, text)| {
         let parsed = syn::parse_file(text).expect("sources that were compiled");
+        (*file, *text, parsed)
+    });
+    let parsed: Vec<_> = parsed.collect();
+    let mut fields = Fields::default();
+    for (_, _, parsed) in &parsed {
+        fields.visit_file(parsed);
+    }
+    let shadows = fields.shadows();
+    for (file, text, parsed) in &parsed {
         found.module_docs.insert(file, docs(&parsed.attrs));
         let mut visitor = Visitor {
             file,
             text,
+            shadows: &shadows,
             found: &mut found,
             function: None,
             closures: 0,
             of: None,
         };
-        visitor.visit_file(&parsed);
+        visitor.visit_file(parsed);
     }
     found.sites.sort_by_key(|site| site.place);
     let mut seen: BTreeMap<(&str, String, String), usize> = BTreeMap::new();
@@ -253,6 +250,38 @@ fn docs(attributes: &[Attribute]) -> Vec<String> {
     lines.collect()
 }
 
+/// The fields of all types, by name: whether all, some or none of that name are a `Shadow`.
+#[derive(Default)]
+struct Fields(BTreeMap<String, BTreeSet<bool>>);
+
+impl Fields {
+    /// The names that only such fields have.
+    fn shadows(self) -> BTreeSet<String> {
+        let all = self.0.into_iter();
+        let only = all.filter(|(_, kinds)| !kinds.contains(&false));
+        only.map(|(name, _)| name).collect()
+    }
+}
+
+impl<'a> Visit<'a> for Fields {
+    fn visit_field(&mut self, field: &'a Field) {
+        if let Some(name) = &field.ident {
+            let is_shadow = match &field.ty {
+                Type::Path(path) => path
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|l| l.ident == "Shadow"),
+                _ => false,
+            };
+            self.0
+                .entry(name.to_string())
+                .or_default()
+                .insert(is_shadow);
+        }
+    }
+}
+
 /// The function that is being looked through.
 struct Current {
     name: String,
@@ -262,6 +291,8 @@ struct Current {
 struct Visitor<'f> {
     file: &'static str,
     text: &'static str,
+    /// Fields that are no memory of the kernel's.
+    shadows: &'f BTreeSet<String>,
     found: &'f mut Found,
     function: Option<Current>,
     closures: u32,
@@ -416,8 +447,17 @@ impl<'a> Visit<'a> for Visitor<'_> {
     }
 
     fn visit_expr_method_call(&mut self, call: &'a ExprMethodCall) {
-        let written = self.text(&call.receiver, &call.method);
-        self.call(&call.method, written, call.args.iter());
+        let is_shadow = match &*call.receiver {
+            Expr::Field(field) => match &field.member {
+                Member::Named(name) => self.shadows.contains(&name.to_string()),
+                Member::Unnamed(_) => false,
+            },
+            _ => false,
+        };
+        if !is_shadow {
+            let written = self.text(&call.receiver, &call.method);
+            self.call(&call.method, written, call.args.iter());
+        }
         syn::visit::visit_expr_method_call(self, call);
     }
 
@@ -450,6 +490,7 @@ impl<'a> Visit<'a> for Visitor<'_> {
                 Visitor {
                     file: self.file,
                     text: self.text,
+                    shadows: self.shadows,
                     found: self.found,
                     function: self.function.as_ref().map(|current| Current {
                         name: current.name.clone(),

@@ -23,10 +23,11 @@ use crate::{
         slab::{KmemCache, SlabObject},
     },
     model::{
-        AcquireRetry, DisposeLink, DisposeList, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc,
-        GcLockShrinker, LocalioInvalidate, LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard,
-        NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
-        PutReads, PutRecheck, QueueWakes, ShutdownBarrier, WakeGuard,
+        AcquireRetry, AddRecheck, CloseCheck, DisposeLink, DisposeList, FlagsInit, FreeUnhash,
+        GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, LocalioInvalidate, LookupRcu, Lru,
+        MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
+        PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
+        WakeGuard,
     },
     sync::{
         self,
@@ -333,6 +334,14 @@ fn nfsd_file_free(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 fn nfsd_filp_close(nfsd: &Nfsd) {
     let _in = enter("nfsd_filp_close").forgets();
     nfsd.kernel.sleeping("nfsd_filp_close()", || ());
+}
+
+/// `nfsd_file_file()`: what an I/O does its reads and writes with.
+pub(super) fn nfsd_file_file(nf: &NfsdFile) {
+    let _in = enter("nfsd_file_file");
+    if !nf.nf_file.get() {
+        null_dereference("nf->nf_file");
+    }
 }
 
 /// `nfsd_file_get()`.
@@ -759,6 +768,10 @@ fn nfsd_file_queue_for_close(nfsd: &Nfsd, inode: usize, dispose: &mut Vec<Arc<Nf
     let _rcu = nfsd.kernel.rcu_read_lock();
     for nf in nfsd.nfsd_file_rhltable.lookup(inode) {
         if nf.nf_flags.test_bit(NFSD_FILE_GC) {
+            // More than the LRU's reference: it is in use.
+            if nfsd.choices.close_check == CloseCheck::ReadFirst && nf.nf_ref.read() > 1 {
+                continue;
+            }
             nfsd_file_cond_queue(nfsd, &nf, dispose);
         }
     }
@@ -1050,7 +1063,10 @@ pub fn nfsd_file_do_acquire(
                     let rcu = nfsd.kernel.rcu_read_lock();
                     let i_lock = nfsd.i_locks[inode].lock();
                     let found = nfsd_file_lookup_locked(nfsd, net, inode, acquire);
-                    if found.is_none() {
+                    // rhltable_insert() allocates with GFP_ATOMIC while the table is resized.
+                    let fails = || nfsd.kernel.options.alloc_may_fail && sync::choose(2) == 1;
+                    let inserts = found.is_none() && !fails();
+                    if inserts {
                         nfsd.nfsd_file_rhltable.insert(inode, &new);
                         match nfsd.choices.flags_init {
                             FlagsInit::BeforeInsert => {}
@@ -1063,7 +1079,17 @@ pub fn nfsd_file_do_acquire(
                     drop(i_lock);
                     drop(rcu);
                     match found {
-                        None => return construct(nfsd, inode, acquire, &new),
+                        None if inserts => return construct(nfsd, inode, acquire, &new),
+                        None => {
+                            construction_err(nfsd, &new);
+                            match nfsd.choices.insert_error {
+                                InsertError::ReadsNothing => {}
+                                InsertError::ReadsFile => {
+                                    let _ = new.nf_ref.read();
+                                }
+                            }
+                            return Err(Status::Jukebox);
+                        }
                         Some(nf) => {
                             nfsd_file_free(nfsd, &new);
                             nf
@@ -1170,6 +1196,13 @@ fn construct(
         let _ = nfsd_file_unhash(nfsd, nf);
     } else if acquire.want_gc && nfsd.choices.lru == Lru::AtConstruction {
         nfsd_file_lru_add(nfsd, nf);
+        // Whoever has unhashed it before has not found it on the LRU.
+        if nfsd.choices.add_recheck == AddRecheck::Yes
+            && !nf.is_hashed()
+            && nfsd_file_lru_remove(nfsd, nf)
+        {
+            nf.nf_ref.dec();
+        }
     }
     // clear_and_wake_up_bit()
     match nfsd.choices.pending_clear {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kernel::{percpu_ref::completes, pointer::Pointer},
-    model::{LocalioGc, LocalioInstallRcu, LostInstall},
+    model::{InstallGet, LocalioGc, LocalioInstallRcu, LostInstall},
     sync::{engine::Ordering, enter},
 };
 use std::sync::Arc;
@@ -101,15 +101,25 @@ pub fn nfsd_open_local_fh(
         nfsd_net_put(nfsd, net);
         return Err(LocalioError::NoServer);
     }
-    // The caller has a reference already, so this one succeeds.
-    let _ = nfsd_file_get(&nf);
+    let has_own = nfsd.choices.install_get == InstallGet::BeforeInstall;
+    if has_own {
+        // The caller has a reference already, so this one succeeds.
+        let _ = nfsd_file_get(&nf);
+    }
     loop {
         let rcu = match nfsd.choices.localio_install_rcu {
             LocalioInstallRcu::On => Some(nfsd.kernel.rcu_read_lock()),
             LocalioInstallRcu::Off => None,
         };
         let Err(other) = pnf.cmpxchg_null(&nf) else {
-            return Ok(pair(nf));
+            drop(rcu);
+            return match has_own || get_installed(nfsd, &nf) {
+                true => Ok(pair(nf)),
+                false => {
+                    nfsd_net_put(nfsd, net);
+                    Err(LocalioError::NoServer)
+                }
+            };
         };
         // Somebody else was faster; and somebody may be putting that one.
         let got = nfsd_file_get(&other);
@@ -122,9 +132,18 @@ pub fn nfsd_open_local_fh(
             LostInstall::PutsNet => nfsd_net_put(nfsd, net),
             LostInstall::KeepsNet => {}
         }
-        nfsd_file_put(nfsd, &nf);
+        if has_own {
+            nfsd_file_put(nfsd, &nf);
+        }
         return Ok(pair(other));
     }
+}
+
+/// The reference of an I/O on a file that the client's slot has already: somebody may have emptied
+/// the slot since.
+fn get_installed(nfsd: &Nfsd, nf: &NfsdFile) -> bool {
+    let _rcu = nfsd.kernel.rcu_read_lock();
+    nfsd_file_get(nf)
 }
 
 /// A file and the reference to its server that goes with it, as an I/O holds them.

@@ -102,8 +102,10 @@ pub struct NfsdNet {
     /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
     /// takes a file out of here puts it.
     pub(super) state_files: Shadow<Vec<Arc<NfsdFile>>>,
-    /// Where requests from outside arrive. No memory of the kernel's.
-    pub(super) listening: Shadow<Option<Arc<SvcServ>>>,
+    /// The server whose threads take the requests that arrive. It stands for the listeners and the
+    /// list of idle threads (`sv_pools`), which a server has from `svc_set_num_threads()` on: a
+    /// request that comes before finds nobody.
+    pub(super) listening: Pointer<SvcServ>,
     /// `nfsd_notifier_lock`; the kernel has one for all namespaces, and it is never held over
     /// anything but the one store.
     pub(super) nfsd_notifier_lock: SpinLock,
@@ -146,7 +148,7 @@ impl NfsdNet {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
             uuid_net: AtomicU64::new("nfs_uuid->net", 0),
             state_files: Shadow::new("state_files", Vec::new()),
-            listening: Shadow::new("listening", None),
+            listening: Pointer::null("listening"),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
             flags: Flags::new_in(&memory, "flags", &[]),
             nfsd_net_ref: PercpuRef::new_in(kernel, &memory, "nfsd_net_ref"),

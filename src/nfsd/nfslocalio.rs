@@ -16,7 +16,7 @@
 
 use super::{
     Nfsd,
-    filecache::{NfsdFile, nfsd_file_put, nfsd_file_put_local},
+    filecache::{NfsdFile, nfsd_file_file, nfsd_file_put, nfsd_file_put_local},
     localio::{LocalioError, nfsd_net_put, nfsd_net_try_get, nfsd_open_local_fh},
     netns::{Net, NfsdNet},
     nfssvc::{Rqst, in_service_thread},
@@ -28,7 +28,7 @@ use crate::{
         pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
-    model::{AddFileFailure, Invalidate, LocalIoNetRef, UuidBegin},
+    model::{AddFileFailure, DoioError, Invalidate, LocalIoNetRef, UuidBegin},
     sync::{
         self,
         alloc::Allocation,
@@ -652,11 +652,34 @@ pub fn nfs_local_open_fh(
     }
 }
 
+/// `nfs_local_doio()`: the I/O is submitted, with the pair that the open has answered. `None` where
+/// there is no memory for it.
+///
+/// Kernel file: `fs/nfs/localio.c`.
+///
+/// Left out: an I/O of no bytes, which ends in the same way as one that there is no memory for.
+#[must_use]
+pub fn nfs_local_doio(nfsd: &Arc<Nfsd>, localio: Pointer<NfsdFile>) -> Option<Pointer<NfsdFile>> {
+    let _in = enter("nfs_local_doio");
+    // nfs_local_iocb_init()
+    if nfsd.kernel.allocation_succeeds() {
+        if let Some(nf) = localio.load() {
+            nfsd_file_file(&nf);
+        }
+        return Some(localio);
+    }
+    match nfsd.choices.doio_error {
+        DoioError::Puts => nfs_local_iocb_release(nfsd, &localio),
+        DoioError::Forgets => {}
+    }
+    None
+}
+
 /// `nfs_local_iocb_release()`: a LOCALIO I/O is complete.
 ///
 /// Kernel file: `fs/nfs/localio.c`.
 ///
-/// With it: `nfs_local_doio()`, `nfs_local_file_put()`.
+/// With it: `nfs_local_file_put()`.
 ///
 /// Left out: the work queues that begin and complete an I/O: between the two it is a pair of
 /// references that nothing else can reach.

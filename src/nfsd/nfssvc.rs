@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     kernel::{bitops::Flags, percpu_ref::completes, pointer::Target},
-    model::{DrainWait, LocalioInvalidate, Mutexes, StateShutdown},
+    model::{DrainWait, ExitRef, LocalioInvalidate, Mutexes, StateShutdown},
     sync::{
         self, Mutex, MutexGuard,
         alloc::Allocation,
@@ -33,7 +33,7 @@ use crate::{
 };
 use std::{
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// `SP_TASK_PENDING`.
@@ -44,7 +44,9 @@ const SP_TASK_PENDING: u32 = 0;
 pub struct SvcServ {
     memory: Allocation,
     sp_flags: Flags,
-    threads: Vec<SvcThread>,
+    /// Those of the first pool, once there are any: set with the control mutex held, before anybody
+    /// is told of the server.
+    threads: OnceLock<Vec<SvcThread>>,
     net: Arc<Net>,
 }
 
@@ -87,6 +89,10 @@ impl SvcServ {
         &self.memory
     }
 
+    fn threads(&self) -> &[SvcThread] {
+        self.threads.get().map_or(&[], |threads| threads)
+    }
+
     /// `nfsd()`: one turn of a thread's loop, once it is idle: `work`, and then it frees what waits
     /// for it. `None` where the thread has exited.
     ///
@@ -96,12 +102,16 @@ impl SvcServ {
     /// told to exit; and threads that come and go by themselves, which the README names among what
     /// may hide a race.
     fn turn<R>(&self, nfsd: &Arc<Nfsd>, rqst: Rqst, work: impl FnOnce() -> R) -> Option<R> {
+        let threads = self.threads();
+        if threads.is_empty() {
+            return None;
+        }
         let index = match rqst {
             Rqst::Thread(index) => index,
-            Rqst::Any => sync::choose(self.threads.len() as u32) as usize,
+            Rqst::Any => sync::choose(threads.len() as u32) as usize,
         };
         nfsd.kernel.end_running();
-        let thread = &self.threads[index];
+        let thread = &threads[index];
         let _busy = thread.busy.lock();
         nfsd.kernel.begin_running();
         if thread.exited.get() {
@@ -139,14 +149,16 @@ pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>)
 
 /// A request arrives for the server of a namespace: a thread runs it. `None` where there is no
 /// server, or the thread has exited.
+///
+/// The thread was created after the server was brought up, and is woken by who queues the request:
+/// so it sees all that the start has done, as `kthread_create()` and the queue order it.
 pub fn in_service_thread<R>(
     nfsd: &Arc<Nfsd>,
     net: &Arc<Net>,
     rqst: Rqst,
     request: impl FnOnce() -> R,
 ) -> Option<R> {
-    let listening = &net.generic_unchecked().listening;
-    let serv = listening.get()?;
+    let serv = net.generic_unchecked().listening.dereference()?;
     serv.turn(nfsd, rqst, request)
 }
 
@@ -156,7 +168,7 @@ pub fn in_service_thread<R>(
 ///
 /// Left out: binding, address notifiers, and errors: a server that does not start has no life
 /// cycle.
-fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcServ> {
+fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>) -> Arc<SvcServ> {
     let _in = enter("nfsd_create_serv");
     let nn = net.generic();
     if let Some(serv) = nn.nfsd_serv.load() {
@@ -169,12 +181,7 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) -> Arc<SvcSe
     let serv = Arc::new(SvcServ {
         sp_flags: Flags::new_in(&memory, "sp_flags", &[]),
         memory,
-        threads: (0..threads)
-            .map(|_| SvcThread {
-                busy: Mutex::new("svc_rqst", ()),
-                exited: Shadow::new("exited", false),
-            })
-            .collect(),
+        threads: OnceLock::new(),
         net: Arc::clone(net),
     });
     {
@@ -211,7 +218,7 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_startup_generic");
     let _global = global_mutex(nfsd);
     let users = nfsd.nfsd_users.get();
-    nfsd.nfsd_users.set(users + 1);
+    nfsd.nfsd_users.set(users.wrapping_add(1));
     if users == 0 {
         nfsd_file_cache_init(nfsd);
     }
@@ -223,7 +230,7 @@ fn nfsd_startup_generic(nfsd: &Arc<Nfsd>) {
 fn nfsd_shutdown_generic(nfsd: &Arc<Nfsd>) {
     let _in = enter("nfsd_shutdown_generic");
     let _global = global_mutex(nfsd);
-    let users = nfsd.nfsd_users.get() - 1;
+    let users = nfsd.nfsd_users.get().wrapping_sub(1);
     nfsd.nfsd_users.set(users);
     if users == 0 {
         nfsd_file_cache_shutdown(nfsd);
@@ -278,7 +285,9 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
             nn.nfsd_net_free_done.wait(&nfsd.kernel);
         }
     }
-    nn.nfsd_net_ref.exit();
+    if up || nfsd.choices.exit_ref == ExitRef::Always {
+        nn.nfsd_net_ref.exit();
+    }
     match nfsd.choices.mutexes {
         Mutexes::One => {
             if up {
@@ -373,7 +382,7 @@ fn svc_destroy(serv: &SvcServ) {
 /// for each thread, so what it waits with is all that can be seen.
 fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
-    for thread in &serv.threads {
+    for thread in serv.threads() {
         let _busy = nfsd.kernel.sleeping("wait_on_bit()", || thread.busy.lock());
         thread.exited.with_mut(|exited| *exited = true);
         nfsd_file_net_dispose(nfsd, net);
@@ -385,15 +394,34 @@ fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
 pub fn nfsd_svc(nfsd: &Arc<Nfsd>, net: &Arc<Net>, threads: u32) {
     let _in = enter("nfsd_svc");
     let _mutex = control_mutex(nfsd, net);
-    if net.generic().nfsd_serv.load().is_some() {
-        return;
-    }
-    let serv = nfsd_create_serv(nfsd, net, threads);
+    let serv = nfsd_create_serv(nfsd, net);
     nfsd_startup_net(nfsd, net);
     // svc_set_num_threads(): from here on requests are taken, and probes answered.
+    let thread = |_| SvcThread {
+        busy: Mutex::new("svc_rqst", ()),
+        exited: Shadow::new("exited", false),
+    };
+    if serv
+        .threads
+        .set((0..threads).map(thread).collect())
+        .is_err()
+    {
+        return;
+    }
     net.generic().uuid_net.store(1, Ordering::Release);
-    let listening = &net.generic_unchecked().listening;
-    listening.with_mut(|slot| *slot = Some(serv));
+    net.generic_unchecked().listening.assign(Some(&serv));
+}
+
+/// `nfsd_nl_listener_set_doit()`: the server of a namespace is created and gets a listener. It is not
+/// brought up, and has no threads.
+///
+/// Kernel file: `fs/nfsd/nfsctl.c`.
+///
+/// Left out: that the listeners of a server can change.
+pub fn nfsd_listener_add(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
+    let _in = enter("nfsd_nl_listener_set_doit");
+    let _mutex = control_mutex(nfsd, net);
+    let _serv = nfsd_create_serv(nfsd, net);
 }
 
 /// `nfsd_shutdown_threads()`: stops the server of a namespace, if it has one.

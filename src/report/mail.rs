@@ -198,6 +198,7 @@ pub(super) fn in_words(operation: &Operation, scenario: &Scenario) -> String {
     let file = |file: usize| &scenario.files[file];
     let client = |client: usize| &scenario.clients[client].name;
     let what = match *operation {
+        Operation::Create { net: n } => format!("the server of {} is created", net(n)),
         Operation::Start { net: n, threads: 1 } => format!("the server of {} starts", net(n)),
         Operation::Start { net: n, threads } => {
             format!("the server of {} starts with {threads} threads", net(n))

@@ -133,7 +133,8 @@ impl Checker<'_> {
                 self.net_is_there(net, statement, past)?;
                 past.started[net] = true;
             }
-            Operation::Stop { net }
+            Operation::Create { net }
+            | Operation::Stop { net }
             | Operation::Flush { net }
             | Operation::CloseExport { net, .. } => {
                 self.net_is_there(net, statement, past)?;

@@ -22,6 +22,11 @@ pub const THREADS: RangeInclusive<u32> = 1..=8;
 /// [`Scenario::inodes`] and [`Scenario::files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
+    /// Create the server of a net, with a listener and no threads.
+    Create {
+        /// The net.
+        net: usize,
+    },
     /// Start the server of a net.
     Start {
         /// The net.
@@ -163,9 +168,16 @@ pub struct OperationInfo {
 /// All operations, in the order in which they are listed.
 pub const OPERATIONS: &[OperationInfo] = &[
     OperationInfo {
+        name: "create",
+        syntax: "create NET",
+        aliases: &["nfsd_create_serv"],
+        context: "the task that controls the server; sleeps, holds nfsd_mutex",
+        about: "create the server of NET and its listener, without bringing the net up",
+    },
+    OperationInfo {
         name: "start",
         syntax: "start NET [threads N]",
-        aliases: &["nfsd_svc", "nfsd_create_serv", "nfsd_startup_net"],
+        aliases: &["nfsd_svc", "nfsd_startup_net"],
         context: "the task that controls the server; sleeps, holds nfsd_mutex",
         about: "create the server of NET, bring the net up and start N service threads, or one",
     },
@@ -333,6 +345,7 @@ impl Operation {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Create { .. } => "create",
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
             Self::Umount { .. } => "umount",
@@ -385,7 +398,8 @@ impl fmt::Display for DisplayOperation<'_> {
             Operation::Start { net: n, threads } => {
                 write!(f, "{name} {} threads {threads}", net(n))
             }
-            Operation::Stop { net: n }
+            Operation::Create { net: n }
+            | Operation::Stop { net: n }
             | Operation::Umount { net: n }
             | Operation::Flush { net: n } => {
                 write!(f, "{name} {}", net(n))
@@ -654,6 +668,9 @@ pub(super) fn parse(
         file(source, names, word)
     };
     let operation = match info.name {
+        "create" => Operation::Create {
+            net: net(&mut reader, names)?,
+        },
         "start" => Operation::Start {
             net: net(&mut reader, names)?,
             threads: reader.threads()?,
