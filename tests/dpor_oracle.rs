@@ -458,6 +458,67 @@ fn brute_force(prog: &Prog) -> Option<Behaviour> {
     Some(behaviour)
 }
 
+/// Everything the program can do with at most so many preemptions: switches from a thread that
+/// could have gone on.
+fn brute_force_bounded(prog: &Prog, bound: u32) -> Option<Behaviour> {
+    let mut behaviour = Behaviour::default();
+    let first = (State::new(prog), None, 0);
+    let mut seen = HashSet::from([first.clone()]);
+    let mut left = vec![first];
+    while let Some((state, last, preemptions)) = left.pop() {
+        if seen.len() > 300_000 {
+            return None;
+        }
+        let successors = state.successors(prog);
+        if let Some(kind) = state.fatal {
+            behaviour.kinds.insert(kind);
+        } else if state.has_finished(prog) {
+            behaviour.finals.insert(Final {
+                registers: state.registers(),
+                words: state.words[..OWNED].to_vec(),
+                cells: state.cells.to_vec(),
+                freed: state.freed.to_vec(),
+            });
+        } else if successors.is_empty() {
+            behaviour.kinds.insert(ViolationKind::HungTask);
+            behaviour.hung.insert(state.registers());
+        }
+        for (t, next, _) in successors {
+            let preempted = last.is_some_and(|last| last != t && state.is_enabled(prog, last));
+            let preemptions = preemptions + u32::from(preempted);
+            let next = (next, Some(t), preemptions);
+            if preemptions <= bound && seen.insert(next.clone()) {
+                left.push(next);
+            }
+        }
+    }
+    Some(behaviour)
+}
+
+/// A bounded search against brute force: it misses nothing within its bound. Where an operation is
+/// not a step of its own on the explorer, or the beginning of a thread is, the two count preemptions
+/// differently.
+fn check_bound(prog: &Prog, bound: u32, explored: &Explored) -> Result<(), String> {
+    if !prog.is_plain() || !prog.children.is_empty() {
+        return Ok(());
+    }
+    let Some(expected) = brute_force_bounded(prog, bound) else {
+        return Ok(());
+    };
+    let what = |what: &str| format!("{what} with {bound} preemptions");
+    let Behaviour {
+        finals,
+        kinds,
+        hung,
+    } = &explored.behaviour;
+    differences(&what("final state"), &expected.finals, finals)?;
+    differences(&what("kind"), &expected.kinds, kinds)?;
+    match prog.can_be_fatal() {
+        true => Ok(()),
+        false => differences(&what("hung state"), &expected.hung, hung),
+    }
+}
+
 /// Builds a [`Class`] step by step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Classifier {
@@ -560,7 +621,8 @@ fn brute_force_classes(prog: &Prog) -> Option<(BTreeSet<Class>, BTreeSet<Class>)
 struct Log {
     registers: Registers,
     classifier: Classifier,
-    finished: bool,
+    /// What can be told at its end, where it came to that.
+    end: Option<Final>,
 }
 
 #[derive(Debug, Default)]
@@ -580,7 +642,8 @@ impl Collected {
             && let Some(log) = self.log.take()
         {
             let class = (log.classifier.steps, log.registers.clone());
-            if log.finished {
+            if let Some(end) = log.end {
+                self.behaviour.finals.insert(end);
                 self.finished.push(class);
             } else {
                 // Or ended by a violation; callers know which programs can do that.
@@ -807,7 +870,7 @@ fn explore_with(prog: &Prog, limits: &Limits, sections_wait: bool) -> Explored {
                 collected.log = Some(Log {
                     registers: prog.threads.iter().map(|o| vec![None; o.len()]).collect(),
                     classifier: Classifier::new(prog.threads.len()),
-                    finished: false,
+                    end: None,
                 });
             }
             let shared = Arc::new(Shared::new(&prog, sections_wait, &collected));
@@ -832,10 +895,8 @@ fn explore_with(prog: &Prog, limits: &Limits, sections_wait: bool) -> Explored {
             let freed = freed.collect();
             let mut collected = collected.lock().unwrap();
             let log = collected.log.as_mut().expect("an execution is running");
-            log.finished = true;
-            let registers = log.registers.clone();
-            collected.behaviour.finals.insert(Final {
-                registers,
+            log.end = Some(Final {
+                registers: log.registers.clone(),
                 words,
                 cells,
                 freed,
@@ -1007,6 +1068,9 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
         let same = *finals == expected.finals && bounded.behaviour.kinds == expected.kinds;
         if bounded.complete && !same && !hides {
             return Err(format!("bound {bound} finds less and says it is complete"));
+        }
+        if bounded.executions < 100_000 {
+            check_bound(prog, bound, &bounded)?;
         }
         if !bounded.complete && bounded.reason.is_none() {
             return Err(format!("bound {bound} does not say why it is not complete"));

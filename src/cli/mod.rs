@@ -18,6 +18,7 @@ mod output;
 mod progress;
 pub mod replay;
 mod run;
+mod step;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -81,6 +82,7 @@ const REPLAY_HELP: &str = "\
 Examples:
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --model v4
+  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --step
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format mail > report.mail
   nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format html > report.html
 

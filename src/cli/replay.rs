@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `nfsd-check replay`: run one recorded interleaving again and print it.
 
+use super::step;
 use crate::{
     library::{Library, LoadError},
     model::Model,
     report::{
         counterexample::Counterexample,
         form::{Form, Story},
+        stepping::Stepping,
         text, why,
     },
 };
@@ -35,6 +37,9 @@ pub struct ReplayArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Form,
+    /// Go through it in the terminal, step by step, with the state of all objects beside it
+    #[arg(long, conflicts_with_all = ["format", "width", "all_steps"])]
+    pub step: bool,
     /// How wide a line may be [default: the terminal's width, or 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(40..=1000))]
     pub width: Option<u16>,
@@ -60,8 +65,19 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if args.step
+        && let Err(why) = step::terminal()
+    {
+        let _ = writeln!(io::stderr(), "error: {why}");
+        return ExitCode::from(2);
+    }
     if counterexample.weak {
         let text = match args.format {
+            _ if args.step => {
+                let why = "no interleaving shows it: there is none to step through";
+                let _ = writeln!(io::stderr(), "error: {}: {why}", args.file.display());
+                return ExitCode::from(2);
+            }
             Form::Text => counterexample.tell(),
             Form::Json => counterexample.to_json(),
             _ => {
@@ -75,6 +91,13 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
     }
     let file = args.file.to_string_lossy();
     let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if args.step {
+        if let Err(error) = step::step(&mut Stepping::new(&story)) {
+            let _ = writeln!(io::stderr(), "error: the terminal: {error}");
+            return ExitCode::from(2);
+        }
+        return ExitCode::from(story.replay.exit_status());
+    }
     let options = text::Options {
         width: args.width.map_or_else(terminal_width, usize::from),
         all_steps: args.all_steps,

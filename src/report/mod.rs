@@ -5,7 +5,8 @@
 //! * [`resume`] is the file that an exploration which was stopped goes on from.
 //! * [`replay`](mod@replay) runs it again, and [`why`] says why it is possible.
 //! * [`form`] prints it: for people ([`text`], [`mail`]), for machines ([`document`]), as a test
-//!   ([`unit_test`]) and for what draws it ([`html`], [`mermaid`], [`perfetto`]).
+//!   ([`unit_test`]) and for what draws it ([`html`], [`mermaid`], [`perfetto`]). [`stepping`] is
+//!   for going through it in a terminal.
 
 pub mod counterexample;
 pub mod digest;
@@ -19,6 +20,7 @@ pub mod perfetto;
 pub mod replay;
 pub mod resume;
 pub mod state;
+pub mod stepping;
 pub mod telling;
 pub mod text;
 pub mod unit_test;

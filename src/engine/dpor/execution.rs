@@ -158,6 +158,9 @@ pub(super) struct Execution {
     pub(super) director: Director,
     /// How far a schedule has been followed.
     pub(super) followed: usize,
+    /// How often a schedule that is followed has gone to another thread where the last one could
+    /// have gone on.
+    pub(super) preemptions: u32,
     pub(super) search: Search,
     pub(super) recorder: Option<Recorder>,
     /// Kinds of violation of this execution, in order.
@@ -183,6 +186,7 @@ impl Execution {
             end: None,
             director: Director::Search,
             followed: 0,
+            preemptions: 0,
             search: Search::default(),
             recorder: None,
             violations: Vec::new(),
@@ -197,6 +201,7 @@ impl Execution {
         self.current = 0;
         self.end = None;
         self.followed = 0;
+        self.preemptions = 0;
         self.violations.clear();
         self.recorder = record.then(Recorder::new);
         self.search.restart();
@@ -509,6 +514,9 @@ impl Execution {
     fn schedule_given(&mut self, thread: Option<usize>) -> Option<usize> {
         let why = match thread {
             Some(thread) if self.is_enabled(thread) => {
+                let preempts =
+                    self.followed > 0 && thread != self.current && self.is_enabled(self.current);
+                self.preemptions += u32::from(preempts);
                 self.followed += 1;
                 return Some(thread);
             }
@@ -1193,11 +1201,42 @@ impl Execution {
             .collect()
     }
 
+    /// The schedule of an execution that was directed.
+    pub(super) fn schedule_as_directed(&self) -> Vec<Scheduled<ThreadKey>> {
+        let choice = |index: usize| match &self.director {
+            Director::Keys(schedule) => schedule.get(index).map_or(0, |s| s.choice),
+            Director::Names(schedule) => schedule.get(index).map_or(0, |s| s.choice),
+            Director::Search | Director::Landmarks(_) => 0,
+        };
+        let events = self.search.events().iter().enumerate();
+        events
+            .map(|(index, event)| Scheduled {
+                thread: self.threads[event.thread].key,
+                choice: choice(index),
+            })
+            .collect()
+    }
+
+    /// The execution is over, and not cut: find the races of what did not come about.
+    pub(super) fn conclude(&mut self) {
+        if self.end == Some(End::Fatal) && !self.search.is_over_bound() {
+            self.analyse_waiting();
+            self.search.try_all_at_end();
+        }
+        self.search.end_event();
+    }
+
     /// An equivalent schedule with few switches between threads, after a violation that ended the
     /// execution without what it did not need. `None` where none was found.
     pub(super) fn calm_schedule(&self) -> Option<Vec<Scheduled<ThreadKey>>> {
         let alone_at_the_end = matches!(self.end, Some(End::Fatal)) && self.violations.len() == 1;
-        let order = calm::order(self.search.events(), alone_at_the_end, &self.grace_orders())?;
+        self.calm_schedule_that(alone_at_the_end)
+    }
+
+    /// An equivalent schedule with few switches; only of what the last step needs, where that `ends`
+    /// the execution.
+    pub(super) fn calm_schedule_that(&self, ends: bool) -> Option<Vec<Scheduled<ThreadKey>>> {
+        let order = calm::order(self.search.events(), ends, &self.grace_orders())?;
         let scheduled = order.into_iter().map(|index| Scheduled {
             thread: self.threads[self.search.events()[index].thread].key,
             choice: self.choice_at(index),

@@ -322,24 +322,21 @@ impl Shared<'_> {
 
     /// What an execution came to.
     fn judge(&self, execution: &mut Execution, task: &mut Task) {
-        match execution.end.clone() {
-            Some(End::Cut(reason)) => {
-                task.ended = Some(reason);
-                return;
-            }
-            Some(End::Blocked) => task.blocked += 1,
-            Some(End::Fatal) => {
-                execution.analyse_waiting();
-                execution.search.try_all_at_end();
-                task.executions += 1;
-                self.limits.progress.fetch_add(1, Relaxed);
-            }
-            Some(End::Finished) | None => {
-                task.executions += 1;
-                self.limits.progress.fetch_add(1, Relaxed);
-            }
+        if let Some(End::Cut(reason)) = &execution.end {
+            task.ended = Some(reason.clone());
+            return;
         }
-        execution.search.end_event();
+        execution.conclude();
+        let over_bound = execution.search.is_over_bound();
+        if over_bound || execution.end == Some(End::Blocked) {
+            task.blocked += 1;
+        } else {
+            task.executions += 1;
+            self.limits.progress.fetch_add(1, Relaxed);
+        }
+        if over_bound {
+            return;
+        }
         for &kind in &execution.violations {
             if task.found.iter().any(|known| known.kind == kind) {
                 continue;

@@ -22,6 +22,7 @@ mod execution;
 mod follow;
 pub mod graphs;
 mod interleavings;
+mod minimal;
 mod order;
 mod parallel;
 pub mod priorities;
@@ -57,6 +58,7 @@ pub struct ScheduleStep {
 
 pub use checkpoint::Checkpoint;
 pub use follow::{Landmark, Parting};
+pub use minimal::{MOST_EXECUTIONS, Minimal, minimise};
 
 /// What came of following a schedule.
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub struct Replay {
     pub recording: Recording,
     /// How many steps of the schedule were followed.
     pub followed: usize,
+    /// How often a context of it was followed by another one where it could have gone on.
+    pub preemptions: u32,
     /// Why it was not followed to its end.
     pub parted: Option<String>,
 }
@@ -419,6 +423,7 @@ fn directed(program: &Program, director: Director) -> (Replay, Director) {
     let replay = Replay {
         recording: execution.take_recording(),
         followed: execution.followed,
+        preemptions: execution.preemptions,
         parted: match execution.end.take() {
             Some(End::Cut(reason)) => Some(reason),
             _ => None,

@@ -19,6 +19,15 @@
 //!   over already: for a lock, the other holder's lock, not its unlock. A thread that still waits
 //!   when an execution ends has races too, or the wake-up it missed would be missed by the search
 //!   as well. That goes for executions that are cut or end in a violation, too.
+//! * **A bound on preemptions** needs more than that. The interleaving that stands for a class may
+//!   have more preemptions than another one of the class, and so may the one in which a race is the
+//!   other way round: then it is left out, and with it what only it would have led to. So with a
+//!   bound, a thread that has to go before a step has to be tried before the whole block of steps
+//!   of that thread, too, where that is no preemption (Coons, Musuvathi, McKinley, "Bounded partial
+//!   order reduction", OOPSLA 2013). Every earlier step is a race then, not only the last; it is
+//!   the racing thread itself that is tried, or else all; nobody sleeps; and nothing is handed out.
+//!   Where a violation ends an execution, each other thread is run for one more step in place of
+//!   the last one, bound or not, to see what that races with.
 //! * **Handing out.** The threads to try at a node are tried in the order in which they were asked
 //!   for. So the next one, and with it what sleeps when it is tried, is known while the one before
 //!   it is still being explored, and somebody else can explore it meanwhile ([`Search::hand_out`]).
@@ -85,6 +94,8 @@ pub(super) struct Node {
     accessed: Vec<Access>,
     /// Whether the current thread's step ended an execution.
     fatal: bool,
+    /// With a bound: whether each thread is to be run here for one step, whatever the bound.
+    probed: bool,
     /// The next thread to be tried, where somebody else is at it.
     handed: Option<Arc<Handed>>,
 }
@@ -123,6 +134,7 @@ impl Node {
             preemptions: self.preemptions,
             accessed: self.accessed.clone(),
             fatal: self.fatal,
+            probed: self.probed,
             handed: None,
         }
     }
@@ -167,6 +179,7 @@ impl Node {
             preemptions: 0,
             accessed: Vec::new(),
             fatal: false,
+            probed: false,
             handed: None,
         }
     }
@@ -314,6 +327,7 @@ impl Search {
             done: 0,
             preemptions,
             fatal: false,
+            probed: false,
             handed: None,
             ..node
         });
@@ -515,9 +529,17 @@ impl Search {
             certain.join(&self.events[earlier].clock);
         }
         let mut clock = certain;
+        let bounded = self.preemption_bound.is_some();
         for access in &event.accesses {
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
-            if waits(access) {
+            if bounded {
+                self.all_races(
+                    access,
+                    waits(access).then_some(request),
+                    &before,
+                    &mut racing,
+                );
+            } else if waits(access) {
                 self.race_of_wait(access.object, access.mode, request, &before, &mut racing);
             } else if !access.awaited {
                 self.conflicting(access, |past| {
@@ -557,13 +579,16 @@ impl Search {
             Action::Await(..) => Mode::Read,
             _ => Mode::Write,
         };
-        self.race_of_wait(object, mode, request, &before, &mut racing);
         let access = Access {
             object,
             mode,
             old: 0,
             awaited: true,
         };
+        match self.preemption_bound {
+            Some(_) => self.all_races(&access, Some(request), &before, &mut racing),
+            None => self.race_of_wait(object, mode, request, &before, &mut racing),
+        }
         self.reverse_all(&mut racing, thread, &before, &[access]);
     }
 
@@ -572,6 +597,15 @@ impl Search {
     pub(super) fn try_all_at_end(&mut self) {
         let last = self.nodes.len().checked_sub(1);
         if let Some(depth) = last {
+            if self.preemption_bound.is_some() {
+                let block = self.block(depth);
+                for depth in [depth, block] {
+                    let node = &mut self.nodes[depth];
+                    node.ask_for(node.enabled);
+                }
+                self.nodes[depth].probed = true;
+                return;
+            }
             self.nodes[depth].fatal = true;
             self.ask(Asked {
                 depth,
@@ -627,6 +661,47 @@ impl Search {
         }
     }
 
+    /// All past accesses that conflict with `access` and do not happen before the thread's own last
+    /// step. Of a wait, those before which it would have been over.
+    fn all_races(
+        &self,
+        access: &Access,
+        wait: Option<Request>,
+        before: &Clock,
+        racing: &mut Vec<usize>,
+    ) {
+        let Some(history) = self.histories.get(access.object as usize) else {
+            return;
+        };
+        for past in history.iter().rev() {
+            let earlier = &self.events[past.event];
+            let is_over = wait.is_none_or(|request| is_over(request.action, past.old));
+            if past.mode.conflicts(access.mode)
+                && is_over
+                && !before.knows(earlier.thread, earlier.number)
+            {
+                racing.push(past.event);
+            }
+        }
+    }
+
+    /// Where the block of steps of one thread begins that this one is in.
+    fn block(&self, depth: usize) -> usize {
+        let thread = self.nodes[depth].thread;
+        let before = self.nodes[..depth].iter();
+        depth
+            - before
+                .rev()
+                .take_while(|node| node.thread == thread)
+                .count()
+    }
+
+    /// Whether the current execution has more preemptions than it may have.
+    pub(super) fn is_over_bound(&self) -> bool {
+        let preemptions = self.nodes.last().map_or(0, |node| node.preemptions);
+        self.preemption_bound.is_some_and(|most| preemptions > most)
+    }
+
     /// See to it that each race is explored the other way round.
     fn reverse_all(
         &mut self,
@@ -642,6 +717,19 @@ impl Search {
             let Event {
                 thread: t, number, ..
             } = self.events[first];
+            if self.preemption_bound.is_some() {
+                if t != thread {
+                    let block = self.block(first);
+                    for depth in [first, block] {
+                        let node = &mut self.nodes[depth];
+                        match node.enabled & 1 << thread {
+                            0 => node.ask_for(node.enabled),
+                            only => node.ask_for(only),
+                        }
+                    }
+                }
+                continue;
+            }
             // A step that happens before another racing one is not reversed by itself.
             let covered = racing[i + 1..]
                 .iter()
@@ -739,6 +827,9 @@ impl Search {
     /// about how much that is of this one. To be called when an execution is over. `handed` stands
     /// for whoever takes it.
     pub(super) fn hand_out(&mut self, handed: impl FnOnce() -> Arc<Handed>) -> Option<(Self, f64)> {
+        if self.preemption_bound.is_some() {
+            return None;
+        }
         let mut share = 1.0;
         // The deepest node goes on to its next thread by itself, and at once.
         for depth in self.own..self.nodes.len().saturating_sub(1) {
@@ -753,9 +844,6 @@ impl Search {
                 continue;
             };
             let preemptions = self.preemptions_at(depth, thread, node.enabled);
-            if self.preemption_bound.is_some_and(|most| preemptions > most) {
-                continue;
-            }
             let mut nodes: Vec<Node> = self.nodes[..=depth].iter().map(Node::copy).collect();
             let node = &mut nodes[depth];
             let mut accesses = std::mem::take(&mut node.accessed);
@@ -830,7 +918,9 @@ impl Search {
                 self.is_new_from(depth);
                 return Next::Run;
             }
-            if node.done & 1 << node.thread == 0 {
+            if self.preemption_bound.is_some() {
+                node.done |= 1 << node.thread;
+            } else if node.done & 1 << node.thread == 0 {
                 node.done |= 1 << node.thread;
                 let accesses = Arc::from(&*node.accessed);
                 node.accessed.clear();
@@ -855,8 +945,10 @@ impl Search {
                 let node = &mut self.nodes[depth];
                 if self.preemption_bound.is_some_and(|most| preemptions > most) {
                     self.bound_hit = true;
-                    node.done |= 1 << thread;
-                    continue;
+                    if !node.probed {
+                        node.done |= 1 << thread;
+                        continue;
+                    }
                 }
                 node.thread = thread;
                 node.choice = 0;

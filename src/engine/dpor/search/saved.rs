@@ -39,6 +39,7 @@ struct SavedNode {
     /// What its step accessed in the last execution.
     accesses: Vec<Access>,
     fatal: bool,
+    probed: bool,
     /// Which of the tasks was handed out.
     handed: Option<usize>,
 }
@@ -81,6 +82,7 @@ impl SavedSearch {
                     None => Vec::new(),
                 },
                 fatal: node.fatal,
+                probed: node.probed,
                 handed: node.handed.as_ref().map(&mut number),
             });
         Self {
@@ -141,6 +143,7 @@ impl SavedSearch {
                 preemptions: node.preemptions,
                 accessed: node.accessed,
                 fatal: node.fatal,
+                probed: node.probed,
                 handed: node.handed.map(&mut handed),
             }
         });
