@@ -162,6 +162,8 @@ pub struct CheckOptions {
     pub resume: Option<dpor::Checkpoint>,
     /// Whether an exploration that is stopped is to be written down.
     pub keep: bool,
+    /// Look for the smallest execution with each violation that is found, see [`dpor::minimise`].
+    pub minimise: bool,
 }
 
 /// How many runs the `native` engine makes unless told otherwise.
@@ -180,6 +182,7 @@ impl Default for CheckOptions {
             out: COUNTEREXAMPLES.into(),
             resume: None,
             keep: false,
+            minimise: false,
         }
     }
 }
@@ -214,6 +217,19 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// How small the interleaving of a violation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// How often a context is followed by another one that could have gone on itself.
+    pub preemptions: u32,
+    /// The steps of the part where every interleaving counts.
+    pub steps: usize,
+    /// No execution with this kind of violation on this object has fewer preemptions.
+    pub fewest_preemptions: bool,
+    /// Nor does one with as few have fewer steps.
+    pub fewest_steps: bool,
+}
+
 /// A violation that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ViolationEntry {
@@ -234,6 +250,9 @@ pub struct ViolationEntry {
     pub counterexample_error: Option<String>,
     /// Whether the file has the steps to replay: the `native` engine records none.
     pub replayable: bool,
+    /// How small it is, where that was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
     /// The files beside it that tell the interleaving in other forms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
@@ -320,16 +339,27 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
         },
         ..options.limits.clone()
     };
-    let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
+    let explore = || match options.engine {
         EngineKind::Dpor => match &options.resume {
             Some(checkpoint) => dpor::resume(&program, limits, checkpoint),
             None => Ok(dpor::explore(&program, limits)),
         },
         EngineKind::Loom => Ok(loom::explore(&program, limits)),
         EngineKind::Native => Ok(native::explore(&program, limits, options.runs)),
+    };
+    let interleaves = options.engine == EngineKind::Dpor && options.memory_model == MemoryModel::Sc;
+    let explored = catch_unwind(AssertUnwindSafe(|| {
+        explore().map(|mut exploration| {
+            let findings = exploration.findings.iter_mut();
+            let sizes = findings.map(|finding| match options.minimise && interleaves {
+                true => minimised(&program, finding),
+                false => None,
+            });
+            (sizes.collect::<Vec<_>>(), exploration)
+        })
     }));
     let mut outcome = match explored {
-        Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
+        Ok(Ok((sizes, exploration))) => judge(scenario, model, options, exploration, sizes),
         Ok(Err(message)) => Outcome {
             resume_error: Some(format!("the exploration cannot go on: {message}")),
             ..Outcome::undecided(scenario, model, options, message)
@@ -350,11 +380,24 @@ pub fn seconds_since(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
 
+/// Put the smallest execution in place of the one that was found.
+fn minimised(program: &engine::Program, finding: &mut Finding) -> Option<Size> {
+    let minimal = dpor::minimise(program, finding, dpor::MOST_EXECUTIONS)?;
+    finding.recording = minimal.recording;
+    Some(Size {
+        preemptions: minimal.preemptions,
+        steps: minimal.steps,
+        fewest_preemptions: minimal.fewest_preemptions,
+        fewest_steps: minimal.fewest_steps,
+    })
+}
+
 fn judge(
     scenario: &Scenario,
     model: &Model,
     options: &CheckOptions,
     exploration: Exploration,
+    sizes: Vec<Option<Size>>,
 ) -> Outcome {
     // Only dpor's silence is a proof.
     let complete = exploration.complete && options.engine == EngineKind::Dpor;
@@ -366,8 +409,11 @@ fn judge(
     let reason = exploration.reason.filter(|_| !complete).or_else(|| {
         (!complete).then(|| format!("the {} engine cannot prove anything", options.engine))
     });
-    let findings = exploration.findings.iter();
-    let violations = findings.map(|finding| entry(scenario, model, options, finding));
+    let findings = exploration.findings.iter().zip(sizes);
+    let violations = findings.map(|(finding, size)| ViolationEntry {
+        size,
+        ..entry(scenario, model, options, finding)
+    });
     let left = exploration.left.filter(|_| options.keep);
     let saved = left.map(|left| {
         let resume = Resume {
@@ -456,6 +502,7 @@ pub fn describe(finding: &Finding) -> ViolationEntry {
         counterexample: None,
         counterexample_error: None,
         replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
+        size: None,
         reports: Vec::new(),
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 use std::rc::Rc;
 
 /// How far [`minimise`] goes, in executions that are run.
-pub const MOST_EXECUTIONS: u64 = 20_000;
+pub const MOST_EXECUTIONS: u64 = 2_000;
 
 /// The smallest execution that was found.
 #[derive(Clone, Debug)]
