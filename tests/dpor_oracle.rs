@@ -2000,6 +2000,20 @@ fn a_bound_that_leaves_something_out_is_told() {
     assert_eq!(finals.last(), Some(&(everything, true)), "{finals:?}");
 }
 
+/// A thread that comes to its wait before it could go on lets the other one go on without a preemption,
+/// so what ends a wait has to be tried after the wait has begun, too.
+#[test]
+fn a_bound_leaves_out_no_wait_that_begins_early() {
+    let prog = Prog {
+        words: [0, 1, 0],
+        ..Prog::new(&[
+            &[TryLock(0), Await(X, Condition::NotEqual(0)), Store(Y, 0)],
+            &[TryLock(0), Rmw(X, Update::Swap(1)), Unlock(0), Load(Y)],
+        ])
+    };
+    assert_same(&prog);
+}
+
 /// Nothing of one concurrent part is taken for a part of the next one.
 #[test]
 fn two_concurrent_parts() {
