@@ -190,10 +190,12 @@ put-order  before-series  holds      N executions
 put-order  v2-8of9        violated   N executions
   objects-remaining of nfsd_file_slab in kmem_cache_destroy(), nfsd-stop
     destroyed with nfsd_file#1 still allocated
+    1 preemption, the fewest; 84 steps, not shown to be the fewest
     counterexamples/put-order-v2-8of9-objects-remaining.json
     nfsd-check replay counterexamples/put-order-v2-8of9-objects-remaining.json
   use-after-destroy of nfsd_file_slab in kmem_cache_free(), rcu callback 3
     used after it was destroyed
+    1 preemption, the fewest; 96 steps, not shown to be the fewest
     counterexamples/put-order-v2-8of9-use-after-destroy.json
     nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
   stopped at the first violation
@@ -288,10 +290,11 @@ fn the_document_has_what_it_should() {
 fn the_same_input_gives_the_same_bytes() {
     let second = put_order(AS_IT_IS).replace("\"put-order\"", "\"again\"");
     let scenarios = [("put-order", &*put_order(AS_IT_IS)), ("again", &*second)];
-    let folder = Folder::new("deterministic", &scenarios);
-    let text = |args: &[&str]| folder.run(args).stdout;
-    let json = |args: &[&str]| without_seconds(folder.run(args).json());
+    // Only run looks for the smallest interleaving, so the two do not write the same files.
     for command in ["run", "gate"] {
+        let folder = Folder::new(&format!("deterministic-{command}"), &scenarios);
+        let text = |args: &[&str]| folder.run(args).stdout;
+        let json = |args: &[&str]| without_seconds(folder.run(args).json());
         let one = [command, "--jobs", "1"];
         let two = [command, "--jobs", "2"];
         assert_eq!(text(&one), text(&one));
@@ -300,10 +303,10 @@ fn the_same_input_gives_the_same_bytes() {
         let two = [command, "--jobs", "2", "--format", "json"];
         assert_eq!(json(&one), json(&one));
         assert_eq!(json(&one), json(&two));
+        // The same counterexamples, so none is numbered.
+        let numbered = |name: &String| name.ends_with("-2.json");
+        assert!(!folder.counterexamples().iter().any(numbered));
     }
-    // The same counterexamples, so none is numbered.
-    let numbered = |name: &String| name.ends_with("-2.json");
-    assert!(!folder.counterexamples().iter().any(numbered));
 }
 
 #[test]

@@ -495,6 +495,94 @@ fn brute_force_bounded(prog: &Prog, bound: u32) -> Option<Behaviour> {
     Some(behaviour)
 }
 
+/// For each kind of violation that ends an execution, the fewest preemptions with which it comes
+/// about, and the fewest steps with those. The beginning of a thread is a step, as on the explorer.
+fn brute_force_smallest(prog: &Prog) -> Option<BTreeMap<ViolationKind, (u32, usize)>> {
+    let mut smallest = BTreeMap::new();
+    let mut seen = HashSet::new();
+    // By preemptions, then steps: what comes out first is the smallest.
+    let mut left = BTreeMap::from([((0, 0), vec![(State::new(prog), None, 0_u64)])]);
+    while let Some(((preemptions, steps), states)) = left.pop_first() {
+        for (state, last, begun) in states {
+            if seen.len() > 300_000 {
+                return None;
+            }
+            if !seen.insert((state.clone(), last, begun)) {
+                continue;
+            }
+            if let Some(kind) = state.fatal {
+                smallest.entry(kind).or_insert((preemptions, steps));
+            }
+            for (t, next, _) in state.successors(prog) {
+                let preempted = last.is_some_and(|last| last != t && state.is_enabled(prog, last));
+                let begins = begun & 1 << t == 0;
+                let size = (
+                    preemptions + u32::from(preempted),
+                    steps + 1 + usize::from(begins),
+                );
+                let after = (next, Some(t), begun | 1 << t);
+                left.entry(size).or_default().push(after);
+            }
+        }
+    }
+    Some(smallest)
+}
+
+/// The smallest execution with a use after free against brute force.
+fn check_smallest(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
+    let kind = ViolationKind::UseAfterFree;
+    let used = |a: usize| prog.has(|op| matches!(op, Touch(b) | TouchLast(b) | Free(b) if *b == a));
+    // Which object it is, brute force does not tell.
+    let one_object = (0..ALLOCATIONS).filter(|&a| used(a)).count() == 1;
+    if !prog.is_plain() || !prog.children.is_empty() || prog.main_takes_part || !one_object {
+        return Ok(());
+    }
+    let Some(smallest) = brute_force_smallest(prog) else {
+        return Ok(());
+    };
+    let program = program(prog);
+    let exploration = dpor::explore(&program, &all(None, 100_000));
+    let Some(finding) = exploration.findings.iter().find(|f| f.kind == kind) else {
+        return Ok(());
+    };
+    let Some(minimal) = dpor::minimise(&program, finding, 10_000) else {
+        return Err("what was found does not come about again".to_owned());
+    };
+    let (preemptions, steps) = smallest[&kind];
+    totals.minimised += 1;
+    totals.fewest_preemptions += u64::from(minimal.fewest_preemptions);
+    totals.fewest_steps += u64::from(minimal.fewest_steps);
+    let found = (minimal.preemptions, minimal.steps);
+    let smaller = minimal.preemptions < preemptions
+        || minimal.preemptions == preemptions && minimal.steps < steps;
+    let wrong = minimal.fewest_preemptions && minimal.preemptions != preemptions
+        || minimal.fewest_steps && minimal.steps != steps;
+    match smaller || wrong {
+        true => Err(format!(
+            "the smallest is {:?}, and {found:?} was told (fewest: {}, {})",
+            (preemptions, steps),
+            minimal.fewest_preemptions,
+            minimal.fewest_steps
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The program, without looking at what it does.
+fn program(prog: &Prog) -> Program {
+    let prog = prog.clone();
+    Arc::new(move || {
+        let shared = Arc::new(Shared::new(&prog, true, &Arc::default()));
+        thread::set_phase(Phase::Concurrent);
+        for t in 0..prog.threads.len() {
+            let shared = Arc::clone(&shared);
+            thread::spawn_detached("thread", move || interpret(&shared, t));
+        }
+        thread::settle();
+        thread::set_phase(Phase::Alone);
+    })
+}
+
 /// A bounded search against brute force: it misses nothing within its bound. Where an operation is
 /// not a step of its own on the explorer, or the beginning of a thread is, the two count preemptions
 /// differently.
@@ -691,8 +779,10 @@ impl Shared {
     }
 
     fn log(&self, f: impl FnOnce(&mut Log)) {
-        let mut collected = self.collected.lock().unwrap();
-        f(collected.log.as_mut().expect("an execution is running"));
+        // Nobody looks at what is minimised.
+        if let Some(log) = &mut self.collected.lock().unwrap().log {
+            f(log);
+        }
     }
 
     /// The accesses of an operation that answered this.
@@ -937,6 +1027,11 @@ struct Totals {
     blocked: u64,
     hung: u64,
     fatal: u64,
+    /// Violations of which the smallest execution was looked for, and how often it was shown that
+    /// it is.
+    minimised: u64,
+    fewest_preemptions: u64,
+    fewest_steps: u64,
 }
 
 fn all(preemption_bound: Option<u32>, most: u64) -> Limits {
@@ -1057,6 +1152,7 @@ fn check(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
             once("hung class", hung, &explored.hung, choices_use)?;
         }
     }
+    check_smallest(prog, totals)?;
     for bound in 0..3 {
         let bounded = explore(prog, &all(Some(bound), 100_000));
         let finals = &bounded.behaviour.finals;
@@ -1467,7 +1563,10 @@ fn generated_memory() {
         memory: true,
         ..WORDS_ONLY
     };
-    assert!(generated(0x4567_89ab_cdef, about, 400).fatal > 0);
+    let totals = generated(0x4567_89ab_cdef, about, 400);
+    assert!(totals.fatal > 0);
+    assert!(totals.minimised > 0 && totals.minimised == totals.fewest_preemptions);
+    assert!(2 * totals.fewest_steps > totals.minimised);
 }
 
 #[test]
@@ -1899,6 +1998,20 @@ fn a_bound_that_leaves_something_out_is_told() {
     let everything = brute_force(&prog).unwrap().finals.len();
     assert!(finals[0].0 < everything && !finals[0].1, "{finals:?}");
     assert_eq!(finals.last(), Some(&(everything, true)), "{finals:?}");
+}
+
+/// A thread that comes to its wait before it could go on lets the other one go on without a preemption,
+/// so what ends a wait has to be tried after the wait has begun, too.
+#[test]
+fn a_bound_leaves_out_no_wait_that_begins_early() {
+    let prog = Prog {
+        words: [0, 1, 0],
+        ..Prog::new(&[
+            &[TryLock(0), Await(X, Condition::NotEqual(0)), Store(Y, 0)],
+            &[TryLock(0), Rmw(X, Update::Swap(1)), Unlock(0), Load(Y)],
+        ])
+    };
+    assert_same(&prog);
 }
 
 /// Nothing of one concurrent part is taken for a part of the next one.

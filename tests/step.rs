@@ -84,7 +84,10 @@ impl Session {
     fn shows(&self, what: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
+            // Blanks that were written and those that were not look the same.
             let text = self.screen.lock().unwrap().screen().contents();
+            let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+            let text = lines.join("\n");
             if what(&text) {
                 return text;
             }

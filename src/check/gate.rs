@@ -272,6 +272,7 @@ mod tests {
             counterexample: None,
             counterexample_error: None,
             replayable: true,
+            size: None,
             reports: Vec::new(),
         };
         Outcome {

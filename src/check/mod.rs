@@ -174,6 +174,8 @@ pub struct CheckOptions {
     pub resume: Option<dpor::Checkpoint>,
     /// Whether an exploration that is stopped is to be written down.
     pub keep: bool,
+    /// Look for the smallest execution with each violation that is found, see [`dpor::minimise`].
+    pub minimise: bool,
 }
 
 /// How many runs the `native` and `pct` engines make unless told otherwise.
@@ -193,6 +195,7 @@ impl Default for CheckOptions {
             out: COUNTEREXAMPLES.into(),
             resume: None,
             keep: false,
+            minimise: false,
         }
     }
 }
@@ -227,6 +230,19 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// How small the interleaving of a violation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// How often a context is followed by another one that could have gone on itself.
+    pub preemptions: u32,
+    /// The steps of the part where every interleaving counts.
+    pub steps: usize,
+    /// No execution with this kind of violation on this object has fewer preemptions.
+    pub fewest_preemptions: bool,
+    /// Nor does one with as few have fewer steps.
+    pub fewest_steps: bool,
+}
+
 /// A violation that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ViolationEntry {
@@ -247,6 +263,9 @@ pub struct ViolationEntry {
     pub counterexample_error: Option<String>,
     /// Whether the file has the steps to replay: the `native` engine records none.
     pub replayable: bool,
+    /// How small it is, where that was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
     /// The files beside it that tell the interleaving in other forms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
@@ -333,7 +352,7 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
         },
         ..options.limits.clone()
     };
-    let explored = catch_unwind(AssertUnwindSafe(|| match options.engine {
+    let explore = || match options.engine {
         EngineKind::Dpor => match &options.resume {
             Some(checkpoint) => dpor::resume(&program, limits, checkpoint),
             None => Ok(dpor::explore(&program, limits)),
@@ -344,9 +363,20 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
             let (runs, seed) = (options.runs, options.seed);
             Ok(priorities::explore(&program, limits, runs, seed))
         }
+    };
+    let interleaves = options.engine == EngineKind::Dpor && options.memory_model == MemoryModel::Sc;
+    let explored = catch_unwind(AssertUnwindSafe(|| {
+        explore().map(|mut exploration| {
+            let findings = exploration.findings.iter_mut();
+            let sizes = findings.map(|finding| match options.minimise && interleaves {
+                true => minimised(&program, finding),
+                false => None,
+            });
+            (sizes.collect::<Vec<_>>(), exploration)
+        })
     }));
     let mut outcome = match explored {
-        Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
+        Ok(Ok((sizes, exploration))) => judge(scenario, model, options, exploration, sizes),
         Ok(Err(message)) => Outcome {
             resume_error: Some(format!("the exploration cannot go on: {message}")),
             ..Outcome::undecided(scenario, model, options, message)
@@ -387,7 +417,8 @@ pub fn follow(
             });
         }
     }
-    let mut outcome = judge(scenario, model, options, exploration);
+    let sizes = vec![None; exploration.findings.len()];
+    let mut outcome = judge(scenario, model, options, exploration, sizes);
     outcome.seconds = seconds_since(start);
     outcome
 }
@@ -398,11 +429,24 @@ pub fn seconds_since(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
 
+/// Put the smallest execution in place of the one that was found.
+fn minimised(program: &engine::Program, finding: &mut Finding) -> Option<Size> {
+    let minimal = dpor::minimise(program, finding, dpor::MOST_EXECUTIONS)?;
+    finding.recording = minimal.recording;
+    Some(Size {
+        preemptions: minimal.preemptions,
+        steps: minimal.steps,
+        fewest_preemptions: minimal.fewest_preemptions,
+        fewest_steps: minimal.fewest_steps,
+    })
+}
+
 fn judge(
     scenario: &Scenario,
     model: &Model,
     options: &CheckOptions,
     exploration: Exploration,
+    sizes: Vec<Option<Size>>,
 ) -> Outcome {
     // Only dpor's silence is a proof.
     let complete = exploration.complete && options.engine == EngineKind::Dpor;
@@ -414,8 +458,11 @@ fn judge(
     let reason = exploration.reason.filter(|_| !complete).or_else(|| {
         (!complete).then(|| format!("the {} engine cannot prove anything", options.engine))
     });
-    let findings = exploration.findings.iter();
-    let violations = findings.map(|finding| entry(scenario, model, options, finding));
+    let findings = exploration.findings.iter().zip(sizes);
+    let violations = findings.map(|(finding, size)| ViolationEntry {
+        size,
+        ..entry(scenario, model, options, finding)
+    });
     let left = exploration.left.filter(|_| options.keep);
     let saved = left.map(|left| {
         let resume = Resume {
@@ -504,6 +551,7 @@ pub fn describe(finding: &Finding) -> ViolationEntry {
         counterexample: None,
         counterexample_error: None,
         replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
+        size: None,
         reports: Vec::new(),
     }
 }

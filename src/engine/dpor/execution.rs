@@ -1190,29 +1190,13 @@ impl Execution {
         }
     }
 
-    /// The schedule of the execution that the search has just run.
+    /// The schedule of the execution that was run last.
     pub(super) fn schedule_by_key(&self) -> Vec<Scheduled<ThreadKey>> {
         let events = self.search.events().iter().enumerate();
         events
             .map(|(index, event)| Scheduled {
                 thread: self.threads[event.thread].key,
-                choice: self.search.choice_at(index),
-            })
-            .collect()
-    }
-
-    /// The schedule of an execution that was directed.
-    pub(super) fn schedule_as_directed(&self) -> Vec<Scheduled<ThreadKey>> {
-        let choice = |index: usize| match &self.director {
-            Director::Keys(schedule) => schedule.get(index).map_or(0, |s| s.choice),
-            Director::Names(schedule) => schedule.get(index).map_or(0, |s| s.choice),
-            Director::Search | Director::Landmarks(_) => 0,
-        };
-        let events = self.search.events().iter().enumerate();
-        events
-            .map(|(index, event)| Scheduled {
-                thread: self.threads[event.thread].key,
-                choice: choice(index),
+                choice: self.choice_at(index),
             })
             .collect()
     }
@@ -1247,8 +1231,13 @@ impl Execution {
     /// The answer of a step that was a choice.
     fn choice_at(&self, step: usize) -> u32 {
         match &self.director {
+            Director::Search => self.search.choice_at(step),
+            Director::Keys(schedule) | Director::Deferring(schedule) => {
+                schedule.get(step).map_or(0, |s| s.choice)
+            }
+            Director::Names(schedule) => schedule.get(step).map_or(0, |s| s.choice),
             Director::Priorities(priorities) => priorities.choice_at(step),
-            _ => self.search.choice_at(step),
+            Director::Landmarks(_) => 0,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::{
 use std::rc::Rc;
 
 /// How far [`minimise`] goes, in executions that are run.
-pub const MOST_EXECUTIONS: u64 = 20_000;
+pub const MOST_EXECUTIONS: u64 = 2_000;
 
 /// The smallest execution that was found.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ fn keys(program: &Program, recording: &Recording) -> Option<Vec<Scheduled<Thread
     let execution = explorer.execution.borrow();
     match execution.end {
         Some(End::Cut(_)) => None,
-        _ => Some(execution.schedule_as_directed()),
+        _ => Some(execution.schedule_by_key()),
     }
 }
 

@@ -525,20 +525,19 @@ impl Search {
                 self.conflicting(access, |past| certain.join(&self.events[past.event].clock));
             }
         }
+        let bounded = self.preemption_bound.is_some();
         for &earlier in &event.follows {
+            let Event { thread, number, .. } = self.events[earlier];
+            if bounded && !before.knows(thread, number) {
+                racing.push(earlier);
+            }
             certain.join(&self.events[earlier].clock);
         }
         let mut clock = certain;
-        let bounded = self.preemption_bound.is_some();
         for access in &event.accesses {
             self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
             if bounded {
-                self.all_races(
-                    access,
-                    waits(access).then_some(request),
-                    &before,
-                    &mut racing,
-                );
+                self.all_races(access, &before, &mut racing);
             } else if waits(access) {
                 self.race_of_wait(access.object, access.mode, request, &before, &mut racing);
             } else if !access.awaited {
@@ -586,7 +585,7 @@ impl Search {
             awaited: true,
         };
         match self.preemption_bound {
-            Some(_) => self.all_races(&access, Some(request), &before, &mut racing),
+            Some(_) => self.all_races(&access, &before, &mut racing),
             None => self.race_of_wait(object, mode, request, &before, &mut racing),
         }
         self.reverse_all(&mut racing, thread, &before, &[access]);
@@ -662,24 +661,13 @@ impl Search {
     }
 
     /// All past accesses that conflict with `access` and do not happen before the thread's own last
-    /// step. Of a wait, those before which it would have been over.
-    fn all_races(
-        &self,
-        access: &Access,
-        wait: Option<Request>,
-        before: &Clock,
-        racing: &mut Vec<usize>,
-    ) {
-        let Some(history) = self.histories.get(access.object as usize) else {
-            return;
-        };
-        for past in history.iter().rev() {
+    /// step. Also what ended its wait: had it begun to wait before that, it would have let others go
+    /// on without a preemption.
+    fn all_races(&self, access: &Access, before: &Clock, racing: &mut Vec<usize>) {
+        let history = self.histories.get(access.object as usize);
+        for past in history.into_iter().flatten() {
             let earlier = &self.events[past.event];
-            let is_over = wait.is_none_or(|request| is_over(request.action, past.old));
-            if past.mode.conflicts(access.mode)
-                && is_over
-                && !before.knows(earlier.thread, earlier.number)
-            {
+            if past.mode.conflicts(access.mode) && !before.knows(earlier.thread, earlier.number) {
                 racing.push(past.event);
             }
         }
