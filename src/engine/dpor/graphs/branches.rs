@@ -355,7 +355,9 @@ impl Shared<'_> {
         let before = part.left.len();
         let (weight, way) = (left.weight, left.way.clone());
         if !run_branch(explorer, self.program, left, &mut part.left) {
-            self.tell(weight);
+            if part.left.len() == before {
+                self.tell(weight);
+            }
             return;
         }
         let mut execution = explorer.execution.borrow_mut();
@@ -426,26 +428,23 @@ impl Shared<'_> {
     }
 }
 
-/// Run a branch, and add what it leads to. `false`: the memory model does not allow it.
+/// Run a branch, and add what it leads to. `false`: the memory model does not allow it. It may lead
+/// to others even so: those in which a grace period ends later.
 fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<Left>) -> bool {
     let Left {
         branch,
         way,
         weight,
     } = left;
-    let mut branches = Vec::new();
-    {
-        let mut execution = explorer.execution.borrow_mut();
-        let allowed = execution.take_up(branch);
-        branches.append(&mut execution.branches);
-        if !allowed {
-            return false;
-        }
+    let allowed = explorer.execution.borrow_mut().take_up(branch);
+    // What is found before the run comes before what is found in it.
+    let mut branches = std::mem::take(&mut explorer.execution.borrow_mut().branches);
+    if allowed {
+        explorer.run(program);
+        branches.append(&mut explorer.execution.borrow_mut().branches);
     }
-    explorer.run(program);
-    branches.append(&mut explorer.execution.borrow_mut().branches);
-    // An execution of its own, and what each of the branches leads to.
-    let weight = weight / (branches.len() as f64 + 1.0);
+    // An execution of its own, if it is one, and what each of the branches leads to.
+    let weight = weight / (branches.len() as f64 + f64::from(u8::from(allowed)));
     let left = branches.into_iter().zip(0..).map(|(branch, number)| Left {
         branch,
         way: Some(Arc::new(Way {
@@ -455,7 +454,7 @@ fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<L
         weight,
     });
     to.extend(left);
-    true
+    allowed
 }
 
 /// The numbers of a way, from the beginning.
@@ -481,9 +480,7 @@ pub(super) fn tell(
     let mut left = Left::default();
     for &number in way {
         let mut next = Vec::new();
-        if !run_branch(&explorer, program, left, &mut next) {
-            return None;
-        }
+        run_branch(&explorer, program, left, &mut next);
         left = next.into_iter().nth(number as usize)?;
     }
     let allowed = run_branch(&explorer, program, left, &mut Vec::new());
@@ -612,9 +609,7 @@ pub(in super::super) fn find_again(
             continue;
         }
         let mut next = Vec::new();
-        if !run_branch(&explorer, program, left, &mut next) {
-            return Err(ANOTHER_PROGRAM.to_owned());
-        }
+        run_branch(&explorer, program, left, &mut next);
         let mut below: Vec<Vec<_>> = next.iter().map(|_| Vec::new()).collect();
         for (way, place) in wanted {
             // A branch that is left was not run, so that nothing is below it.
