@@ -53,7 +53,16 @@ fn scenarios_have_the_violations_that_interleavings_have() {
         "flush-during-open",
         "close-sync-vs-stop",
     ];
-    let models = ["before-series", "v1-7of8", "v2-8of9", "v2-review", "v4"];
+    let models = [
+        "before-series",
+        "v1-7of8",
+        "v2-8of9",
+        "v2-review",
+        "v4",
+        // With close-sync-vs-stop: what it shows is found only by going back on the end of a grace
+        // period, in a branch that is allowed where the one that leads there is not.
+        "v4-free-unhash",
+    ];
     for scenario in scenarios {
         let scenario = Arc::new(library.scenario(scenario).expect("it is in the library"));
         for model in models {

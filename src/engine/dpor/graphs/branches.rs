@@ -7,7 +7,8 @@
 //! [`Part`]s of it, each a stretch of that order: who hands out work cuts off the last branch that
 //! is left of its part, which is a part of its own then and comes next in the order. What parts have
 //! come to is put together in that order, and what comes after a first violation counts for
-//! nothing. So what an exploration comes to, and what it finds first, is the same for any number of
+//! nothing. Only one that an interleaving shows is the first: where weak memory alone shows a
+//! violation, the search goes on, for another execution may show it, or something else, better. So what an exploration comes to, and what it finds first, is the same for any number of
 //! threads.
 
 use super::{
@@ -18,17 +19,16 @@ use super::{
     },
     Explorer, Observer,
     execution::{Branch, End},
-    schedules, told,
+    schedules, shows, told,
 };
 use crate::{
     engine::{Exploration, Limits, Program, recording::Recording},
-    sync::{self, engine::Engine, violation::ViolationKind},
+    sync::violation::ViolationKind,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -51,6 +51,12 @@ pub(in super::super) struct Shown {
 }
 
 impl Shown {
+    /// Whether there may be an interleaving that shows it. There is one where the search was to
+    /// stop with it.
+    pub(super) fn has_interleaving(&self) -> bool {
+        !self.schedules.is_empty()
+    }
+
     fn add(&mut self, schedules: Vec<Vec<Scheduled<ThreadKey>>>) {
         if self.schedules.len() < SCHEDULES && !schedules.is_empty() {
             self.schedules.push(schedules);
@@ -290,26 +296,20 @@ pub(super) fn shown(parts: Vec<Part>) -> Vec<Shown> {
 impl Shared<'_> {
     fn work(&self, worker: &Worker<'_, '_, Piece>) {
         let explorer = Explorer::new(self.limits.memory_model);
-        let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-        sync::with_engine(engine, || {
-            let mut has_worked = false;
-            while let Some(mut piece) = worker.next(has_worked) {
-                has_worked = true;
-                self.explore(&explorer, Some(worker), &mut piece, &mut None);
-                self.order.lock().put_down(piece);
-            }
-        });
+        let mut has_worked = false;
+        while let Some(mut piece) = worker.next(has_worked) {
+            has_worked = true;
+            self.explore(&explorer, Some(worker), &mut piece, &mut None);
+            self.order.lock().put_down(piece);
+        }
     }
 
     fn work_alone(&self, observe: &mut Observer<'_>) {
         let explorer = Explorer::new(self.limits.memory_model);
-        let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-        sync::with_engine(engine, || {
-            for mut piece in self.pool.left() {
-                self.explore(&explorer, None, &mut piece, observe);
-                self.order.lock().put_down(piece);
-            }
-        });
+        for mut piece in self.pool.left() {
+            self.explore(&explorer, None, &mut piece, observe);
+            self.order.lock().put_down(piece);
+        }
     }
 
     /// Explore a part until nothing is left of it, or it cannot go on.
@@ -355,7 +355,9 @@ impl Shared<'_> {
         let before = part.left.len();
         let (weight, way) = (left.weight, left.way.clone());
         if !run_branch(explorer, self.program, left, &mut part.left) {
-            self.tell(weight);
+            if part.left.len() == before {
+                self.tell(weight);
+            }
             return;
         }
         let mut execution = explorer.execution.borrow_mut();
@@ -388,10 +390,14 @@ impl Shared<'_> {
             });
             let shown = &mut part.shown[known];
             if shown.schedules.len() < SCHEDULES {
-                shown.add(schedules(&mut execution, &found));
+                let mut schedules = schedules(&mut execution, &found);
+                if !self.limits.all {
+                    schedules.retain(|schedule| shows(self.program, schedule, kind));
+                }
+                shown.add(schedules);
             }
         }
-        if !part.shown.is_empty() && !self.limits.all {
+        if !self.limits.all && part.shown.iter().any(Shown::has_interleaving) {
             part.ended = Some("stopped at the first violation".to_owned());
         }
     }
@@ -422,26 +428,23 @@ impl Shared<'_> {
     }
 }
 
-/// Run a branch, and add what it leads to. `false`: the memory model does not allow it.
+/// Run a branch, and add what it leads to. `false`: the memory model does not allow it. It may lead
+/// to others even so: those in which a grace period ends later.
 fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<Left>) -> bool {
     let Left {
         branch,
         way,
         weight,
     } = left;
-    let mut branches = Vec::new();
-    {
-        let mut execution = explorer.execution.borrow_mut();
-        let allowed = execution.take_up(branch);
-        branches.append(&mut execution.branches);
-        if !allowed {
-            return false;
-        }
+    let allowed = explorer.execution.borrow_mut().take_up(branch);
+    // What is found before the run comes before what is found in it.
+    let mut branches = std::mem::take(&mut explorer.execution.borrow_mut().branches);
+    if allowed {
+        explorer.run(program);
+        branches.append(&mut explorer.execution.borrow_mut().branches);
     }
-    explorer.run(program);
-    branches.append(&mut explorer.execution.borrow_mut().branches);
-    // An execution of its own, and what each of the branches leads to.
-    let weight = weight / (branches.len() as f64 + 1.0);
+    // An execution of its own, if it is one, and what each of the branches leads to.
+    let weight = weight / (branches.len() as f64 + f64::from(u8::from(allowed)));
     let left = branches.into_iter().zip(0..).map(|(branch, number)| Left {
         branch,
         way: Some(Arc::new(Way {
@@ -451,7 +454,7 @@ fn run_branch(explorer: &Explorer, program: &Program, left: Left, to: &mut Vec<L
         weight,
     });
     to.extend(left);
-    true
+    allowed
 }
 
 /// The numbers of a way, from the beginning.
@@ -474,19 +477,14 @@ pub(super) fn tell(
     kind: ViolationKind,
 ) -> Option<Recording> {
     let explorer = Explorer::new(limits.memory_model);
-    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-    sync::with_engine(engine, || {
-        let mut left = Left::default();
-        for &number in way {
-            let mut next = Vec::new();
-            if !run_branch(&explorer, program, left, &mut next) {
-                return None;
-            }
-            left = next.into_iter().nth(number as usize)?;
-        }
-        let allowed = run_branch(&explorer, program, left, &mut Vec::new());
-        allowed.then(|| explorer.tell(program, kind))
-    })
+    let mut left = Left::default();
+    for &number in way {
+        let mut next = Vec::new();
+        run_branch(&explorer, program, left, &mut next);
+        left = next.into_iter().nth(number as usize)?;
+    }
+    let allowed = run_branch(&explorer, program, left, &mut Vec::new());
+    allowed.then(|| explorer.tell(program, kind))
 }
 
 /// A part, written down.
@@ -597,36 +595,31 @@ pub(in super::super) fn find_again(
         });
     }
     let explorer = Explorer::new(limits.memory_model);
-    let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
-    sync::with_engine(engine, || {
-        let mut open = vec![(Left::default(), wanted)];
-        while let Some((left, wanted)) = open.pop() {
-            if let [([], (part, at))] = *wanted {
-                let saved = &saved[part].left[at];
-                if digest(&left.branch) != saved.digest {
-                    return Err(ANOTHER_PROGRAM.to_owned());
-                }
-                parts[part].left[at] = Left {
-                    weight: f64::from_bits(saved.weight),
-                    ..left
-                };
-                continue;
-            }
-            let mut next = Vec::new();
-            if !run_branch(&explorer, program, left, &mut next) {
+    let mut open = vec![(Left::default(), wanted)];
+    while let Some((left, wanted)) = open.pop() {
+        if let [([], (part, at))] = *wanted {
+            let saved = &saved[part].left[at];
+            if digest(&left.branch) != saved.digest {
                 return Err(ANOTHER_PROGRAM.to_owned());
             }
-            let mut below: Vec<Vec<_>> = next.iter().map(|_| Vec::new()).collect();
-            for (way, place) in wanted {
-                // A branch that is left was not run, so that nothing is below it.
-                let (number, rest) = way.split_first().ok_or_else(|| NOT_WRITTEN.to_owned())?;
-                let below = below.get_mut(*number as usize);
-                let below = below.ok_or_else(|| ANOTHER_PROGRAM.to_owned())?;
-                below.push((rest, place));
-            }
-            let wanted = next.into_iter().zip(below);
-            open.extend(wanted.filter(|(_, wanted)| !wanted.is_empty()));
+            parts[part].left[at] = Left {
+                weight: f64::from_bits(saved.weight),
+                ..left
+            };
+            continue;
         }
-        Ok(parts)
-    })
+        let mut next = Vec::new();
+        run_branch(&explorer, program, left, &mut next);
+        let mut below: Vec<Vec<_>> = next.iter().map(|_| Vec::new()).collect();
+        for (way, place) in wanted {
+            // A branch that is left was not run, so that nothing is below it.
+            let (number, rest) = way.split_first().ok_or_else(|| NOT_WRITTEN.to_owned())?;
+            let below = below.get_mut(*number as usize);
+            let below = below.ok_or_else(|| ANOTHER_PROGRAM.to_owned())?;
+            below.push((rest, place));
+        }
+        let wanted = next.into_iter().zip(below);
+        open.extend(wanted.filter(|(_, wanted)| !wanted.is_empty()));
+    }
+    Ok(parts)
 }

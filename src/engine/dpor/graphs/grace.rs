@@ -21,9 +21,10 @@
 //! one word. Whether a thread may be in a section for good depends on it, so all orders count.
 
 use super::{
+    super::clock::Clock,
     consistency::View,
     execution::{Branch, Execution, Nesting},
-    graph::{EventId, OPEN, Section},
+    graph::{Event, EventId, OPEN, Section},
     revisit::may_go_back,
 };
 use crate::{
@@ -171,28 +172,37 @@ impl Execution {
         if beginning.reads {
             return self.graph.events[first as usize].rank < beginning.rank;
         }
-        let known = self.view.before(begun);
-        if View::knows(&self.graph, known, first) {
+        let known_to_begun = self.view.before(begun);
+        if View::knows(&self.graph, known_to_begun, first) {
             return true;
         }
         if self.view.model == MemoryModel::Sc {
             return false;
         }
-        let mut all = 0..self.graph.events.len() as EventId;
-        all.any(|id| {
-            let event = &self.graph.events[id as usize];
-            if !event.reads && !event.writes || event.blocked {
-                return false;
-            }
-            let hb = &self.view.clocks[id as usize].hb;
-            // What knows the grace period cannot read anything older.
-            if !View::knows(&self.graph, hb, first) || View::knows(&self.graph, hb, begun) {
-                return false;
-            }
-            let newest = self.view.lowest(&self.graph, event.object, known);
-            event.reads && View::position(&self.graph, event.from) < newest
-                || event.writes && View::position(&self.graph, id) <= newest
-        })
+        // Of each thread, what knows the section: the end of it, but for what knows the grace period
+        // as well, and cannot read anything older.
+        self.view.threads[..self.graph.threads.len()]
+            .iter()
+            .any(|thread| {
+                let knows = |event: EventId, other: EventId| {
+                    View::knows(&self.graph, &self.view.clocks[event as usize].hb, other)
+                };
+                let known = thread.events.partition_point(|&e| !knows(e, first));
+                let concerned = thread.events[known..].iter();
+                let mut concerned = concerned.take_while(|&&e| !knows(e, begun));
+                concerned.any(|&id| self.is_older_than(id, known_to_begun))
+            })
+    }
+
+    /// Whether an event reads or overwrites something older than what is known.
+    fn is_older_than(&self, id: EventId, known: &Clock) -> bool {
+        let event = &self.graph.events[id as usize];
+        if !event.reads && !event.writes || event.blocked {
+            return false;
+        }
+        let newest = self.view.lowest(&self.graph, event.object, known);
+        event.reads && View::position(&self.graph, event.from) < newest
+            || event.writes && View::position(&self.graph, id) <= newest
     }
 
     /// Whether every section that a grace period waits for has ended.
@@ -239,6 +249,10 @@ impl Execution {
         id: EventId,
         fresh: Option<EventId>,
     ) -> bool {
+        let is_end = |event: &Event| matches!(event.action, Action::GracePeriodEnd(_));
+        if self.graph.sections.is_empty() || !self.graph.events.iter().any(is_end) {
+            return true;
+        }
         let event = self.graph.events[id as usize];
         let around = |s: &Section| {
             s.thread == event.thread && s.begun <= event.index && event.index < s.ended

@@ -34,6 +34,7 @@ use crate::{
         recording::{RecordedViolation, Recording, Site},
     },
     sync::{
+        self,
         engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
         violation::{Violation, ViolationKind},
     },
@@ -95,6 +96,11 @@ impl Explorer {
 
     /// Run one branch to its end.
     fn run(&self, program: &Program) {
+        let engine: Rc<dyn Engine> = self.itself.upgrade().expect("it is running");
+        sync::with_engine(engine, || self.run_threads(program));
+    }
+
+    fn run_threads(&self, program: &Program) {
         let main = Arc::clone(program);
         self.begin(0, Box::new(move || main()));
         let mut next = self.execution.borrow_mut().schedule();
@@ -326,7 +332,7 @@ impl Engine for Explorer {
 /// Explore a program on the memory that `limits` name.
 ///
 /// Each violation is shown by an interleaving where there is one. One that only weak memory shows
-/// has a [`Finding`] without steps; the executions of the search for another one are counted anew.
+/// does not stop the search, which may come to one that an interleaving shows.
 #[must_use]
 pub fn explore(program: &Program, limits: &Limits) -> Exploration {
     explore_from(program, limits, Instant::now(), vec![Part::whole()])
@@ -339,27 +345,23 @@ pub(super) fn explore_from(
     start: Instant,
     parts: Vec<Part>,
 ) -> Exploration {
-    let (mut exploration, shown) = explore_all(program, limits, start, parts, None);
-    show(program, limits, &mut exploration, shown);
-    let without = |finding: &Finding| finding.recording.weak || finding.recording.steps.is_empty();
-    if !limits.all && exploration.findings.iter().any(without) {
-        // Another execution may show it, or something else, in an interleaving.
-        let limits = Limits {
-            all: true,
-            ..limits.clone()
-        };
-        let (mut further, shown) = explore_all(program, &limits, start, vec![Part::whole()], None);
-        show(program, &limits, &mut further, shown);
-        further.findings.retain(|finding| !without(finding));
-        further.findings.truncate(1);
-        further.complete = false;
-        further.reason = exploration.reason.clone();
-        further.left = None;
-        if !further.findings.is_empty() {
-            return further;
+    let (mut exploration, mut shown) = explore_all(program, limits, start, parts, None);
+    if !limits.all {
+        // The kinds that the execution shows which stopped the search, or else the first that has any.
+        let first = shown.iter().map(|shown| shown.after).min();
+        match shown.iter().any(Shown::has_interleaving) {
+            true => shown.retain(Shown::has_interleaving),
+            false => shown.retain(|shown| Some(shown.after) == first),
         }
     }
+    show(program, limits, &mut exploration, shown);
     exploration
+}
+
+/// Whether an interleaving shows a violation.
+fn shows(program: &Program, schedule: &[Scheduled<ThreadKey>], kind: ViolationKind) -> bool {
+    let (replay, _) = super::directed(program, Director::Keys(schedule.to_vec()));
+    replay.recording.violation(kind).is_some()
 }
 
 /// Find an interleaving for each violation, or tell the first execution with it.

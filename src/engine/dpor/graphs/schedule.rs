@@ -102,9 +102,9 @@ impl Execution {
             return None;
         }
         loop {
-            let mut ends: Option<usize> = None;
             let mut settles: Option<usize> = None;
             let mut first: Option<usize> = None;
+            let mut ends = false;
             for thread in 0..self.threads.len() {
                 let state = &self.threads[thread];
                 let Some(Request { object, action }) = state.request else {
@@ -113,18 +113,11 @@ impl Execution {
                 if state.halted || state.blocked {
                     continue;
                 }
-                let earlier = |other: Option<usize>| {
-                    other.is_none_or(|other| state.key < self.threads[other].key)
-                };
                 match action {
-                    Action::GracePeriodEnd(number) => {
-                        if earlier(ends) && self.sections_have_ended(object, number) {
-                            ends = Some(thread);
-                        }
-                    }
+                    Action::GracePeriodEnd(_) => ends = true,
                     Action::Settle => settles = Some(thread),
                     _ => {
-                        if earlier(first)
+                        if first.is_none_or(|other| state.key < self.threads[other].key)
                             && (!is_waiting(action) || is_over(action, self.last_value(object)))
                         {
                             first = Some(thread);
@@ -132,8 +125,10 @@ impl Execution {
                     }
                 }
             }
-            if let Some(thread) = first.or(ends) {
-                return Some(thread);
+            // Whether a grace period may end is looked at only where it has to be known.
+            let next = first.or_else(|| if ends { self.first_end() } else { None });
+            if next.is_some() {
+                return next;
             }
             if self.block_one() {
                 continue;
@@ -149,6 +144,22 @@ impl Execution {
             }
             return Some(thread);
         }
+    }
+
+    /// The first thread that waits for the end of a grace period and need not wait any longer.
+    fn first_end(&self) -> Option<usize> {
+        let threads = self.threads.iter().enumerate();
+        let waiting = threads.filter(|(_, state)| {
+            let Some(Request { object, action }) = state.request else {
+                return false;
+            };
+            let Action::GracePeriodEnd(number) = action else {
+                return false;
+            };
+            !state.halted && !state.blocked && self.sections_have_ended(object, number)
+        });
+        let first = waiting.min_by_key(|(_, state)| state.key);
+        first.map(|(thread, _)| thread)
     }
 
     /// Nothing can go on. Take a thread whose wait an older write could have ended: it is blocked
