@@ -1004,6 +1004,7 @@ fn the_gate_speaks_to_machines() {
     let sarif = folder.run(&["gate", "--format", "sarif"]);
     assert_eq!(sarif.status, 1);
     let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    is_sarif(&document);
     assert_eq!(document["version"], "2.1.0");
     let results = document["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.len(), 1);
@@ -1013,6 +1014,25 @@ fn the_gate_speaks_to_machines() {
     assert_eq!(place["region"]["startLine"], line);
 }
 
+/// It is what the specification requires, see tests/schemas/README.md.
+#[track_caller]
+fn is_sarif(document: &Value) {
+    let schema = include_str!("schemas/sarif.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    for result in document["runs"][0]["results"].as_array().unwrap() {
+        if let Some(index) = result["ruleIndex"].as_u64() {
+            let rules = &document["runs"][0]["tool"]["driver"]["rules"];
+            assert_eq!(rules[index as usize]["id"], result["ruleId"]);
+        }
+    }
+}
+
 /// Where there is a violation, SARIF tells it context by context.
 #[test]
 fn sarif_has_the_interleaving() {
@@ -1020,6 +1040,7 @@ fn sarif_has_the_interleaving() {
     let folder = Folder::new("gate-flows", &[("put-order", &put_order(expect))]);
     let sarif = folder.run(&["gate", "--format", "sarif"]);
     let document: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    is_sarif(&document);
     let flows = &document["runs"][0]["results"][0]["codeFlows"];
     let threads = flows[0]["threadFlows"].as_array().unwrap();
     let ids: Vec<_> = threads.iter().map(|t| t["id"].as_str().unwrap()).collect();
