@@ -20,8 +20,9 @@ static FILES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in ["models", "scenarios"] {
-        for entry in fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
+        let paths = fs::read_dir(root.join(folder)).unwrap();
+        let paths = paths.map(|entry| entry.unwrap().path());
+        for path in paths.filter(|path| path.extension().is_some_and(|e| e == "json")) {
             let text = fs::read_to_string(&path).unwrap();
             files.push((path.to_string_lossy().into_owned(), text));
         }

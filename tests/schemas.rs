@@ -57,16 +57,15 @@ fn every_file_that_is_shipped_is_valid() {
     for (folder, kind, least) in [
         ("models", Kind::Model, 30),
         ("scenarios", Kind::Scenario, 30),
+        ("scenarios/found", Kind::Scenario, 1),
         ("scenarios/interleavings", Kind::Counterexample, 2),
     ] {
         let validator = validator(kind);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let mut count = 0;
-        for file in fs::read_dir(folder).unwrap() {
-            let path = file.unwrap().path();
-            if path.is_dir() {
-                continue;
-            }
+        let files = fs::read_dir(folder).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        for path in files.filter(|path| path.extension().is_some_and(|e| e == "json")) {
             let text = fs::read_to_string(&path).unwrap();
             is_valid(&validator, &path.to_string_lossy(), &text);
             count += 1;
