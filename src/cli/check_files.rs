@@ -83,7 +83,12 @@ pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
 /// The models and scenarios of the current folder.
 fn here() -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
-    for folder in ["models", "scenarios", "scenarios/interleavings"] {
+    for folder in [
+        "models",
+        "scenarios",
+        "scenarios/found",
+        "scenarios/interleavings",
+    ] {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
