@@ -832,7 +832,7 @@ fn lists_have_a_line_for_each() {
             "put-order  a LOCALIO I/O completes while the only server stops\n",
             1,
         ),
-        ("operations", "start NET [threads N]  ", 20),
+        ("operations", "create NET  ", 21),
         ("violations", "use-after-free     KASAN", 14),
         ("engines", "dpor    ", 4),
         (
