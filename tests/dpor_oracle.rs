@@ -420,6 +420,23 @@ impl State {
         successors
     }
 
+    /// What the program has come to here, if it goes no further.
+    fn note(&self, prog: &Prog, is_stuck: bool, behaviour: &mut Behaviour) {
+        if let Some(kind) = self.fatal {
+            behaviour.kinds.insert(kind);
+        } else if self.has_finished(prog) {
+            behaviour.finals.insert(Final {
+                registers: self.registers(),
+                words: self.words[..OWNED].to_vec(),
+                cells: self.cells.to_vec(),
+                freed: self.freed.to_vec(),
+            });
+        } else if is_stuck {
+            behaviour.kinds.insert(ViolationKind::HungTask);
+            behaviour.hung.insert(self.registers());
+        }
+    }
+
     fn has_finished(&self, prog: &Prog) -> bool {
         (0..self.threads.len()).all(|t| self.op(prog, t).is_none())
     }
@@ -436,19 +453,7 @@ fn brute_force(prog: &Prog) -> Option<Behaviour> {
             return None;
         }
         let successors = state.successors(prog);
-        if let Some(kind) = state.fatal {
-            behaviour.kinds.insert(kind);
-        } else if state.has_finished(prog) {
-            behaviour.finals.insert(Final {
-                registers: state.registers(),
-                words: state.words[..OWNED].to_vec(),
-                cells: state.cells.to_vec(),
-                freed: state.freed.to_vec(),
-            });
-        } else if successors.is_empty() {
-            behaviour.kinds.insert(ViolationKind::HungTask);
-            behaviour.hung.insert(state.registers());
-        }
+        state.note(prog, successors.is_empty(), &mut behaviour);
         for (_, next, _) in successors {
             if seen.insert(next.clone()) {
                 left.push(next);
@@ -470,19 +475,7 @@ fn brute_force_bounded(prog: &Prog, bound: u32) -> Option<Behaviour> {
             return None;
         }
         let successors = state.successors(prog);
-        if let Some(kind) = state.fatal {
-            behaviour.kinds.insert(kind);
-        } else if state.has_finished(prog) {
-            behaviour.finals.insert(Final {
-                registers: state.registers(),
-                words: state.words[..OWNED].to_vec(),
-                cells: state.cells.to_vec(),
-                freed: state.freed.to_vec(),
-            });
-        } else if successors.is_empty() {
-            behaviour.kinds.insert(ViolationKind::HungTask);
-            behaviour.hung.insert(state.registers());
-        }
+        state.note(prog, successors.is_empty(), &mut behaviour);
         for (t, next, _) in successors {
             let preempted = last.is_some_and(|last| last != t && state.is_enabled(prog, last));
             let preemptions = preemptions + u32::from(preempted);

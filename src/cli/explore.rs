@@ -133,14 +133,14 @@ impl ExploreArgs {
                  count preemptions",
             ));
         }
-        if self.runs.is_some() && !matches!(engine, EngineKind::Native | EngineKind::Pct) {
+        let makes_runs = matches!(engine, EngineKind::Native | EngineKind::Pct);
+        if self.runs.is_some() && !makes_runs {
             return Err(usage("--runs is for --engine native and --engine pct"));
         }
         if self.seed.is_some() && engine != EngineKind::Pct {
             return Err(usage("--seed is for --engine pct"));
         }
-        if self.preemption_bound.is_some() && matches!(engine, EngineKind::Native | EngineKind::Pct)
-        {
+        if self.preemption_bound.is_some() && makes_runs {
             return Err(usage(&format!(
                 "--preemption-bound is not for --engine {engine}"
             )));

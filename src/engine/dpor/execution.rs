@@ -553,6 +553,7 @@ impl Execution {
                 _ => 1,
             },
         );
+        self.followed += 1;
         Some(thread)
     }
 
@@ -942,15 +943,10 @@ impl Execution {
         if self.phase == Phase::Alone {
             return 0;
         }
-        let this = self.followed.wrapping_sub(1);
         match &self.director {
             Director::Search => self.search.choice_at(self.search.depth() - 1),
-            Director::Keys(schedule) | Director::Deferring(schedule) => {
-                schedule.get(this).map_or(0, |s| s.choice)
-            }
-            Director::Names(schedule) => schedule.get(this).map_or(0, |s| s.choice),
-            Director::Priorities(priorities) => priorities.choice(),
             Director::Landmarks(follower) => follower.choice(),
+            _ => self.choice_at(self.followed.wrapping_sub(1)),
         }
     }
 

@@ -33,10 +33,10 @@ use super::{Exploration, Finding, Limits, MemoryModel, Program, recording::Recor
 use crate::sync::{
     self,
     engine::{Action, Body, Engine, ObjectId, ObjectKind, Phase, Step, ThreadId},
-    violation::Violation,
+    violation::{Violation, ViolationKind},
 };
 use coroutines::{Coroutines, Resumed, suspend};
-use execution::{Director, End, Execution, Scheduled};
+use execution::{Director, End, Execution, Scheduled, ThreadKey};
 use follow::Follower;
 use interleavings::{Found, Task};
 use std::{
@@ -343,13 +343,7 @@ fn explore_from(
         schedules,
     } in found
     {
-        // The calmer schedule shows the same execution with fewer switches; should it not, the
-        // one that was found does.
-        let recording = schedules
-            .into_iter()
-            .map(|schedule| directed(program, Director::Keys(schedule)).0.recording)
-            .find(|recording| recording.violation(kind).is_some());
-        match recording {
+        match recorded(program, kind, schedules) {
             Some(recording) => exploration.findings.push(Finding {
                 kind,
                 recording,
@@ -365,6 +359,19 @@ fn explore_from(
         }
     }
     exploration
+}
+
+/// The first of these schedules' executions that has a violation of this kind: the calmer one shows the
+/// same with fewer switches; should it not, the one that was found does.
+fn recorded(
+    program: &Program,
+    kind: ViolationKind,
+    schedules: Vec<Vec<Scheduled<ThreadKey>>>,
+) -> Option<Recording> {
+    schedules
+        .into_iter()
+        .map(|schedule| directed(program, Director::Keys(schedule)).0.recording)
+        .find(|recording| recording.violation(kind).is_some())
 }
 
 /// Run one execution along a schedule, which is the sequence of threads of the part where every

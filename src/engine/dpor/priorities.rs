@@ -89,11 +89,10 @@ impl Priorities {
             self.priorities.push(priority);
         }
         let step = self.taken.len() as u64;
-        for _ in self.changes.extract_if(.., |at| *at == step) {
-            let thread = enabled.iter().max_by_key(|t| self.priorities[**t]);
-            if let Some(thread) = thread {
+        for _ in 0..self.changes.iter().filter(|at| **at == step).count() {
+            if let Some(thread) = self.highest(enabled) {
                 self.lowest -= 1;
-                self.priorities[*thread] = self.lowest;
+                self.priorities[thread] = self.lowest;
             }
         }
         self.highest(enabled)
@@ -103,11 +102,6 @@ impl Priorities {
     pub(super) fn goes_on(&mut self, thread: ThreadKey, alternatives: u32) {
         let choice = self.random.below(alternatives.into()) as u32;
         self.taken.push(Scheduled { thread, choice });
-    }
-
-    /// What the last step chose, if it was a choice.
-    pub(super) fn choice(&self) -> u32 {
-        self.taken.last().map_or(0, |last| last.choice)
     }
 
     pub(super) fn choice_at(&self, step: usize) -> u32 {
@@ -271,12 +265,7 @@ impl Shared<'_> {
             schedules,
         } in found
         {
-            let mut recordings = schedules.into_iter().map(|schedule| {
-                super::directed(self.program, Director::Keys(schedule))
-                    .0
-                    .recording
-            });
-            match recordings.find(|recording| recording.violation(kind).is_some()) {
+            match super::recorded(self.program, kind, schedules) {
                 Some(recording) => exploration.findings.push(Finding {
                     kind,
                     recording,
