@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the searching engines find in the shipped scenarios, and how fast.
 //!
-//! `cargo run --release --example engines -- ENGINE SECONDS [SCENARIO [MODEL]]` with `dpor`, `loom`
+//! `cargo run --example engines -- ENGINE SECONDS [SCENARIO [MODEL]]` with `dpor`, `loom`
 //! or `native` for the engine. A line for each pair: the kinds that were found, and after how many
 //! executions.
 

@@ -2,7 +2,11 @@
 //! `nfsd-check replay --step`: the terminal of the view in [`crate::report::stepping`].
 
 use crate::report::stepping::{Key, Stepping};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::{
+    event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    execute, queue,
+    terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate},
+};
 use std::io::{self, IsTerminal as _};
 
 /// Whether there is a terminal to step in: why not, where there is none.
@@ -24,7 +28,10 @@ pub(super) fn step(stepping: &mut Stepping) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
     let result = (|| {
         loop {
+            // A terminal that knows these shows a whole frame at once.
+            queue!(io::stdout(), BeginSynchronizedUpdate)?;
             terminal.draw(|frame| stepping.draw(frame))?;
+            execute!(io::stdout(), EndSynchronizedUpdate)?;
             if let Event::Key(key) = event::read()?
                 && key.kind != KeyEventKind::Release
                 && let Some(key) = meaning(key)

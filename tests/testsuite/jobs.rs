@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! An exploration comes to the same for any number of threads.
 
-#![allow(
-    dead_code,
-    reason = "the oracle's programs are more than is needed here"
-)]
-
-mod rc11;
-
+use crate::rc11::{bridge::to_engine, generate::Random};
 use nfsd_check::{
     check::program::program,
     engine::{Exploration, Jobs, Limits, MemoryModel, Program, dpor},
     library::Library,
 };
-use rc11::{bridge::to_engine, generate::Random};
 use std::sync::{Arc, Mutex};
 
 /// The ways to explore.

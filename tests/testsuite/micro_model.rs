@@ -4,10 +4,10 @@
 //! GenMC 0.10.3 counts the same in every row but the largest, with `--sc` and `--rc11`: see
 //! `benches/README.md`.
 
-#[path = "../benches/micro_model/mod.rs"]
-mod micro_model;
+#[path = "../../benches/micro_model/mod.rs"]
+mod model;
 
-use micro_model::{PutOrder, Size, on_sync};
+use model::{PutOrder, Size, on_sync};
 use nfsd_check::{
     engine::{Exploration, Limits, dpor, loom},
     sync::violation::ViolationKind,
@@ -38,7 +38,7 @@ fn every_row_but_the_largest_has_as_many_executions_as_genmc_counts() {
 }
 
 #[test]
-#[ignore = "takes seconds: cargo test --release --test micro_model -- --ignored"]
+#[ignore = "takes seconds: cargo test micro_model -- --ignored"]
 fn the_largest_row_has_as_many_executions_as_it_always_had() {
     let (size, executions) = Size::ROWS[LARGEST];
     assert_count(size, executions);

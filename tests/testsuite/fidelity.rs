@@ -155,7 +155,7 @@ fn every_function_that_is_entered_has_a_row() {
     }
 }
 
-/// `UPDATE=1 cargo test --test fidelity` writes the table.
+/// `UPDATE=1 cargo test fidelity` writes the table.
 #[test]
 fn the_table_is_that_of_the_code() {
     let table = fidelity::markdown(&fidelity::rows(&sites::find()));
@@ -168,6 +168,6 @@ fn the_table_is_that_of_the_code() {
     }
     assert!(
         text == made || env::var_os("UPDATE").is_some(),
-        "FIDELITY.md is not what the documentation says: UPDATE=1 cargo test --test fidelity"
+        "FIDELITY.md is not what the documentation says: UPDATE=1 cargo test fidelity"
     );
 }

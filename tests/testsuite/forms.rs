@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The forms that a counterexample is told in.
 //!
-//! The snapshots are what people and programs get. `UPDATE_SNAPSHOTS=1 cargo test --test forms`
+//! The snapshots are what people and programs get. `UPDATE_SNAPSHOTS=1 cargo test forms`
 //! writes them anew: read the difference before it is committed.
 
 use nfsd_check::{

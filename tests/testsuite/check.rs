@@ -82,7 +82,7 @@ fn a_lost_update_is_told_step_by_step() {
         });
         assert!(text.starts_with("assertion in execution "), "{text}");
         assert!(text.contains("one is lost"), "{text}");
-        assert!(text.contains("(tests/check.rs:"), "{text}");
+        assert!(text.contains("(tests/testsuite/check.rs:"), "{text}");
         let steps = text
             .lines()
             .filter(|line| line.contains("AtomicUsize check.rs:"));
@@ -481,7 +481,8 @@ fn panics_with_locks_and_destructors() {
         assert!(text.starts_with("assertion in execution "), "{text}");
         assert!(text.contains("taken"), "{text}");
         assert!(
-            text.contains("\nin unlucky at tests/check.rs:") || text.contains("in unlucky"),
+            text.contains("\nin unlucky at tests/testsuite/check.rs:")
+                || text.contains("in unlucky"),
             "{text}"
         );
     }

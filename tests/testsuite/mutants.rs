@@ -21,7 +21,7 @@ use std::{
 };
 
 /// `nfsd-check mutate --format json`.
-const RECORD: &str = include_str!("../mutants.json");
+const RECORD: &str = include_str!("../../mutants.json");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

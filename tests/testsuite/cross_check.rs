@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The long check on loom: `RUSTFLAGS="--cfg loom" cargo test --release --test cross_check`.
+//! The long check on loom: `RUSTFLAGS="--cfg loom" cargo test`, or, with what is built
+//! already, `cargo test cross_check -- --ignored`.
 //!
 //! First the kernel's primitives under weak memory: each as it is, which must stay silent, and
 //! with a mistake that users make, which must be found. Then every scenario on every model, for a
@@ -7,7 +8,6 @@
 //! refute. There is no pair today where they differ: a finding that only loom has, because it shows
 //! what C11 forbids (a plain store between the two halves of an update), would have to be named
 //! here with its reason.
-#![cfg(loom)]
 
 use nfsd_check::{
     check::program::program,
@@ -94,6 +94,7 @@ impl Counted {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_refcount_hands_its_payload_to_the_last_one() {
     let program = |after: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -114,6 +115,7 @@ fn a_refcount_hands_its_payload_to_the_last_one() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_completion_hands_its_object_over() {
     let program = |after: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -138,6 +140,7 @@ fn a_completion_hands_its_object_over() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_bit_that_is_waited_for_publishes() {
     let program = |unlock: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -167,6 +170,7 @@ fn a_bit_that_is_waited_for_publishes() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_percpu_ref_is_released_after_its_last_user() {
     let program = |confirm_only: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -204,6 +208,7 @@ enum Grace {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn rcu_readers_keep_what_they_found() {
     let program = |grace: Grace| {
         move |kernel: &Arc<Kernel>| {
@@ -240,6 +245,7 @@ fn rcu_readers_keep_what_they_found() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn rcu_barrier_waits_for_callbacks() {
     let program = |barrier: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -259,6 +265,7 @@ fn rcu_barrier_waits_for_callbacks() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_trylock_that_fails_keeps_out() {
     let program = |regardless: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -304,6 +311,7 @@ impl Mark for TestMark {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_mark_lives_as_long_as_an_event_looks_at_it() {
     let program = |late: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -337,6 +345,7 @@ fn a_mark_lives_as_long_as_an_event_looks_at_it() {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn a_delayed_work_that_was_cancelled_runs_no_more() {
     let program = |cancel: bool| {
         move |kernel: &Arc<Kernel>| {
@@ -375,7 +384,7 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
         ..Limits::default()
     };
     let program = program(scenario, model.choices);
-    // There are 257 pairs, and the suite has a few minutes for them.
+    // There are hundreds of pairs, and the suite has a few minutes for them.
     let loom = loom::explore(&program, &limits(1, false));
     let kinds: Vec<ViolationKind> = loom.findings.iter().map(|f| f.kind).collect();
     println!(
@@ -402,6 +411,7 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(loom), ignore = "long: with --cfg loom or --ignored")]
 fn loom_and_dpor_agree_on_every_pair() {
     let library = Library::find().expect("the shipped library");
     let models = library.models().expect("models");
@@ -419,7 +429,8 @@ fn loom_and_dpor_agree_on_every_pair() {
             scope.spawn(|| {
                 while let Some((scenario, model)) = pairs.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    wrong.lock().unwrap().extend(disagreements(scenario, model));
+                    let found = disagreements(scenario, model);
+                    wrong.lock().unwrap().extend(found);
                 }
             });
         }

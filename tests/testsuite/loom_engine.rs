@@ -865,7 +865,7 @@ fn nothing_is_printed() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "violations_of_every_sort",
+            "loom_engine::violations_of_every_sort",
             "--ignored",
             "--nocapture",
         ])

@@ -1017,7 +1017,7 @@ fn the_gate_speaks_to_machines() {
 /// It is what the specification requires, see tests/schemas/README.md.
 #[track_caller]
 fn is_sarif(document: &Value) {
-    let schema = include_str!("schemas/sarif.schema.json");
+    let schema = include_str!("../schemas/sarif.schema.json");
     let schema: Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The schemas, and every file that they are of. `UPDATE_SNAPSHOTS=1 cargo test --test schemas`
+//! The schemas, and every file that they are of. `UPDATE_SNAPSHOTS=1 cargo test schemas`
 //! writes `schemas/` anew.
 
 use jsonschema::Validator;

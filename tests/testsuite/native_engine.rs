@@ -412,7 +412,7 @@ fn nothing_is_printed() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "violations_of_every_sort",
+            "native_engine::violations_of_every_sort",
             "--ignored",
             "--nocapture",
         ])

@@ -1585,7 +1585,7 @@ fn generated_everything() {
     assert!(totals.fatal > 0 && totals.hung > 0);
 }
 
-/// `ORACLE_SECONDS=600 cargo test --test dpor_oracle -- --ignored --nocapture`, with
+/// `ORACLE_SECONDS=600 cargo test dpor_oracle -- --ignored --nocapture`, with
 /// `ORACLE_SEED` for other programs.
 #[test]
 #[ignore = "as long as one likes"]

@@ -1190,7 +1190,7 @@ fn every_row_shows_on_loom_what_the_table_says() {
 
 #[test]
 fn what_is_not_exact_stands_in_the_readme() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     for row in ROWS.iter().filter(|row| row.layer != Layer::Exact) {
         let (lkmm, layer) = (row.lkmm.name(), row.layer.name());
         let line = format!("| `{}` | {lkmm} | {layer} | {} |", row.name, row.reason);

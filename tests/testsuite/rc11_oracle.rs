@@ -2,19 +2,17 @@
 //! The explorer against a brute-force enumerator of the executions that RC11 allows, and that
 //! enumerator against what is known.
 
-mod rc11;
-
-use nfsd_check::{
-    engine::{Limits, MemoryModel, dpor},
-    sync::violation::ViolationKind,
-};
-use rc11::{
+use crate::rc11::{
     axioms::{RC11, ReleaseSequence, Scb, Variant},
     bridge::{Graph, GraphEvent, Reads, execution_of, graph_of, reads, to_engine},
     enumerate::{Execution, Executions, by_interleaving, executions, executions_with},
     generate::Random,
     litmus::{COUNTS, COUNTS_OF_OUTCOMES, LITMUS, Litmus},
     program::{Op, Program, Value, short::*},
+};
+use nfsd_check::{
+    engine::{Limits, MemoryModel, dpor},
+    sync::violation::ViolationKind,
 };
 use std::{
     collections::BTreeSet,
@@ -556,7 +554,7 @@ fn generated_programs() {
     assert!(totals.race > 1000 && totals.no_race > 1000 && totals.sc_only > 1000);
 }
 
-/// `ORACLE_PROGRAMS=200000 cargo test --test rc11_oracle -- --ignored --nocapture hunt`, with
+/// `ORACLE_PROGRAMS=200000 cargo test rc11_oracle::hunt -- --ignored --nocapture`, with
 /// `ORACLE_SEED` for other programs and `ORACLE_MOST` for larger ones.
 #[test]
 #[ignore = "as long as one likes"]

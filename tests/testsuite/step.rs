@@ -17,6 +17,8 @@ const RIGHT: &str = "\x1b[C";
 const LEFT: &str = "\x1b[D";
 const HOME: &str = "\x1b[H";
 const END: &str = "\x1b[F";
+/// The end of a synchronized update.
+const FRAME_END: &[u8] = b"\x1b[?2026l";
 
 /// A counterexample, and where it is.
 fn counterexample(dir: &Path) -> PathBuf {
@@ -63,9 +65,19 @@ impl Session {
         let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
+            let mut unshown = Vec::new();
+            // Whole frames only.
             while let Ok(length @ 1..) = output.read(&mut buffer) {
-                shown.lock().unwrap().process(&buffer[..length]);
+                unshown.extend_from_slice(&buffer[..length]);
+                if let Some(end) = unshown
+                    .windows(FRAME_END.len())
+                    .rposition(|w| w == FRAME_END)
+                {
+                    let frames = unshown.drain(..end + FRAME_END.len());
+                    shown.lock().unwrap().process(frames.as_slice());
+                }
             }
+            shown.lock().unwrap().process(&unshown);
         });
         Self {
             screen,
@@ -217,7 +229,7 @@ fn without_a_terminal_it_says_so() {
     assert!(error.contains("--step needs a terminal"), "{error}");
 }
 
-/// `cargo test --test step -- --ignored picture` writes docs/step.svg, from what is on the screen.
+/// `cargo test step::picture -- --ignored` writes docs/step.svg, from what is on the screen.
 #[test]
 #[ignore = "writes docs/step.svg"]
 fn picture() {
