@@ -27,6 +27,11 @@
 //! * Waits are reads (or updates) that happened; one that goes on for ever is no event.
 //! * A mutex is a word: taking it is an acquire update of 0 to 1, giving it back a release store
 //!   of 0, and failing to take it a relaxed read of 1.
+//! * A read-side critical section and a grace period do not overlap: either the end of the section
+//!   synchronizes with that of the grace period, or the beginning of the grace period with that of
+//!   the section. An execution is one where some choice, for each pair of them, breaks no axiom.
+//!   Nothing comes out of thin air where a grace period waits for itself; that a section sees what a
+//!   grace period saw is not part of that axiom, which hardware does not know either.
 //! * Accesses to cells are events with a place, but without reads-from and modification order. In
 //!   an execution without a race those follow from happens-before, and can close no cycle.
 
@@ -166,6 +171,14 @@ pub(crate) enum Kind {
     Spawn,
     /// A thread that another one has begun makes its first step.
     Begin,
+    /// The beginning of a read-side critical section.
+    ReadLock,
+    /// Its end.
+    ReadUnlock,
+    /// The beginning of a grace period.
+    GracePeriodBegin,
+    /// Its end.
+    GracePeriodEnd,
 }
 
 /// The access mode of an event, weakest first; `Acquire` and `Release` are not comparable.
@@ -256,8 +269,12 @@ pub(crate) struct Candidate {
     pub(crate) mo: Relation,
     /// The read of an update to its write.
     pub(crate) rmw: Relation,
-    /// Additionally synchronizes with: from what begins a thread to the thread's first event.
+    /// Additionally synchronizes with: from what begins a thread to the thread's first event, and
+    /// from the end of a section to that of a grace period that waited for it.
     pub(crate) asw: Relation,
+    /// From the beginning of a grace period to that of a section that began later, and sees what
+    /// the grace period saw.
+    pub(crate) sees: Relation,
 }
 
 /// Which release sequence: see above.
@@ -369,9 +386,10 @@ impl Candidate {
             .then(&acquires)
     }
 
-    /// `hb = (sb ∪ sw ∪ asw)⁺`
+    /// `hb = (sb ∪ sw ∪ asw ∪ sees)⁺`
     pub(crate) fn hb(&self, variant: Variant) -> Relation {
-        self.sb.union(&self.sw(variant)).union(&self.asw).plus()
+        let sw = self.sw(variant).union(&self.asw).union(&self.sees);
+        self.sb.union(&sw).plus()
     }
 
     /// `scb = sb ∪ sb|≠loc; hb; sb|≠loc ∪ hb|loc ∪ mo ∪ rb`
@@ -438,7 +456,7 @@ impl Candidate {
         if !self.is_atomic() {
             return Err(Broken::Atomicity);
         }
-        let order = self.sb.union(&self.asw).union(&self.rf);
+        let order = self.sb.union(&self.asw).union(&self.sees).union(&self.rf);
         if !order.union(&self.mo).union(&self.rb()).is_acyclic() {
             return Err(Broken::Sc);
         }

@@ -12,6 +12,7 @@ use nfsd_check::{
         atomic::{AtomicU64, fence},
         cell::Cell,
         engine::{Action, Condition, Ordering, Phase},
+        rcu::Domain,
         thread,
     },
 };
@@ -35,6 +36,8 @@ struct Shared {
     words: Vec<AtomicU64>,
     locks: Vec<Mutex<()>>,
     cells: Vec<Cell<u64>>,
+    /// Where the program has sections.
+    rcu: Option<Domain>,
     program: Program,
     reads: Arc<StdMutex<Reads>>,
 }
@@ -61,6 +64,7 @@ pub(crate) fn to_engine(
             cells: (0..program.cells)
                 .map(|cell| Cell::new(CELLS[cell], 0).marked_by(|value| *value))
                 .collect(),
+            rcu: (program.count(Op::ReadLock) > 0).then(|| Domain::new("rcu")),
             program: program.clone(),
             reads: Arc::clone(&reads),
         });
@@ -82,6 +86,7 @@ fn interpret(shared: &Arc<Shared>, t: usize) {
     let mut answers: Vec<Option<u64>> = vec![None; ops.len()];
     let mut guards: Vec<Option<MutexGuard<'_, ()>>> = shared.locks.iter().map(|_| None).collect();
     let mut handles: BTreeMap<usize, thread::JoinHandle<()>> = BTreeMap::new();
+    let rcu = || shared.rcu.as_ref().expect("it has sections");
     let mut at = 0;
     while let Some(&op) = ops.get(at) {
         let value_of = |value| match value {
@@ -149,6 +154,18 @@ fn interpret(shared: &Arc<Shared>, t: usize) {
                 let theirs = Arc::clone(shared);
                 let handle = thread::spawn("child", move || interpret(&theirs, child));
                 handles.insert(child, handle);
+                (None, Some(0))
+            }
+            Op::ReadLock => {
+                rcu().read_lock();
+                (None, Some(0))
+            }
+            Op::ReadUnlock => {
+                rcu().read_unlock();
+                (None, Some(0))
+            }
+            Op::Synchronize => {
+                rcu().begin().end();
                 (None, Some(0))
             }
             Op::Join(child) => match handles.remove(&child) {
@@ -279,7 +296,18 @@ fn operations(
                 }
             }
             Op::Unlock(lock) if !held[lock] => {}
-            Op::Spawn(_) => answers[at] = Some(0),
+            Op::Spawn(_) | Op::ReadLock | Op::ReadUnlock => answers[at] = Some(0),
+            Op::Synchronize => {
+                for begins in [true, false] {
+                    let action = left.next().map(|index| events[index].action);
+                    match action {
+                        Some(Action::GracePeriodBegin) if begins => {}
+                        Some(Action::GracePeriodEnd(_)) if !begins => {}
+                        other => return Err(format!("thread {t} did {other:?} in {op:?}")),
+                    }
+                }
+                answers[at] = Some(0);
+            }
             Op::Join(child)
                 if !(0..at).any(|i| ops[i] == Op::Spawn(child) && answers[i].is_some()) => {}
             op => {
@@ -450,7 +478,13 @@ pub(crate) fn graph_of(program: &Program, execution: &Execution) -> Graph {
                 Some(Op::GetMarked(_)) => Action::ReadMarked,
                 Some(Op::Set(..)) => Action::Write,
                 Some(Op::Join(_)) => Action::Await(Condition::Equal(1), Ordering::Acquire),
-                Some(Op::SkipIf { .. } | Op::Spawn(_)) => unreachable!("no step"),
+                Some(
+                    Op::SkipIf { .. }
+                    | Op::Spawn(_)
+                    | Op::ReadLock
+                    | Op::ReadUnlock
+                    | Op::Synchronize,
+                ) => unreachable!("no step"),
             };
             let place = op.map_or(Some(Place::Finished(t)), Op::place);
             let reads_from = step.read.and_then(|(source, _)| match source {

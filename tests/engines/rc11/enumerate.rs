@@ -456,6 +456,16 @@ impl<'a> Partial<'a> {
                 let value = value_of(value, &self.threads[t]);
                 self.add_of(t, Kind::Write, Mode::NotAtomic, place, value);
             }
+            Op::ReadLock => {
+                self.add_of(t, Kind::ReadLock, Mode::NotAtomic, None, 0);
+            }
+            Op::ReadUnlock => {
+                self.add_of(t, Kind::ReadUnlock, Mode::NotAtomic, None, 0);
+            }
+            Op::Synchronize => {
+                self.add_of(t, Kind::GracePeriodBegin, Mode::NotAtomic, None, 0);
+                self.add_of(t, Kind::GracePeriodEnd, Mode::NotAtomic, None, 0);
+            }
             Op::Spawn(child) => {
                 let spawn = self.add_of(t, Kind::Spawn, Mode::NotAtomic, None, 0);
                 let begin = self.add(Kind::Begin, Mode::NotAtomic, None, 0);
@@ -525,7 +535,43 @@ impl<'a> Partial<'a> {
             mo,
             rmw,
             asw,
+            sees: Relation::empty(n),
         }
+    }
+
+    /// The relations between the events, for each choice of what comes first of a section and a
+    /// grace period.
+    fn candidates(&self) -> Vec<Candidate> {
+        let of_kind =
+            |kind| (0..self.events.len()).filter(move |&e| self.events[e].label.kind == kind);
+        // A thread's sections do not nest, and nor do its grace periods.
+        let next = |event: usize, kind| {
+            let thread = self.events[event].thread;
+            of_kind(kind).find(|&e| e > event && self.events[e].thread == thread)
+        };
+        let sections = of_kind(Kind::ReadLock)
+            .filter_map(|begin| Some((begin, next(begin, Kind::ReadUnlock)?)));
+        let pairs: Vec<((usize, usize), (usize, usize))> = sections
+            .flat_map(|section| {
+                of_kind(Kind::GracePeriodBegin).filter_map(move |begin| {
+                    Some((section, (begin, next(begin, Kind::GracePeriodEnd)?)))
+                })
+            })
+            .collect();
+        let plain = self.candidate();
+        let choices = 0..1_u32 << pairs.len();
+        let candidates = choices.map(|choice| {
+            let mut candidate = plain.clone();
+            for (pair, (section, grace_period)) in pairs.iter().enumerate() {
+                if choice & 1 << pair == 0 {
+                    candidate.asw.insert(section.1, grace_period.1);
+                } else {
+                    candidate.sees.insert(grace_period.0, section.0);
+                }
+            }
+            candidate
+        });
+        candidates.collect()
     }
 
     /// The threads that wait for ever, if nothing is left to be done: every thread has ended, or
@@ -549,6 +595,17 @@ impl<'a> Partial<'a> {
         Some(blocked)
     }
 
+    /// The execution that these events are, if RC11 has it. It races where it does for one choice.
+    fn consistent(&self, blocked: Vec<usize>, variant: Variant) -> Option<Execution> {
+        let mut candidates = self.candidates();
+        candidates.retain(|candidate| candidate.rc11(variant).is_ok());
+        if candidates.is_empty() {
+            return None;
+        }
+        let races: BTreeSet<usize> = candidates.iter().flat_map(|c| c.races(variant)).collect();
+        Some(self.execution(blocked, &races.into_iter().collect::<Vec<_>>()))
+    }
+
     fn execution(&self, blocked: Vec<usize>, races: &[usize]) -> Execution {
         let mut threads: Vec<Vec<Step>> = vec![Vec::new(); self.threads.len()];
         for event in &self.events {
@@ -559,7 +616,7 @@ impl<'a> Partial<'a> {
             if event.updates.is_some() {
                 let step = threads[thread].last_mut().expect("its read comes before");
                 step.written = Some(event.value);
-            } else if event.label.kind != Kind::Spawn {
+            } else if event.place.is_some() || event.label.kind == Kind::Fence {
                 let is_store = event.label.kind == Kind::Write;
                 let is_cell = matches!(event.place, Some(Place::Cell(_)));
                 threads[thread].push(Step {
@@ -610,14 +667,13 @@ pub(crate) fn by_interleaving(program: &Program, variant: Variant) -> Executions
             continue;
         }
         if let Some(blocked) = partial.blocked() {
-            let candidate = partial.candidate();
-            let execution = partial.execution(blocked, &candidate.races(variant));
-            if candidate.rc11(variant).is_ok() {
-                found.rc11.insert(execution.clone());
+            let Some(execution) = partial.consistent(blocked, variant) else {
+                continue;
+            };
+            if partial.candidates().iter().any(|c| c.sc().is_ok()) {
+                found.sc.insert(execution.clone());
             }
-            if candidate.sc().is_ok() {
-                found.sc.insert(execution);
-            }
+            found.rc11.insert(execution);
         }
         for t in 0..partial.threads.len() {
             let next = partial.next(t);
@@ -789,12 +845,10 @@ impl Search {
         let Some(blocked) = partial.blocked() else {
             return;
         };
-        let candidate = partial.candidate();
-        if candidate.rc11(self.variant).is_err() {
+        let Some(execution) = partial.consistent(blocked, self.variant) else {
             return;
-        }
-        let execution = partial.execution(blocked, &candidate.races(self.variant));
-        if candidate.sc().is_ok() {
+        };
+        if partial.candidates().iter().any(|c| c.sc().is_ok()) {
             self.found.sc.insert(execution.clone());
         }
         let is_new = self.found.rc11.insert(execution);

@@ -340,6 +340,76 @@ impl Random {
     }
 }
 
+impl Random {
+    /// A program with so many sections and grace periods.
+    pub(crate) fn program_with_sections(
+        &mut self,
+        most: usize,
+        sections: usize,
+        grace_periods: usize,
+    ) -> Program {
+        loop {
+            let mut program = self.program(most);
+            let lists = &mut program.threads;
+            for _ in 0..sections {
+                let thread = self.below(lists.len());
+                let list = &mut lists[thread];
+                let begin = self.below(list.len() + 1);
+                let end = begin + self.below(list.len() + 1 - begin);
+                insert(list, end, Op::ReadUnlock);
+                insert(list, begin, Op::ReadLock);
+            }
+            for _ in 0..grace_periods {
+                let thread = self.below(lists.len());
+                let list = &mut lists[thread];
+                let at = self.below(list.len() + 1);
+                insert(list, at, Op::Synchronize);
+            }
+            // What a cell holds is known only when all is.
+            let stores_cell = |ops: &Vec<Op>| {
+                ops.iter().any(|op| match op {
+                    Op::Store(_, Value::Plus(register, _), _)
+                    | Op::Set(_, Value::Plus(register, _)) => {
+                        matches!(ops[*register], Op::Get(_))
+                    }
+                    _ => false,
+                })
+            };
+            if lists.iter().all(|ops| has_plain_sections(ops)) && !lists.iter().any(stores_cell) {
+                return program;
+            }
+        }
+    }
+}
+
+/// Whether nothing in a section waits or begins a thread, no section is empty or in another one,
+/// and nothing is skipped in one or jumps into one.
+fn has_plain_sections(ops: &[Op]) -> bool {
+    let mut begun = None;
+    for (at, op) in ops.iter().enumerate() {
+        match (op, begun) {
+            (Op::ReadLock, None) => {
+                let reaches = |(i, op): (usize, &Op)| match op {
+                    Op::SkipIf { skip, .. } => i + 1 + skip > at,
+                    _ => false,
+                };
+                if ops[..at].iter().enumerate().any(reaches) {
+                    return false;
+                }
+                begun = Some(at);
+            }
+            (Op::ReadUnlock, Some(begin)) if at > begin + 1 => begun = None,
+            (Op::ReadLock | Op::ReadUnlock, _) => return false,
+            (Op::SkipIf { .. } | Op::Spawn(_) | Op::Synchronize, Some(_)) => return false,
+            (op, Some(_)) if op.condition().is_some() => return false,
+            // Where the lock is not held it is no step.
+            (Op::Unlock(_), Some(_)) => return false,
+            _ => {}
+        }
+    }
+    begun.is_none()
+}
+
 /// Make the word a cell, if nothing but loads and stores is done to it, and nothing is decided by
 /// its value.
 fn make_cell(lists: &mut [Vec<Op>], word: usize) {

@@ -48,6 +48,12 @@ pub(crate) enum Op {
     /// Wait for the end of the thread that an earlier operation of this thread began. Nothing,
     /// where that was skipped.
     Join(usize),
+    /// Begin a read-side critical section, of the one domain there is.
+    ReadLock,
+    /// End it.
+    ReadUnlock,
+    /// Begin a grace period and wait for its end.
+    Synchronize,
 }
 
 /// A program: what its threads do, all at once. Threads that no operation begins are there from
@@ -96,6 +102,11 @@ impl Program {
         program
     }
 
+    /// How many operations are this one.
+    pub(crate) fn count(&self, op: Op) -> usize {
+        self.threads.iter().flatten().filter(|&&o| o == op).count()
+    }
+
     /// The thread that begins this one, where another thread does.
     pub(crate) fn parent(&self, thread: usize) -> Option<usize> {
         let begins = |ops: &Vec<Op>| ops.contains(&Op::Spawn(thread));
@@ -135,7 +146,12 @@ impl Op {
             Self::Lock(lock) | Self::TryLock(lock) | Self::Unlock(lock) => Some(Place::Lock(lock)),
             Self::Get(cell) | Self::GetMarked(cell) | Self::Set(cell, _) => Some(Place::Cell(cell)),
             Self::Join(thread) => Some(Place::Finished(thread)),
-            Self::Fence(_) | Self::SkipIf { .. } | Self::Spawn(_) => None,
+            Self::Fence(_)
+            | Self::SkipIf { .. }
+            | Self::Spawn(_)
+            | Self::ReadLock
+            | Self::ReadUnlock
+            | Self::Synchronize => None,
         }
     }
 

@@ -20,6 +20,7 @@ use super::{
         clock::{Clock, MAX_THREADS},
         order::ThreadOrder,
     },
+    grace::ALONE,
     graph::{Event, EventId, Graph, INITIAL, RANK_STEP},
     psc::FenceOrder,
 };
@@ -335,7 +336,7 @@ impl View {
             return false;
         }
         let has_waits = matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle);
-        if has_waits && graph.waits.iter().any(|&(e, on)| e == id && !done(on)) {
+        if has_waits && graph.waits.iter().any(|w| w.event == id && !done(w.on)) {
             return false;
         }
         if sc && event.writes {
@@ -378,14 +379,21 @@ impl View {
             thread.porf.join(&from.porf);
             thread.order.read(&from.message, read_order);
         }
+        let porf = thread.porf;
+        if let Some(seen) = self.seen_by_grace_periods(graph, id, &porf) {
+            self.threads[slot].order.known.join(&seen);
+        }
+        let thread = &mut self.threads[slot];
         if let Action::Fence(order) = event.action {
             thread.order.fence(order);
         }
         if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
-            for &(_, on) in graph.waits.iter().filter(|(e, _)| *e == id) {
-                let on = &self.clocks[on as usize];
+            for wait in graph.waits.iter().filter(|wait| wait.event == id) {
+                let on = &self.clocks[wait.on as usize];
                 thread.porf.join(&on.porf);
-                thread.order.known.join(&on.hb);
+                if wait.synchronizes {
+                    thread.order.known.join(&on.hb);
+                }
             }
         }
         // A read-modify-write goes on with the release sequence that it reads from.
@@ -401,6 +409,42 @@ impl View {
         }
     }
 
+    /// What the grace periods had seen that ended before an event of a section: the section began
+    /// after them, and sees that, too.
+    fn seen_by_grace_periods(&self, graph: &Graph, id: EventId, porf: &Clock) -> Option<Clock> {
+        let event = &graph.events[id as usize];
+        let mut seen: Option<Clock> = None;
+        let around = graph.sections.iter().filter(|section| {
+            section.thread == event.thread
+                && (section.begun..section.ended).contains(&event.index)
+                && !section.early
+                && !section.waits
+        });
+        for section in around {
+            for end in &graph.events {
+                if let Action::GracePeriodEnd(number) = end.action
+                    && end.object == section.domain
+                    && porf.knows(end.thread as usize, end.index + 1)
+                    && let Some(begun) = self.beginning_of(number)
+                {
+                    let known = &self.clocks[begun as usize].hb;
+                    seen.get_or_insert(Clock::ZERO).join(known);
+                }
+            }
+        }
+        seen
+    }
+
+    /// The event with which a grace period began.
+    pub(super) fn beginning_of(&self, number: u64) -> Option<EventId> {
+        if number >= ALONE {
+            return None;
+        }
+        let (slot, index) = ((number >> 16) as usize, number as usize & 0xffff);
+        let thread = self.threads.get(slot)?;
+        thread.events.get(index).copied()
+    }
+
     /// The same for the order of interleavings, where the graph is one.
     fn work_out_sc(&mut self, graph: &Graph, id: EventId) {
         let event = &graph.events[id as usize];
@@ -411,8 +455,8 @@ impl View {
             sc.join(&self.sc[event.from as usize]);
         }
         if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
-            for &(_, on) in graph.waits.iter().filter(|(e, _)| *e == id) {
-                sc.join(&self.sc[on as usize]);
+            for wait in graph.waits.iter().filter(|wait| wait.event == id) {
+                sc.join(&self.sc[wait.on as usize]);
             }
         }
         if event.writes {

@@ -505,6 +505,11 @@ impl Execution {
             self.check_after(object, action, INITIAL);
             return saw;
         }
+        for at in 0..self.threads[me].beginning.len() {
+            let domain = self.threads[me].beginning[at];
+            self.begin_section(domain, self.threads[me].events);
+        }
+        self.threads[me].beginning.clear();
         let id = match self.view.order.get(self.performed) {
             Some(&id) => {
                 let event = &self.graph.events[id as usize];
@@ -524,14 +529,9 @@ impl Execution {
                 id
             }
         };
-        let Event { index, saw, .. } = self.graph.events[id as usize];
+        let Event { saw, .. } = self.graph.events[id as usize];
         self.performed += 1;
         self.threads[me].events += 1;
-        for at in 0..self.threads[me].beginning.len() {
-            let domain = self.threads[me].beginning[at];
-            self.begin_section(domain, index);
-        }
-        self.threads[me].beginning.clear();
         if let Some(teller) = &mut self.teller {
             let event = Some((&self.graph, &self.view, id));
             teller.step(me, object, action, saw, event);

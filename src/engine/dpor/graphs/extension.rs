@@ -9,7 +9,7 @@ use super::{
     super::{clock::Clock, search::is_over},
     execution::{Branch, Execution},
     grace::grace_period_number,
-    graph::{Event, EventId, INITIAL, RANK_STEP, update},
+    graph::{Event, EventId, INITIAL, RANK_STEP, Wait, update},
     revisit::{may_go_back, waits_through},
 };
 use crate::sync::engine::{Action, ObjectId};
@@ -86,7 +86,11 @@ impl Execution {
                     if let Some(&last) = other.1.events.last()
                         && other.0 != slot
                     {
-                        self.graph.waits.push((id, last));
+                        self.graph.waits.push(Wait {
+                            event: id,
+                            on: last,
+                            synchronizes: true,
+                        });
                     }
                 }
             }
@@ -159,10 +163,6 @@ impl Execution {
         let mut graph = self.memory.graph();
         graph.copy_from(&self.graph);
         graph.events.push(event);
-        for &domain in &self.threads[self.current].beginning {
-            let waits = self.sections_wait(domain);
-            graph.begin_section(domain, waits, event.thread, event.index);
-        }
         self.branches.push(Branch {
             graph,
             fresh,

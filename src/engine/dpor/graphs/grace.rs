@@ -7,11 +7,18 @@
 //! the other is impossible: where a step of the section comes before the beginning of the grace
 //! period, or something that happens after the beginning of the section, be it in the section or
 //! later, reads or overwrites something older than what the grace period knows. Elsewhere the grace
-//! period waits for nothing, since an execution in which it did is one in which it ends later.
+//! period waits for nothing, since an execution in which it did is one in which it ends later. A
+//! section that depends on the end of a grace period began after it, and what the grace period
+//! knew happens before that.
 //!
 //! That is what the Linux kernel's memory model demands of one grace period and one section. Longer
-//! cycles, of several of each, are forbidden here only as far as happens-before carries them: some
-//! executions that the kernel's model forbids are left in.
+//! cycles, of several of each or through SC fences, are forbidden here only as far as happens-before
+//! carries them: some executions that the kernel's model forbids are left in, and few are explored
+//! twice.
+//!
+//! What shows that a section began earlier may come after it, in any thread, and the end of a grace
+//! period that waited for the section depends on it: where somebody reads what was written after
+//! that end, and so goes back on all that the write does not depend on, it has to stay.
 //!
 //! What a section does after the end of a grace period was added may show that it had to begin
 //! before. The end of the grace period then comes too early: the branch goes back on it, as it
@@ -24,7 +31,7 @@ use super::{
     super::clock::Clock,
     consistency::View,
     execution::{Branch, Execution, Nesting},
-    graph::{Event, EventId, OPEN, Section},
+    graph::{Event, EventId, OPEN, Section, Wait},
     revisit::may_go_back,
 };
 use crate::{
@@ -33,7 +40,7 @@ use crate::{
 };
 
 /// The first number of grace periods that begin while one thread runs at a time.
-const ALONE: u64 = 1 << 40;
+pub(super) const ALONE: u64 = 1 << 40;
 
 /// The number of a grace period that a thread's event begins.
 pub(super) fn grace_period_number(thread: usize, index: u16) -> u64 {
@@ -85,7 +92,7 @@ impl Execution {
         }
     }
 
-    /// A section begins with this event of the current thread.
+    /// A section begins with the current thread's next event, which is this.
     pub(super) fn begin_section(&mut self, domain: ObjectId, index: u16) {
         let slot = self.threads[self.current].slot as u8;
         let mut known = self.graph.sections.iter();
@@ -147,16 +154,6 @@ impl Execution {
         }
     }
 
-    /// The event with which a grace period began.
-    fn beginning_of(&self, number: u64) -> Option<EventId> {
-        if number >= ALONE {
-            return None;
-        }
-        let (slot, index) = ((number >> 16) as usize, number as usize & 0xffff);
-        let thread = self.view.threads.get(slot)?;
-        thread.events.get(index).copied()
-    }
-
     /// Whether a section must have begun before the grace period that begins with `begun`.
     fn is_before(&self, section: &Section, begun: EventId) -> bool {
         if section.early {
@@ -179,19 +176,25 @@ impl Execution {
         if self.view.model == MemoryModel::Sc {
             return false;
         }
-        // Of each thread, what knows the section: the end of it, but for what knows the grace period
-        // as well, and cannot read anything older.
-        self.view.threads[..self.graph.threads.len()]
-            .iter()
-            .any(|thread| {
-                let knows = |event: EventId, other: EventId| {
-                    View::knows(&self.graph, &self.view.clocks[event as usize].hb, other)
-                };
-                let known = thread.events.partition_point(|&e| !knows(e, first));
-                let concerned = thread.events[known..].iter();
-                let mut concerned = concerned.take_while(|&&e| !knows(e, begun));
-                concerned.any(|&id| self.is_older_than(id, known_to_begun))
-            })
+        self.show(first, begun).next().is_some()
+    }
+
+    /// What shows that a section began before a grace period did: the last such event of each
+    /// thread. It knows the `first` of the section; what knows the grace period as well cannot read
+    /// anything older.
+    fn show(&self, first: EventId, begun: EventId) -> impl Iterator<Item = EventId> {
+        let known_to_begun = self.view.before(begun);
+        let threads = self.view.threads[..self.graph.threads.len()].iter();
+        threads.filter_map(move |thread| {
+            let knows = |event: EventId, other: EventId| {
+                View::knows(&self.graph, &self.view.clocks[event as usize].hb, other)
+            };
+            let from = thread.events.partition_point(|&e| !knows(e, first));
+            let to = thread.events.partition_point(|&e| !knows(e, begun));
+            let concerned = thread.events.get(from..to)?.iter().rev();
+            let mut older = concerned.filter(|&&id| self.is_older_than(id, known_to_begun));
+            older.next().copied()
+        })
     }
 
     /// Whether an event reads or overwrites something older than what is known.
@@ -207,7 +210,7 @@ impl Execution {
 
     /// Whether every section that a grace period waits for has ended.
     pub(super) fn sections_have_ended(&self, domain: ObjectId, number: u64) -> bool {
-        let Some(begun) = self.beginning_of(number) else {
+        let Some(begun) = self.view.beginning_of(number) else {
             return true;
         };
         let mut sections = self.graph.sections.iter();
@@ -216,7 +219,7 @@ impl Execution {
 
     /// A new event of the graph is the end of a grace period.
     pub(super) fn wait_for_sections(&mut self, id: EventId, domain: ObjectId, number: u64) {
-        let Some(begun) = self.beginning_of(number) else {
+        let Some(begun) = self.view.beginning_of(number) else {
             return;
         };
         for index in 0..self.graph.sections.len() {
@@ -228,7 +231,25 @@ impl Execution {
             {
                 let thread = &self.view.threads[section.thread as usize];
                 let last = thread.events[section.ended as usize - 1];
-                self.graph.waits.push((id, last));
+                self.graph.waits.push(Wait {
+                    event: id,
+                    on: last,
+                    synchronizes: true,
+                });
+                if section.early || section.waits || self.view.model == MemoryModel::Sc {
+                    continue;
+                }
+                let first = thread.events[section.begun as usize];
+                let later = |&event: &EventId| {
+                    let event = &self.graph.events[event as usize];
+                    event.thread != section.thread || event.index >= section.ended
+                };
+                let shows: Vec<EventId> = self.show(first, begun).filter(later).collect();
+                self.graph.waits.extend(shows.into_iter().map(|on| Wait {
+                    event: id,
+                    on,
+                    synchronizes: false,
+                }));
             }
         }
     }
@@ -280,21 +301,27 @@ impl Execution {
                 continue;
             };
             let domain = self.graph.events[end as usize].object;
-            let Some(begun) = self.beginning_of(number) else {
+            let Some(begun) = self.view.beginning_of(number) else {
                 continue;
             };
             for section in sections.iter().filter(|s| s.domain == domain) {
                 let thread = &self.view.threads[section.thread as usize];
                 let length = (section.ended as usize).min(thread.events.len());
                 let last = thread.events[length - 1];
-                let needed = match around(section) {
-                    true => event.index,
-                    false => self.graph.events[last as usize].index,
-                };
+                // An event after the section has to be known to the end where it shows that the
+                // section began before.
+                let is_around = around(section);
+                let first = thread.events[section.begun as usize];
+                if !is_around && self.show(first, begun).all(|other| other != id) {
+                    continue;
+                }
                 let mut waits = self.graph.waits.iter();
-                let waited = waits.any(|&(e, on)| {
-                    let on = &self.graph.events[on as usize];
-                    e == end && on.thread == section.thread && on.index >= needed
+                let waited = waits.any(|wait| {
+                    let on = &self.graph.events[wait.on as usize];
+                    wait.event == end
+                        && wait.synchronizes == is_around
+                        && on.thread == event.thread
+                        && on.index >= event.index
                 });
                 if waited || !self.is_before(section, begun) {
                     continue;

@@ -152,6 +152,17 @@ pub(super) struct Section {
     pub(super) waits: bool,
 }
 
+/// A step that came after another, beyond what it read: the end of a grace period after the last step
+/// of each section that it waited for, a settling thread after the last of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    pub(super) event: EventId,
+    pub(super) on: EventId,
+    /// Whether the other happens before it. Else it is why a grace period waited for a section: the
+    /// end would not be the same without it, and that is all.
+    pub(super) synchronizes: bool,
+}
+
 /// A section that has not ended.
 pub(super) const OPEN: u16 = u16::MAX;
 
@@ -162,9 +173,7 @@ pub(super) struct Graph {
     /// A place is free, and is taken by the next thread that begins, where the event that began
     /// its thread is gone.
     pub(super) threads: Vec<Option<GraphThread>>,
-    /// Steps that waited for others beyond what they read: the end of a grace period for the last
-    /// step of each section that it waited for, a settling thread for the last of each other.
-    pub(super) waits: Vec<(EventId, EventId)>,
+    pub(super) waits: Vec<Wait>,
     pub(super) sections: Vec<Section>,
 }
 
@@ -211,8 +220,13 @@ impl Graph {
             })
         }));
         self.waits.clear();
-        let waits = graph.waits.iter().map(|&(a, b)| (moved(a), moved(b)));
-        self.waits.extend(waits.filter(|&(a, _)| a != INITIAL));
+        let waits = graph.waits.iter().map(|wait| Wait {
+            event: moved(wait.event),
+            on: moved(wait.on),
+            ..*wait
+        });
+        self.waits
+            .extend(waits.filter(|wait| wait.event != INITIAL));
         let mut lengths = [0u16; MAX_THREADS];
         for event in &self.events {
             let length = &mut lengths[event.thread as usize];
