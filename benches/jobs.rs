@@ -56,12 +56,11 @@ fn main() {
     let (largest, _) = Size::ROWS[Size::ROWS.len() - 1];
     let name = format!("micro-model {largest}");
     let largest = || on_sync::program(largest, PutOrder::FileFirst);
-    let small = || scenario("gc-vs-stop", "v4");
+    let queue = scenario("drain-vs-queue", "v4");
     let rows = [
         (name.clone(), "sc", largest()),
         (name, "rc11", largest()),
-        ("gc-vs-stop on v4".to_owned(), "sc", small()),
-        ("gc-vs-stop on v4".to_owned(), "rc11", small()),
+        ("drain-vs-queue on v4".to_owned(), "sc", queue),
     ];
     println!("| program | memory | executions | one core | two cores | times as fast |");
     println!("|---|---|---:|---:|---:|---:|");

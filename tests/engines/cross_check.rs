@@ -3,8 +3,8 @@
 //! already, `cargo test cross_check -- --ignored`.
 //!
 //! First the kernel's primitives under weak memory: each as it is, which must stay silent, and
-//! with a mistake that users make, which must be found. Then every scenario on every model, for a
-//! few seconds each. What loom finds there dpor must find too; what dpor proves, loom must not
+//! with a mistake that users make, which must be found. Then every scenario on every model, for half a
+//! second each. What loom finds there dpor must find too; what dpor proves, loom must not
 //! refute. There is no pair today where they differ: a finding that only loom has, because it shows
 //! what C11 forbids (a plain store between the two halves of an update), would have to be named
 //! here with its reason.
@@ -378,14 +378,14 @@ fn class(kind: ViolationKind) -> &'static str {
 
 /// What loom finds and dpor does not.
 fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
-    let limits = |seconds: u64, all| Limits {
-        budget: Some(Duration::from_secs(seconds)),
+    let limits = |milliseconds: u64, all| Limits {
+        budget: Some(Duration::from_millis(milliseconds)),
         all,
         ..Limits::default()
     };
     let program = program(scenario, model.choices);
     // There are hundreds of pairs, and the suite has a few minutes for them.
-    let loom = loom::explore(&program, &limits(1, false));
+    let loom = loom::explore(&program, &limits(500, false));
     let kinds: Vec<ViolationKind> = loom.findings.iter().map(|f| f.kind).collect();
     println!(
         "{} on {}: {kinds:?} {:?}",
@@ -393,11 +393,11 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
     );
     let mut missing = kinds.clone();
     // The first violation mostly does; all of them take long.
-    for (seconds, all) in [(2, false), (10, true)] {
+    for (milliseconds, all) in [(2_000, false), (10_000, true)] {
         if missing.is_empty() {
             return Vec::new();
         }
-        let dpor = dpor::explore(&program, &limits(seconds, all));
+        let dpor = dpor::explore(&program, &limits(milliseconds, all));
         missing.retain(|kind| {
             let mut found = dpor.findings.iter();
             !found.any(|finding| class(finding.kind) == class(*kind))

@@ -33,10 +33,21 @@ fn kinds(exploration: &Exploration) -> BTreeSet<ViolationKind> {
     exploration.findings.iter().map(|f| f.kind).collect()
 }
 
-/// The scenarios of the thread that are small: the same kinds under SC, each with an interleaving
-/// that shows it, and no fewer under RC11. What RC11 adds is named.
+/// The scenarios of the thread that are small, with the kinds of violation that interleavings have.
 #[test]
-fn scenarios_have_the_violations_that_interleavings_have() {
+fn models_that_hold_a_net_have_the_violations_that_interleavings_have() {
+    the_same_violations(&["v2-8of9", "v2-review"]);
+}
+
+#[test]
+fn models_without_a_reference_have_the_violations_that_interleavings_have() {
+    // The last for close-sync-vs-stop: what it shows is found only by going back on the end of a
+    // grace period, in a branch that is allowed where the one that leads there is not.
+    the_same_violations(&["before-series", "v1-7of8", "v4", "v4-free-unhash"]);
+}
+
+/// The same kinds, under SC and under RC11, each with steps that show it.
+fn the_same_violations(models: &[&str]) {
     let library = Library::find().expect("the library is there");
     let scenarios = [
         "put-order",
@@ -44,24 +55,11 @@ fn scenarios_have_the_violations_that_interleavings_have() {
         "gc-vs-stop",
         "gc-vs-netns-exit",
         "shrinker-vs-stop",
-        "shrinker-vs-netns-exit",
         "lease-vs-stop",
-        "lease-vs-netns-exit",
         "unlink-vs-stop",
-        "unlink-vs-netns-exit",
         "flush-vs-lookup",
         "flush-during-open",
         "close-sync-vs-stop",
-    ];
-    let models = [
-        "before-series",
-        "v1-7of8",
-        "v2-8of9",
-        "v2-review",
-        "v4",
-        // With close-sync-vs-stop: what it shows is found only by going back on the end of a grace
-        // period, in a branch that is allowed where the one that leads there is not.
-        "v4-free-unhash",
     ];
     for scenario in scenarios {
         let scenario = Arc::new(library.scenario(scenario).expect("it is in the library"));

@@ -238,21 +238,3 @@ fn what_was_caught_is_caught() {
     }
     assert!(tried > 100);
 }
-
-/// No scenario passes because its actors do nothing.
-#[test]
-fn a_false_invariant_fails_in_every_scenario() {
-    let library = Library::at(root()).unwrap();
-    for scenario in library.scenarios().unwrap().into_iter().map(Arc::new) {
-        for (model, _) in &scenario.expect {
-            let model = Arc::new(library.model(model).unwrap());
-            assert_eq!(
-                run::self_test(&scenario, &model, 500),
-                Ok(true),
-                "{} on {}",
-                scenario.name,
-                model.name
-            );
-        }
-    }
-}

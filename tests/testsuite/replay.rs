@@ -118,7 +118,7 @@ fn every_violation_of_every_scenario_replays() {
         let models: Vec<Model> = models.into_iter().filter(expects).collect();
         for model in &models {
             let limits = Limits {
-                max_executions: Some(2_000),
+                max_executions: Some(300),
                 ..Limits::default()
             };
             let exploration = explore(&program(&scenario, model.choices), &limits);
