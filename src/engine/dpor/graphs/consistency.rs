@@ -20,7 +20,7 @@ use super::{
         clock::{Clock, MAX_THREADS},
         order::ThreadOrder,
     },
-    grace::ALONE,
+    grace,
     graph::{Event, EventId, Graph, INITIAL, RANK_STEP},
     psc::FenceOrder,
 };
@@ -437,12 +437,9 @@ impl View {
 
     /// The event with which a grace period began.
     pub(super) fn beginning_of(&self, number: u64) -> Option<EventId> {
-        if number >= ALONE {
-            return None;
-        }
-        let (slot, index) = ((number >> 16) as usize, number as usize & 0xffff);
+        let (slot, index) = grace::beginning_of(number)?;
         let thread = self.threads.get(slot)?;
-        thread.events.get(index).copied()
+        thread.events.get(index as usize).copied()
     }
 
     /// The same for the order of interleavings, where the graph is one.

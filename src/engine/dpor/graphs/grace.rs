@@ -40,11 +40,17 @@ use crate::{
 };
 
 /// The first number of grace periods that begin while one thread runs at a time.
-pub(super) const ALONE: u64 = 1 << 40;
+const ALONE: u64 = 1 << 40;
 
 /// The number of a grace period that a thread's event begins.
 pub(super) fn grace_period_number(thread: usize, index: u16) -> u64 {
     (thread as u64) << 16 | u64::from(index)
+}
+
+/// The thread and the index of the event that began the grace period of this number. `None` for one
+/// that began while one thread ran at a time.
+pub(super) fn beginning_of(number: u64) -> Option<(usize, u16)> {
+    (number < ALONE).then_some(((number >> 16) as usize, number as u16))
 }
 
 /// Sections and grace periods while one thread runs at a time.
@@ -256,11 +262,10 @@ impl Execution {
 
     /// Whether a grace period has begun, as far as the current thread can know.
     pub(super) fn precedes(&self, number: u64) -> bool {
-        if number >= ALONE || self.phase == Phase::Alone {
+        if self.phase == Phase::Alone {
             return true;
         }
-        let thread = (number >> 16) as usize;
-        self.current_knows(thread, (number & 0xffff) as u16 + 1)
+        beginning_of(number).is_none_or(|(thread, index)| self.current_knows(thread, index + 1))
     }
 
     /// Whether the grace periods that have ended leave an event the place that it was given. Where
@@ -311,10 +316,6 @@ impl Execution {
                 // An event after the section has to be known to the end where it shows that the
                 // section began before.
                 let is_around = around(section);
-                let first = thread.events[section.begun as usize];
-                if !is_around && self.show(first, begun).all(|other| other != id) {
-                    continue;
-                }
                 let mut waits = self.graph.waits.iter();
                 let waited = waits.any(|wait| {
                     let on = &self.graph.events[wait.on as usize];
@@ -323,7 +324,14 @@ impl Execution {
                         && on.thread == event.thread
                         && on.index >= event.index
                 });
-                if waited || !self.is_before(section, begun) {
+                let shows_it = || match is_around {
+                    true => self.is_before(section, begun),
+                    false => {
+                        let first = thread.events[section.begun as usize];
+                        self.show(first, begun).any(|other| other == id)
+                    }
+                };
+                if waited || !shows_it() {
                     continue;
                 }
                 let depends = |event: EventId| {
