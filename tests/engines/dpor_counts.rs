@@ -83,19 +83,22 @@ fn increments_by_mutex(threads: usize, each: usize) -> u64 {
     })
 }
 
+/// Threads, increments by each, and in how many orders they can be made.
+pub(crate) const MULTINOMIAL: [(usize, usize, u64); 9] = [
+    (2, 1, 2),
+    (2, 2, 6),
+    (2, 3, 20),
+    (2, 4, 70),
+    (3, 1, 6),
+    (3, 2, 90),
+    (4, 1, 24),
+    (4, 2, 2520),
+    (5, 1, 120),
+];
+
 #[test]
 fn increments_give_the_multinomial_coefficient() {
-    for (threads, each, executions) in [
-        (2, 1, 2),
-        (2, 2, 6),
-        (2, 3, 20),
-        (2, 4, 70),
-        (3, 1, 6),
-        (3, 2, 90),
-        (4, 1, 24),
-        (4, 2, 2520),
-        (5, 1, 120),
-    ] {
+    for (threads, each, executions) in MULTINOMIAL {
         assert_eq!(
             increments_by_rmw(threads, each),
             executions,

@@ -11,6 +11,7 @@
 //! `touch(Step::Next)`, for steps of their own, which is what they are on a real machine. The
 //! explorer merges them into neighbouring steps; that nobody can tell is among the things checked.
 
+use crate::{number, rc11::generate::Random};
 use nfsd_check::{
     engine::{Jobs, Limits, Program, dpor},
     sync::{
@@ -1323,31 +1324,8 @@ fn permutations(order: &mut Vec<usize>, from: usize, f: &mut impl FnMut(&[usize]
 
 // ---- Generated programs ----
 
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 16) % n as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn condition(&mut self) -> Condition {
-        let value = self.below(3) as u64;
-        match self.below(6) {
-            0 => Condition::NotEqual(value),
-            1 => Condition::Clear(1 + value),
-            2 => Condition::AnySet(1 + value),
-            _ => Condition::Equal(value),
-        }
-    }
-
-    fn update(&mut self) -> Update {
+    fn update_of_word(&mut self) -> Update {
         let value = self.below(3) as u64;
         match self.below(8) {
             0 => Update::Add(1),
@@ -1367,7 +1345,7 @@ impl Random {
     }
 
     /// What the programs of a test are about.
-    fn op(&mut self, about: About, ops: &[Op]) -> Op {
+    fn operation(&mut self, about: About, ops: &[Op]) -> Op {
         let word = if about.memory && self.one_in(3) {
             OWNED
         } else {
@@ -1380,9 +1358,9 @@ impl Random {
             return match self.below(18) {
                 0 | 1 => Load(word),
                 2 | 3 => Store(word, self.below(3) as u64),
-                4 | 5 => Rmw(word, self.update()),
+                4 | 5 => Rmw(word, self.update_of_word()),
                 6 if about.waits => Await(word, self.condition()),
-                7 if about.waits => AwaitRmw(word, self.condition(), self.update()),
+                7 if about.waits => AwaitRmw(word, self.condition(), self.update_of_word()),
                 8 | 9 if about.locks => {
                     if ops.contains(&Lock(lock)) || ops.contains(&TryLock(lock)) {
                         Unlock(lock)
@@ -1437,7 +1415,7 @@ impl Random {
         let mut lists: Vec<Vec<Op>> = vec![Vec::new(); threads];
         for i in 0..ops {
             let t = if i < threads { i } else { self.below(threads) };
-            let op = self.op(about, &lists[t]);
+            let op = self.operation(about, &lists[t]);
             lists[t].push(op);
             if matches!(op, SkipIf(..)) && about.memory && self.one_in(2) {
                 lists[t].push(TouchLast(self.below(ALLOCATIONS)));
@@ -1510,7 +1488,7 @@ const WORDS_ONLY: About = About {
 };
 
 fn generated(seed: u64, about: About, programs: u64) -> Totals {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut totals = Totals::default();
     while totals.programs < programs {
         let prog = random.prog(about);
@@ -1590,11 +1568,7 @@ fn generated_everything() {
 #[test]
 #[ignore = "as long as one likes"]
 fn hunt() {
-    let number = |name: &str, default| {
-        let value = std::env::var(name).ok();
-        value.and_then(|v| v.parse().ok()).unwrap_or(default)
-    };
-    let mut random = Random(number("ORACLE_SEED", 0x9e37_79b9_7f4a));
+    let mut random = Random::new(number("ORACLE_SEED", 0x9e37_79b9_7f4a));
     let end = Instant::now() + Duration::from_secs(number("ORACLE_SECONDS", 60));
     let mut totals = Totals::default();
     let mut failures = 0;

@@ -2,6 +2,8 @@
 //! The explorer against a brute-force enumerator of the executions that RC11 allows, and that
 //! enumerator against what is known.
 
+use crate::dpor_counts::MULTINOMIAL;
+use crate::number;
 use crate::rc11::{
     axioms::{RC11, ReleaseSequence, Scb, Variant},
     bridge::{Graph, GraphEvent, Reads, execution_of, graph_of, reads, to_engine},
@@ -138,22 +140,12 @@ fn the_sc_order_of_genmc() {
 
 #[test]
 fn increments_give_the_multinomial_coefficient() {
-    for (threads, each, expected) in [
-        (2, 1, 2),
-        (2, 2, 6),
-        (2, 3, 20),
-        (2, 4, 70),
-        (3, 1, 6),
-        (3, 2, 90),
-        (4, 1, 24),
-        (4, 2, 2520),
-        (5, 1, 120),
-    ] {
+    for (threads, each, expected) in MULTINOMIAL {
         let by_rmw = vec![add(X, 1, RLX); each];
         let by_mutex = [Op::Lock(0), Op::Get(0), set(0, 1), Op::Unlock(0)].repeat(each);
         for ops in [by_rmw, by_mutex] {
             let executions = all(&Program::new(&vec![ops.as_slice(); threads]));
-            let found = (executions.rc11.len(), executions.sc.len());
+            let found = (executions.rc11.len() as u64, executions.sc.len() as u64);
             assert_eq!(found, (expected, expected), "{threads}x{each}: {ops:?}");
             assert!(executions.rc11.iter().all(|e| e.races.is_empty()));
         }
@@ -467,11 +459,6 @@ fn comparing_finds_differences() {
             );
         }
     }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    let value = std::env::var(name).ok();
-    value.and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
 /// What the generated programs of a test were like.

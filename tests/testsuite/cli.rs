@@ -4,6 +4,7 @@
 //! Each test has a folder of its own with a few models and scenarios that are explored in
 //! milliseconds, and runs the binary in it.
 
+use crate::binary;
 use serde_json::Value;
 use std::{
     fs,
@@ -59,8 +60,7 @@ struct Run {
 impl Folder {
     /// A folder with the models `before-series`, `v2-8of9` and `v4` and these scenarios.
     fn new(test: &str, scenarios: &[(&str, &str)]) -> Self {
-        let folder = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(test));
-        let _ = fs::remove_dir_all(&folder.0);
+        let folder = Self(binary::folder(test));
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         for model in ["before-series", "v2-8of9", "v4"] {
             let file = format!("models/{model}.json");
@@ -79,21 +79,17 @@ impl Folder {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nfsd-check"));
-        command.args(args).current_dir(&self.0).stdin(Stdio::null());
-        command
+        binary::command(&self.0, args)
     }
 
     #[track_caller]
     fn run(&self, args: &[&str]) -> Run {
-        let output = self.command(args).output().unwrap();
-        let run = Run {
-            status: output.status.code().expect("it was not killed"),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
-        run
+        let (status, stdout, stderr) = binary::run(&self.0, args);
+        Run {
+            status,
+            stdout,
+            stderr,
+        }
     }
 
     /// Bad input: status 2, nothing on stdout and this on stderr.

@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `nfsd-check fixes` from outside, on the first of the two races of the thread and a few choices.
 
+use crate::binary;
 use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fixes-{test}"));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
+    binary::folder(&format!("fixes-{test}"))
 }
 
 /// Exit status, stdout, stderr. Models and scenarios are those that are compiled in.
 #[track_caller]
 fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nfsd-check"));
-    command.arg("fixes").args(args).current_dir(folder);
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let stderr = text(output.stderr);
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    let status = output.status.code().expect("it was not killed");
-    (status, text(output.stdout), stderr)
+    binary::run(folder, &[&["fixes"][..], args].concat())
 }
 
 /// What reviewers said in the thread: it is the order of the puts.
@@ -214,12 +204,8 @@ fn counterexamples_are_written_where_asked_and_replay() {
         stdout.contains(&format!("nfsd-check replay {file}\n")),
         "{stdout}"
     );
-    let replay = Command::new(env!("CARGO_BIN_EXE_nfsd-check"))
-        .args(["replay", file])
-        .current_dir(&folder)
-        .output()
-        .unwrap();
-    assert_eq!(replay.status.code(), Some(1));
+    let (status, ..) = binary::run(&folder, &["replay", file]);
+    assert_eq!(status, 1);
 }
 
 #[test]

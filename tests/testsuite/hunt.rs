@@ -2,6 +2,7 @@
 //! Hunts: what they find on a model whose races are known, that they do it the same way each time,
 //! and the command from outside.
 
+use crate::binary::{self, run};
 use nfsd_check::{
     check,
     engine::Limits,
@@ -19,7 +20,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -265,22 +265,7 @@ fn names_make_no_difference() {
 }
 
 fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hunt-{test}"));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-#[track_caller]
-fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nfsd-check"));
-    command.args(args).current_dir(folder).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let stderr = text(output.stderr);
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    let status = output.status.code().expect("it was not killed");
-    (status, text(output.stdout), stderr)
+    binary::folder(&format!("hunt-{test}"))
 }
 
 const SMALL: [&str; 9] = [

@@ -3,6 +3,7 @@
 //! binary, which is linked once and keeps every core busy. `cargo test NAME` runs the tests of one
 //! file.
 
+mod binary;
 mod check;
 mod cli;
 mod corpus;

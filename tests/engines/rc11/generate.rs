@@ -50,7 +50,7 @@ impl Random {
         ((self.0 >> 16) % n as u64) as usize
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
@@ -98,7 +98,7 @@ impl Random {
         }
     }
 
-    fn condition(&mut self) -> Condition {
+    pub(crate) fn condition(&mut self) -> Condition {
         let value = self.below(3) as u64;
         match self.below(6) {
             0 => Condition::NotEqual(value),
