@@ -22,12 +22,26 @@ pub(super) struct ThreadOrder {
 }
 
 impl ThreadOrder {
+    /// A thread that begins without any knowledge.
+    pub(super) const BEGINNING: Self = Self {
+        known: Clock::ZERO,
+        fence_would_acquire: Clock::ZERO,
+        fence_released: Clock::ZERO,
+    };
+
+    /// Be the same as `other`.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.known.copy_from(&other.known);
+        self.fence_would_acquire
+            .copy_from(&other.fence_would_acquire);
+        self.fence_released.copy_from(&other.fence_released);
+    }
+
     /// A thread that begins with this knowledge.
     pub(super) fn beginning(known: Clock) -> Self {
         Self {
             known,
-            fence_would_acquire: Clock::ZERO,
-            fence_released: Clock::ZERO,
+            ..Self::BEGINNING
         }
     }
 

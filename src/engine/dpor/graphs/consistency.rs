@@ -33,16 +33,23 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EventClocks {
     pub(super) porf: Clock,
-    pub(super) hb: Clock,
+    /// Happens-before, and what the thread's next fence adds to it.
+    order: ThreadOrder,
     /// What an acquire that reads this write gets to know.
     message: Clock,
 }
 
-const NO_CLOCKS: EventClocks = EventClocks {
-    porf: Clock::ZERO,
-    hb: Clock::ZERO,
-    message: Clock::ZERO,
-};
+impl EventClocks {
+    const NONE: Self = Self {
+        porf: Clock::ZERO,
+        order: ThreadOrder::BEGINNING,
+        message: Clock::ZERO,
+    };
+
+    pub(super) fn hb(&self) -> &Clock {
+        &self.order.known
+    }
+}
 
 /// Who wrote an object, in coherence order, and who read it.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +85,8 @@ pub(super) struct View {
     pub(super) model: MemoryModel,
     /// By event; there may be more, of earlier graphs.
     pub(super) clocks: Vec<EventClocks>,
+    /// How many events of the graph have their clocks.
+    pub(super) worked_out: usize,
     /// The same of `sc`.
     sc: Vec<Clock>,
     pub(super) threads: Vec<ThreadView>,
@@ -92,6 +101,8 @@ pub(super) struct View {
     used: usize,
     objects: Vec<ObjectId>,
     no_location: Location,
+    /// The ends of grace periods.
+    pub(super) ends: Vec<EventId>,
 }
 
 impl View {
@@ -99,6 +110,7 @@ impl View {
         Self {
             model,
             clocks: Vec::new(),
+            worked_out: 0,
             sc: Vec::new(),
             threads: Vec::new(),
             order: Vec::new(),
@@ -108,11 +120,13 @@ impl View {
             used: 0,
             objects: Vec::new(),
             no_location: Location::default(),
+            ends: Vec::new(),
         }
     }
 
     fn clear(&mut self) {
         self.order.clear();
+        self.ends.clear();
         self.is_sc = true;
         for object in self.objects.drain(..) {
             self.places[object.0 as usize] = 0;
@@ -127,11 +141,17 @@ impl View {
         }
     }
 
+    /// The number of an object among those that were accessed.
+    pub(super) fn place(&self, object: ObjectId) -> Option<usize> {
+        let place = *self.places.get(object.0 as usize)? as usize;
+        place.checked_sub(1)
+    }
+
     /// Who accessed an object.
     pub(super) fn location(&self, object: ObjectId) -> &Location {
-        match self.places.get(object.0 as usize) {
-            None | Some(0) => &self.no_location,
-            Some(place) => &self.locations[*place as usize - 1],
+        match self.place(object) {
+            None => &self.no_location,
+            Some(place) => &self.locations[place],
         }
     }
 
@@ -204,7 +224,7 @@ impl View {
     pub(super) fn before(&self, event: EventId) -> &Clock {
         match self.model {
             MemoryModel::Sc => &self.sc[event as usize],
-            MemoryModel::Rc11 => &self.clocks[event as usize].hb,
+            MemoryModel::Rc11 => self.clocks[event as usize].hb(),
         }
     }
 
@@ -221,7 +241,7 @@ impl View {
             parent => {
                 let clocks = &self.clocks[parent as usize];
                 thread.porf.copy_from(&clocks.porf);
-                thread.order.begin(&clocks.hb);
+                thread.order.begin(clocks.hb());
                 if self.model == MemoryModel::Sc {
                     thread.sc.copy_from(&self.sc[parent as usize]);
                 }
@@ -238,24 +258,22 @@ impl View {
         self.begin_thread(graph, slot);
     }
 
-    /// Work everything out anew. `false`: the memory model does not allow the graph, as far as its
-    /// order can tell; coherence and `psc` of what is not an interleaving are
+    /// The graph is another one now, and was `old`. `false`: the memory model does not allow it, as
+    /// far as its order can tell; coherence and `psc` of what is not an interleaving are
     /// [`View::is_coherent`] and [`View::psc_is_acyclic`].
-    pub(super) fn rebuild(&mut self, graph: &mut Graph) -> bool {
+    pub(super) fn rebuild(&mut self, graph: &mut Graph, old: &Graph) -> bool {
+        let same = match self.model {
+            // Who comes before whom in an interleaving depends on all that is in it.
+            MemoryModel::Sc => 0,
+            MemoryModel::Rc11 => Self::same_clocks(graph, old, self.worked_out),
+        };
         self.clear();
         self.make_room(graph);
         while self.threads.len() < graph.threads.len() {
             self.threads.push(ThreadView::new());
         }
         for (id, event) in graph.events.iter().enumerate() {
-            let id = id as EventId;
-            self.threads[event.thread as usize].events.push(id);
-            if event.writes {
-                self.location_mut(event.object).writes.push(id);
-            }
-            if event.reads {
-                self.location_mut(event.object).readers.push(id);
-            }
+            self.add(event, id as EventId);
         }
         for location in &mut self.locations[..self.used] {
             let rank = |id: &EventId| graph.events[*id as usize].rank;
@@ -264,29 +282,80 @@ impl View {
                 graph.events[write as usize].rank = (place as u32 + 1) * RANK_STEP;
             }
         }
-        if self.perform_all(graph, true) {
-            return true;
-        }
-        if self.model == MemoryModel::Sc {
+        self.is_sc = self.find_order(graph, true);
+        if !self.is_sc && (self.model == MemoryModel::Sc || !self.find_order(graph, false)) {
+            self.worked_out = 0;
             return false;
         }
-        self.is_sc = false;
-        self.perform_all(graph, false)
+        self.work_out_all(graph, same);
+        true
+    }
+
+    /// How many of the first events have the clocks that they had in another graph, in which the
+    /// first `worked_out` have clocks: those that are the same and depend on nothing else.
+    fn same_clocks(graph: &Graph, old: &Graph, worked_out: usize) -> usize {
+        let begun = |graph: &Graph, event: &Event| graph.threads[event.thread as usize];
+        let is_same = |new: &Event, other: &Event| {
+            (new.thread, new.index, new.from, new.reads, new.writes)
+                == (
+                    other.thread,
+                    other.index,
+                    other.from,
+                    other.reads,
+                    other.writes,
+                )
+                && (new.object, new.action) == (other.object, other.action)
+                && (new.index > 0 || begun(graph, new) == begun(old, other))
+        };
+        let both = graph.events.iter().zip(&old.events).take(worked_out);
+        let mut same = both.take_while(|(new, old)| is_same(new, old)).count();
+        loop {
+            let is_later = |event: EventId| event != INITIAL && event as usize >= same;
+            let differs = |&id: &usize| {
+                let event = &graph.events[id];
+                let parent = || begun(graph, event).map_or(INITIAL, |thread| thread.parent);
+                event.reads && is_later(event.from)
+                    || event.index == 0 && is_later(parent())
+                    || event.has_waits()
+                        && (graph.waits_of(id as EventId).any(|wait| is_later(wait.on))
+                            || !graph
+                                .waits_of(id as EventId)
+                                .eq(old.waits_of(id as EventId)))
+            };
+            match (0..same).find(differs) {
+                Some(first) => same = first,
+                None => return same,
+            }
+        }
+    }
+
+    /// An event is the next one of its thread.
+    fn add(&mut self, event: &Event, id: EventId) {
+        self.threads[event.thread as usize].events.push(id);
+        if event.writes {
+            self.location_mut(event.object).writes.push(id);
+        }
+        if event.reads {
+            self.location_mut(event.object).readers.push(id);
+        }
+        if let Action::GracePeriodEnd(_) = event.action {
+            self.ends.push(id);
+        }
     }
 
     /// Room for the clocks of all events.
     fn make_room(&mut self, graph: &Graph) {
         let events = graph.events.len();
         if self.clocks.len() < events {
-            self.clocks.resize(events, NO_CLOCKS);
+            self.clocks.resize(events, EventClocks::NONE);
         }
         if self.model == MemoryModel::Sc && self.sc.len() < events {
             self.sc.resize(events, Clock::ZERO);
         }
     }
 
-    /// Find an order for the events, and their clocks along it. A thread goes on as long as it can.
-    fn perform_all(&mut self, graph: &Graph, sc: bool) -> bool {
+    /// Find an order for the events: a thread goes on as long as it can.
+    fn find_order(&mut self, graph: &Graph, sc: bool) -> bool {
         self.order.clear();
         let mut next = [0u16; MAX_THREADS];
         loop {
@@ -296,27 +365,52 @@ impl View {
                     if !self.is_ready(graph, event, &next, sc) {
                         break;
                     }
-                    if next[slot] == 0 {
-                        self.begin_thread(graph, slot);
-                    }
-                    self.work_out(graph, event);
                     self.order.push(event);
                     next[slot] += 1;
                 }
             }
             if self.order.len() == graph.events.len() {
-                break;
+                return true;
             }
             if self.order.len() == before {
                 return false;
             }
         }
-        for (slot, thread) in graph.threads.iter().enumerate() {
-            if next[slot] == 0 && thread.is_some() {
-                self.begin_thread(graph, slot);
+    }
+
+    /// Find the clocks of all events, along their order; the first `same` have theirs.
+    fn work_out_all(&mut self, graph: &Graph, same: usize) {
+        let mut next = [0u16; MAX_THREADS];
+        for at in 0..self.order.len() {
+            let id = self.order[at];
+            let slot = graph.events[id as usize].thread as usize;
+            if id as usize >= same {
+                self.go_to(graph, slot, next[slot], same);
+                self.work_out(graph, id);
+            }
+            next[slot] += 1;
+        }
+        for (slot, next) in next.into_iter().enumerate().take(graph.threads.len()) {
+            self.go_to(graph, slot, next, same);
+        }
+        self.worked_out = graph.events.len();
+    }
+
+    /// Let a thread be where it is after so many of its events, if the last of them was not worked
+    /// out but is one of the first `same`.
+    fn go_to(&mut self, graph: &Graph, slot: usize, events: u16, same: usize) {
+        let thread = &mut self.threads[slot];
+        match events.checked_sub(1) {
+            None if graph.threads[slot].is_some() => self.begin_thread(graph, slot),
+            None => {}
+            Some(last) => {
+                let last = thread.events[last as usize] as usize;
+                if last < same {
+                    thread.porf.copy_from(&self.clocks[last].porf);
+                    thread.order.copy_from(&self.clocks[last].order);
+                }
             }
         }
-        true
     }
 
     fn is_ready(&self, graph: &Graph, id: EventId, next: &[u16; MAX_THREADS], sc: bool) -> bool {
@@ -335,8 +429,7 @@ impl View {
         if event.reads && event.from != INITIAL && !done(event.from) {
             return false;
         }
-        let has_waits = matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle);
-        if has_waits && graph.waits.iter().any(|w| w.event == id && !done(w.on)) {
+        if event.has_waits() && graph.waits_of(id).any(|wait| !done(wait.on)) {
             return false;
         }
         if sc && event.writes {
@@ -387,12 +480,12 @@ impl View {
         if let Action::Fence(order) = event.action {
             thread.order.fence(order);
         }
-        if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
-            for wait in graph.waits.iter().filter(|wait| wait.event == id) {
+        if event.has_waits() {
+            for wait in graph.waits_of(id) {
                 let on = &self.clocks[wait.on as usize];
                 thread.porf.join(&on.porf);
                 if wait.synchronizes {
-                    thread.order.known.join(&on.hb);
+                    thread.order.known.join(on.hb());
                 }
             }
         }
@@ -400,7 +493,7 @@ impl View {
         let goes_on = from.filter(|_| event.writes).map(|from| from.message);
         let clocks = &mut self.clocks[id as usize];
         clocks.porf.copy_from(&thread.porf);
-        clocks.hb.copy_from(&thread.order.known);
+        clocks.order.copy_from(&thread.order);
         if event.writes {
             clocks.message.copy_from(thread.order.written(write_order));
             if let Some(message) = &goes_on {
@@ -412,24 +505,23 @@ impl View {
     /// What the grace periods had seen that ended before an event of a section: the section began
     /// after them, and sees that, too.
     fn seen_by_grace_periods(&self, graph: &Graph, id: EventId, porf: &Clock) -> Option<Clock> {
-        let event = &graph.events[id as usize];
         let mut seen: Option<Clock> = None;
-        let around = graph.sections.iter().filter(|section| {
-            section.thread == event.thread
-                && (section.begun..section.ended).contains(&event.index)
-                && !section.early
-                && !section.waits
-        });
-        for section in around {
-            for end in &graph.events {
-                if let Action::GracePeriodEnd(number) = end.action
-                    && end.object == section.domain
-                    && porf.knows(end.thread as usize, end.index + 1)
-                    && let Some(begun) = self.beginning_of(number)
-                {
-                    let known = &self.clocks[begun as usize].hb;
-                    seen.get_or_insert(Clock::ZERO).join(known);
-                }
+        let ends = self.ends.iter().map(|&end| &graph.events[end as usize]);
+        for end in ends.filter(|end| porf.knows(end.thread as usize, end.index + 1)) {
+            let event = &graph.events[id as usize];
+            let mut around = graph.sections.iter().filter(|section| {
+                section.thread == event.thread
+                    && section.domain == end.object
+                    && (section.begun..section.ended).contains(&event.index)
+                    && !section.early
+                    && !section.waits
+            });
+            if let Action::GracePeriodEnd(number) = end.action
+                && around.next().is_some()
+                && let Some(begun) = self.beginning_of(number)
+            {
+                let known = self.clocks[begun as usize].hb();
+                seen.get_or_insert(Clock::ZERO).join(known);
             }
         }
         seen
@@ -451,8 +543,8 @@ impl View {
         if event.reads && event.from != INITIAL {
             sc.join(&self.sc[event.from as usize]);
         }
-        if matches!(event.action, Action::GracePeriodEnd(_) | Action::Settle) {
-            for wait in graph.waits.iter().filter(|wait| wait.event == id) {
+        if event.has_waits() {
+            for wait in graph.waits_of(id) {
                 sc.join(&self.sc[wait.on as usize]);
             }
         }
@@ -502,22 +594,16 @@ impl View {
     /// whose own write is the last, if it has any.
     pub(super) fn append(&mut self, graph: &Graph) {
         let id = (graph.events.len() - 1) as EventId;
-        let event = &graph.events[id as usize];
-        self.threads[event.thread as usize].events.push(id);
-        if event.writes {
-            self.location_mut(event.object).writes.push(id);
-        }
-        if event.reads {
-            self.location_mut(event.object).readers.push(id);
-        }
+        self.add(&graph.events[id as usize], id);
         self.make_room(graph);
         self.work_out(graph, id);
+        self.worked_out = id as usize + 1;
     }
 
     /// Whether RC11's coherence and atomicity allow an event its place.
     pub(super) fn is_coherent(&self, graph: &Graph, id: EventId) -> bool {
         let event = &graph.events[id as usize];
-        let known = &self.clocks[id as usize].hb;
+        let known = self.clocks[id as usize].hb();
         let location = self.location(event.object);
         let from = Self::position(graph, event.from);
         let own = Self::position(graph, id);
@@ -581,7 +667,7 @@ impl View {
     }
 
     fn hb(&self, graph: &Graph, a: EventId, b: EventId) -> bool {
-        a != b && Self::knows(graph, &self.clocks[b as usize].hb, a)
+        a != b && Self::knows(graph, self.clocks[b as usize].hb(), a)
     }
 
     /// The relation `psc` between two sequentially consistent events:

@@ -27,7 +27,7 @@ use super::{
         search::Request,
     },
     consistency::View,
-    grace::Alone,
+    grace::{Alone, Witnesses},
     graph::{Event, EventId, Graph, GraphThread, INITIAL, answer, update},
     psc::FenceOrder,
     tell::Teller,
@@ -142,6 +142,7 @@ pub(super) struct Execution {
     /// A write whose readers are still to be found.
     pub(super) pending: Option<EventId>,
     pub(super) alone: Alone,
+    pub(super) witnesses: Witnesses,
     pub(super) end: Option<End>,
     pub(super) found: Vec<Found>,
     pub(super) branches: Vec<Branch>,
@@ -187,6 +188,7 @@ impl Execution {
             performed: 0,
             pending: None,
             alone: Alone::default(),
+            witnesses: Witnesses::default(),
             end: None,
             found: Vec::new(),
             branches: Vec::new(),
@@ -200,10 +202,11 @@ impl Execution {
     /// Take up a branch. `false`: the memory model does not allow it.
     pub(super) fn take_up(&mut self, branch: Branch) -> bool {
         self.branches.clear();
-        self.memory
-            .graphs
-            .push(std::mem::replace(&mut self.graph, branch.graph));
-        if !self.view.rebuild(&mut self.graph) {
+        self.witnesses.clear();
+        let old = std::mem::replace(&mut self.graph, branch.graph);
+        let allowed = self.view.rebuild(&mut self.graph, &old);
+        self.memory.graphs.push(old);
+        if !allowed {
             return false;
         }
         if !self.view.is_sc {

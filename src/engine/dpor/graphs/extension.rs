@@ -290,12 +290,12 @@ impl Execution {
     pub(super) fn hb_before(&self, event: &Event) -> Clock {
         let thread = &self.view.threads[event.thread as usize];
         match (event.index as usize).checked_sub(1) {
-            Some(previous) => self.view.clocks[thread.events[previous] as usize].hb,
+            Some(previous) => *self.view.clocks[thread.events[previous] as usize].hb(),
             None => {
                 let thread = self.graph.threads[event.thread as usize];
                 match thread.map_or(INITIAL, |thread| thread.parent) {
                     INITIAL => Clock::ZERO,
-                    parent => self.view.clocks[parent as usize].hb,
+                    parent => *self.view.clocks[parent as usize].hb(),
                 }
             }
         }

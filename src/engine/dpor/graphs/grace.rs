@@ -28,10 +28,10 @@
 //! one word. Whether a thread may be in a section for good depends on it, so all orders count.
 
 use super::{
-    super::clock::Clock,
+    super::clock::MAX_THREADS,
     consistency::View,
     execution::{Branch, Execution, Nesting},
-    graph::{Event, EventId, OPEN, Section, Wait},
+    graph::{EventId, Graph, OPEN, Section, Wait},
     revisit::may_go_back,
 };
 use crate::{
@@ -79,6 +79,104 @@ impl Alone {
             let mut open = self.open.iter();
             !open.any(|(section, ..)| waits.contains(section))
         })
+    }
+}
+
+/// The events that would show that a section which they know began before a grace period did: they
+/// read or overwrite something older than what its beginning knows, and neither knows the other.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses {
+    /// By grace period, in the first `used` places; the others are for their memory.
+    all: Vec<WitnessesOf>,
+    used: usize,
+}
+
+#[derive(Debug, Default)]
+struct WitnessesOf {
+    begun: EventId,
+    /// By object, the place of the newest write that the beginning knows.
+    newest: Vec<usize>,
+    /// How many events of the graph were looked at.
+    seen: usize,
+    events: Vec<EventId>,
+}
+
+impl Witnesses {
+    /// The graph is another one.
+    pub(super) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// What [`Witnesses::find`] has found.
+    fn of(&self, begun: EventId) -> &[EventId] {
+        let mut all = self.all[..self.used].iter();
+        let found = all.find(|witnesses| witnesses.begun == begun);
+        &found.expect("they were looked for").events
+    }
+
+    /// Look for those of a grace period, as far as they were not looked for.
+    fn find(&mut self, graph: &Graph, view: &View, begun: EventId) {
+        if view.model == MemoryModel::Sc || graph.events[begun as usize].reads {
+            return;
+        }
+        let of_begun = |witnesses: &WitnessesOf| witnesses.begun == begun;
+        let found = self.all[..self.used].iter().position(of_begun);
+        let place = found.unwrap_or_else(|| {
+            if self.used == self.all.len() {
+                self.all.push(WitnessesOf::default());
+            }
+            self.all[self.used].begin(graph, view, begun);
+            self.used += 1;
+            self.used - 1
+        });
+        let witnesses = &mut self.all[place];
+        for id in witnesses.seen as EventId..view.worked_out as EventId {
+            let knows_begun = View::knows(graph, view.clocks[id as usize].hb(), begun);
+            let is_known = View::knows(graph, view.before(begun), id);
+            if !knows_begun && !is_known && witnesses.is_older(graph, view, id) {
+                witnesses.events.push(id);
+            }
+        }
+        witnesses.seen = view.worked_out;
+    }
+}
+
+impl WitnessesOf {
+    fn begin(&mut self, graph: &Graph, view: &View, begun: EventId) {
+        let known = view.clocks[begun as usize].hb();
+        self.begun = begun;
+        self.seen = 0;
+        self.events.clear();
+        self.newest.clear();
+        let threads = view.threads[..graph.threads.len()].iter().enumerate();
+        for (slot, thread) in threads {
+            for &id in &thread.events[..known.count(slot) as usize] {
+                let event = &graph.events[id as usize];
+                let Some(object) = view.place(event.object) else {
+                    continue;
+                };
+                if self.newest.len() <= object {
+                    self.newest.resize(object + 1, 0);
+                }
+                let newest = &mut self.newest[object];
+                if event.writes {
+                    *newest = (*newest).max(View::position(graph, id));
+                }
+                if event.reads {
+                    *newest = (*newest).max(View::position(graph, event.from));
+                }
+            }
+        }
+    }
+
+    /// Whether an event reads or overwrites something older than what is known.
+    fn is_older(&self, graph: &Graph, view: &View, id: EventId) -> bool {
+        let event = &graph.events[id as usize];
+        let newest = view.place(event.object).and_then(|o| self.newest.get(o));
+        let newest = newest.copied().unwrap_or(0);
+        !event.blocked
+            && (event.reads && View::position(graph, event.from) < newest
+                || event.writes && View::position(graph, id) <= newest)
     }
 }
 
@@ -185,40 +283,32 @@ impl Execution {
         self.show(first, begun).next().is_some()
     }
 
-    /// What shows that a section began before a grace period did: the last such event of each
-    /// thread. It knows the `first` of the section; what knows the grace period as well cannot read
-    /// anything older.
+    /// What shows that a section began before a grace period did, which does not know it: the last
+    /// such event of each thread. It knows the `first` of the section; what knows the grace period
+    /// as well cannot read anything older.
     fn show(&self, first: EventId, begun: EventId) -> impl Iterator<Item = EventId> {
-        let known_to_begun = self.view.before(begun);
-        let threads = self.view.threads[..self.graph.threads.len()].iter();
-        threads.filter_map(move |thread| {
-            let knows = |event: EventId, other: EventId| {
-                View::knows(&self.graph, &self.view.clocks[event as usize].hb, other)
-            };
-            let from = thread.events.partition_point(|&e| !knows(e, first));
-            let to = thread.events.partition_point(|&e| !knows(e, begun));
-            let concerned = thread.events.get(from..to)?.iter().rev();
-            let mut older = concerned.filter(|&&id| self.is_older_than(id, known_to_begun));
-            older.next().copied()
+        let mut threads = [false; MAX_THREADS];
+        let is_known = View::knows(&self.graph, self.view.before(begun), first);
+        let witnesses = match is_known {
+            true => &[],
+            false => self.witnesses.of(begun),
+        };
+        let witnesses = witnesses.iter().rev();
+        witnesses.copied().filter(move |&id| {
+            let thread = self.graph.events[id as usize].thread as usize;
+            let hb = self.view.clocks[id as usize].hb();
+            let is_last = !threads[thread] && View::knows(&self.graph, hb, first);
+            threads[thread] |= is_last;
+            is_last
         })
     }
 
-    /// Whether an event reads or overwrites something older than what is known.
-    fn is_older_than(&self, id: EventId, known: &Clock) -> bool {
-        let event = &self.graph.events[id as usize];
-        if !event.reads && !event.writes || event.blocked {
-            return false;
-        }
-        let newest = self.view.lowest(&self.graph, event.object, known);
-        event.reads && View::position(&self.graph, event.from) < newest
-            || event.writes && View::position(&self.graph, id) <= newest
-    }
-
     /// Whether every section that a grace period waits for has ended.
-    pub(super) fn sections_have_ended(&self, domain: ObjectId, number: u64) -> bool {
+    pub(super) fn sections_have_ended(&mut self, domain: ObjectId, number: u64) -> bool {
         let Some(begun) = self.view.beginning_of(number) else {
             return true;
         };
+        self.witnesses.find(&self.graph, &self.view, begun);
         let mut sections = self.graph.sections.iter();
         !sections.any(|s| s.domain == domain && s.ended == OPEN && self.is_before(s, begun))
     }
@@ -228,6 +318,7 @@ impl Execution {
         let Some(begun) = self.view.beginning_of(number) else {
             return;
         };
+        self.witnesses.find(&self.graph, &self.view, begun);
         for index in 0..self.graph.sections.len() {
             let section = self.graph.sections[index];
             if section.domain == domain
@@ -275,15 +366,14 @@ impl Execution {
         id: EventId,
         fresh: Option<EventId>,
     ) -> bool {
-        let is_end = |event: &Event| matches!(event.action, Action::GracePeriodEnd(_));
-        if self.graph.sections.is_empty() || !self.graph.events.iter().any(is_end) {
+        if self.graph.sections.is_empty() || self.view.ends.is_empty() {
             return true;
         }
         let event = self.graph.events[id as usize];
         let around = |s: &Section| {
             s.thread == event.thread && s.begun <= event.index && event.index < s.ended
         };
-        let hb = &self.view.clocks[id as usize].hb;
+        let hb = self.view.clocks[id as usize].hb();
         let earlier = |s: &Section| {
             self.view.model == MemoryModel::Rc11
                 && !s.early
@@ -301,7 +391,8 @@ impl Execution {
         if sections.is_empty() {
             return true;
         }
-        for end in 0..self.graph.events.len() as EventId {
+        for index in 0..self.view.ends.len() {
+            let end = self.view.ends[index];
             let Action::GracePeriodEnd(number) = self.graph.events[end as usize].action else {
                 continue;
             };
@@ -309,6 +400,7 @@ impl Execution {
             let Some(begun) = self.view.beginning_of(number) else {
                 continue;
             };
+            self.witnesses.find(&self.graph, &self.view, begun);
             for section in sections.iter().filter(|s| s.domain == domain) {
                 let thread = &self.view.threads[section.thread as usize];
                 let length = (section.ended as usize).min(thread.events.len());

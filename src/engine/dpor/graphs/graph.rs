@@ -101,6 +101,11 @@ impl Event {
         }
     }
 
+    /// Whether the graph may say what it waited for.
+    pub(super) fn has_waits(&self) -> bool {
+        matches!(self.action, Action::GracePeriodEnd(_) | Action::Settle)
+    }
+
     pub(super) fn is_sc_fence(&self) -> bool {
         self.action == Action::Fence(Ordering::SeqCst)
     }
@@ -244,6 +249,11 @@ impl Graph {
                 self.sections.push(Section { ended, ..section });
             }
         }
+    }
+
+    /// What an event waited for.
+    pub(super) fn waits_of(&self, event: EventId) -> impl Iterator<Item = &Wait> {
+        self.waits.iter().filter(move |wait| wait.event == event)
     }
 
     /// A section begins with this event.

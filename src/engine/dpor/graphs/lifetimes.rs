@@ -143,7 +143,7 @@ impl Execution {
     }
 
     pub(super) fn check_race(&mut self, object: ObjectId, action: Action, id: EventId) {
-        let known = self.view.clocks[id as usize].hb;
+        let known = *self.view.clocks[id as usize].hb();
         let event = &self.graph.events[id as usize];
         let (slot, number) = (event.thread as usize, event.index + 1);
         let state = self.object_mut(object);

@@ -88,7 +88,7 @@ impl FenceOrder {
             // How much of the thread comes before each fence.
             self.by_thread.clear();
             for (fence, &id) in self.fences.iter().enumerate() {
-                let known = view.clocks[id as usize].hb.count(slot) as usize;
+                let known = view.clocks[id as usize].hb().count(slot) as usize;
                 self.by_thread.push((known, fence));
             }
             self.by_thread.sort_unstable();
@@ -113,7 +113,7 @@ impl FenceOrder {
             self.by_thread.clear();
             for (fence, &id) in self.fences.iter().enumerate() {
                 let before =
-                    |&e: &EventId| e == id || !View::knows(graph, &view.clocks[e as usize].hb, id);
+                    |&e: &EventId| e == id || !View::knows(graph, view.clocks[e as usize].hb(), id);
                 self.by_thread.push((events.partition_point(before), fence));
             }
             self.by_thread.sort_unstable_by(|a, b| b.cmp(a));
@@ -157,7 +157,7 @@ impl FenceOrder {
             self.left.retain(|&fence| {
                 let bounds = &before[fence * objects..(fence + 1) * objects];
                 let after_none = bounds.iter().zip(current).all(|(b, c)| b <= c);
-                let known = &view.clocks[fences[fence] as usize].hb;
+                let known = view.clocks[fences[fence] as usize].hb();
                 !after_none
                     || all
                         .iter()

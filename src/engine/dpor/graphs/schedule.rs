@@ -147,19 +147,21 @@ impl Execution {
     }
 
     /// The first thread that waits for the end of a grace period and need not wait any longer.
-    fn first_end(&self) -> Option<usize> {
-        let threads = self.threads.iter().enumerate();
-        let waiting = threads.filter(|(_, state)| {
-            let Some(Request { object, action }) = state.request else {
-                return false;
-            };
-            let Action::GracePeriodEnd(number) = action else {
-                return false;
-            };
-            !state.halted && !state.blocked && self.sections_have_ended(object, number)
-        });
-        let first = waiting.min_by_key(|(_, state)| state.key);
-        first.map(|(thread, _)| thread)
+    fn first_end(&mut self) -> Option<usize> {
+        let mut first: Option<usize> = None;
+        for thread in 0..self.threads.len() {
+            let state = &self.threads[thread];
+            if let Some(Request { object, action }) = state.request
+                && let Action::GracePeriodEnd(number) = action
+                && !state.halted
+                && !state.blocked
+                && first.is_none_or(|other| state.key < self.threads[other].key)
+                && self.sections_have_ended(object, number)
+            {
+                first = Some(thread);
+            }
+        }
+        first
     }
 
     /// Nothing can go on. Take a thread whose wait an older write could have ended: it is blocked
