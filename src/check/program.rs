@@ -9,7 +9,7 @@
 
 use crate::{
     engine::Program,
-    kernel::{Kernel, Options, pointer::Pointer},
+    kernel::{Kernel, Options, percpu::MAX_CPUS, pointer::Pointer},
     model::Choices,
     nfsd::{
         Inode, Nfsd,
@@ -91,6 +91,7 @@ impl Machine {
             preempt_rcu: scenario.preempt_rcu,
             alloc_may_fail: scenario.alloc_may_fail,
             timer_passes: scenario.gc_passes,
+            cpus: MAX_CPUS.min(scenario.actors.len() + 1),
         });
         let nets: Vec<(String, bool)> = scenario
             .nets
@@ -152,7 +153,7 @@ impl Machine {
             let (machine, scenario) = (Arc::clone(&self), Arc::clone(scenario));
             let name = &scenario.actors[actor].name.clone();
             thread::next_knows(&actor);
-            self.kernel.spawn(name, move || {
+            self.kernel.spawn_on(actor + 1, name, move || {
                 Instrument::begin_actor();
                 for operation in &scenario.actors[actor].operations {
                     learns(|| machine.perform(rqst, *operation));

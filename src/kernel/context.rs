@@ -11,20 +11,28 @@ use crate::sync::{
 };
 use std::sync::Arc;
 
-/// Per context: how many regions it is in that forbid sleeping.
+#[derive(Clone, Copy, Debug, Default)]
+struct Context {
+    /// How many regions it is in that forbid sleeping.
+    atomic: u32,
+    /// The cpu it runs on.
+    cpu: usize,
+}
+
+/// What is known of each context.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    atomic: parking_lot::Mutex<Vec<u32>>,
+    contexts: parking_lot::Mutex<Vec<Context>>,
 }
 
 impl Contexts {
-    fn with<R>(&self, f: impl FnOnce(&mut u32) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut Context) -> R) -> R {
         let me = thread::current().0 as usize;
-        let mut atomic = self.atomic.lock();
-        if atomic.len() <= me {
-            atomic.resize(me + 1, 0);
+        let mut contexts = self.contexts.lock();
+        if contexts.len() <= me {
+            contexts.resize(me + 1, Context::default());
         }
-        f(&mut atomic[me])
+        f(&mut contexts[me])
     }
 }
 
@@ -35,12 +43,32 @@ impl Kernel {
         if mutation::is_skipped() {
             return;
         }
+        self.begin_on(0, name, body);
+    }
+
+    /// Begin an actor, on a cpu that it may share with others. All else runs on the first.
+    pub fn spawn_on(
+        self: &Arc<Self>,
+        cpu: usize,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) {
+        self.begin_on(cpu % self.options.cpus, name, body);
+    }
+
+    fn begin_on(self: &Arc<Self>, cpu: usize, name: &str, body: impl FnOnce() + Send + 'static) {
         let kernel = Arc::clone(self);
         thread::spawn_detached(name, move || {
+            kernel.contexts.with(|context| context.cpu = cpu);
             kernel.begin_running();
             body();
             kernel.end_running();
         });
+    }
+
+    /// `smp_processor_id()`.
+    pub(super) fn cpu(&self) -> usize {
+        self.contexts.with(|context| context.cpu)
     }
 
     /// Begin a context that waits for something that need not happen.
@@ -78,7 +106,7 @@ impl Kernel {
 
     /// `might_sleep()`: the calling context is about to call something that may sleep.
     pub fn might_sleep(&self, what: &str) {
-        if self.contexts.with(|atomic| *atomic > 0) {
+        if self.contexts.with(|context| context.atomic > 0) {
             sync::report(Violation::of(
                 ViolationKind::SleepInAtomic,
                 format!("{what} may sleep, and is called where that is not allowed"),
@@ -89,7 +117,7 @@ impl Kernel {
     /// `preempt_disable()` or the beginning of an RCU read-side critical section: from here to
     /// [`Kernel::leave_atomic`] the context must not sleep.
     pub(crate) fn enter_atomic(&self) {
-        self.contexts.with(|atomic| *atomic += 1);
+        self.contexts.with(|context| context.atomic += 1);
         self.rcu.read_lock();
     }
 
@@ -100,7 +128,7 @@ impl Kernel {
             return;
         }
         self.rcu.read_unlock();
-        self.contexts.with(|atomic| *atomic -= 1);
+        self.contexts.with(|context| context.atomic -= 1);
     }
 
     /// An allocation is made: whether it succeeds.

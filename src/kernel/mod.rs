@@ -18,6 +18,7 @@ pub mod list_lru;
 pub mod memory_model;
 pub mod net_namespace;
 pub mod notifier;
+pub mod percpu;
 pub mod percpu_ref;
 pub mod pointer;
 pub mod rcu;
@@ -46,6 +47,8 @@ pub struct Options {
     pub alloc_may_fail: bool,
     /// How often a timer may fire by itself while the actors run.
     pub timer_passes: u32,
+    /// How many cpus it has: from 1 to [`percpu::MAX_CPUS`].
+    pub cpus: usize,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             preempt_rcu: true,
             alloc_may_fail: false,
             timer_passes: 2,
+            cpus: 1,
         }
     }
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Reference counts that are per cpu until they are killed. C header:
 //! `include/linux/percpu-refcount.h`; code: `lib/percpu-refcount.c`.
-//!
-//! All cpus' counters are one word here: their increments and decrements commute, and only their
-//! sum is ever read, after a grace period that follows the switch to atomic mode.
 
-use super::{Kernel, completion::Completion, spinlock::SpinLock};
+use super::{Kernel, completion::Completion, percpu::PercpuCount, spinlock::SpinLock};
 use crate::sync::{
     self,
     alloc::Allocation,
@@ -34,7 +31,7 @@ struct Data {
     memory: Allocation,
     count: AtomicU64,
     percpu: Allocation,
-    percpu_count: AtomicU64,
+    percpu_count: PercpuCount,
 }
 
 impl Hash for Data {
@@ -80,7 +77,7 @@ impl PercpuRef {
 
     /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
     #[track_caller]
-    pub fn init(&self) {
+    pub fn init(&self, kernel: &Kernel) {
         if mutation::is_skipped() {
             return;
         }
@@ -89,7 +86,7 @@ impl PercpuRef {
         let percpu = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
         let data = Data {
             count: AtomicU64::new_in(&memory, "count", BIAS + 1),
-            percpu_count: AtomicU64::new_in(&percpu, "sum", 0),
+            percpu_count: PercpuCount::new_in(kernel, &percpu),
             memory,
             percpu,
         };
@@ -130,7 +127,8 @@ impl PercpuRef {
             }
             let data = self.data();
             if flags & ATOMIC == 0 {
-                data.percpu_count.fetch_add(1, Ordering::Relaxed);
+                let count = data.percpu_count.this_cpu(kernel);
+                count.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
             let not_zero = Update::AddUnless { add: 1, unless: 0 };
@@ -154,7 +152,8 @@ impl PercpuRef {
         let flags = self.flags.load(Ordering::Relaxed);
         let data = self.data();
         if flags & ATOMIC == 0 {
-            data.percpu_count.fetch_sub(1, Ordering::Relaxed);
+            let count = data.percpu_count.this_cpu(kernel);
+            count.fetch_sub(1, Ordering::Relaxed);
         } else {
             Self::put_atomic(&data, release);
         }
@@ -200,7 +199,7 @@ impl PercpuRef {
         let switched = Arc::clone(&data);
         kernel.call_rcu(&data.memory, move || {
             let _in = enter("percpu_ref_switch_to_atomic_rcu");
-            let sum = switched.percpu_count.load(Ordering::Relaxed);
+            let sum = switched.percpu_count.sum();
             fence(Ordering::SeqCst);
             switched
                 .count

@@ -174,7 +174,7 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>) -> Arc<SvcServ> {
     if let Some(serv) = nn.nfsd_serv.load() {
         return serv;
     }
-    nn.nfsd_net_ref.init();
+    nn.nfsd_net_ref.init(&nfsd.kernel);
     nn.nfsd_net_free_done.init();
     nn.nfsd_net_confirm_done.init();
     let memory = Allocation::new("svc_serv", ViolationKind::UseAfterFree);

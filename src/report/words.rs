@@ -158,7 +158,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         ),
 
         ("nf_ref" | "ns.count" | "nfm_ref", Action::Update(..)) => (Always, generic(step, object)),
-        ("sum", Action::Update(..)) if owner.starts_with("percpu_count") => {
+        (_, Action::Update(..)) if owner.starts_with("percpu_count") => {
             (Always, generic(step, object))
         }
         ("count", Action::Update(..)) if owner.starts_with("percpu_ref_data") => {

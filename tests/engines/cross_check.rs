@@ -179,7 +179,7 @@ fn a_percpu_ref_is_released_after_its_last_user() {
             let confirmed = Arc::new(Completion::new_in(&memory, "confirmed"));
             let released = Arc::new(Completion::new_in(&memory, "released"));
             let payload = Arc::new(Allocation::new("payload", UseAfterFree));
-            reference.init();
+            reference.init(kernel);
             let (k, r) = (Arc::clone(kernel), Arc::clone(&reference));
             let (p, release) = (Arc::clone(&payload), completes(&released));
             kernel.spawn("user", move || {
