@@ -93,7 +93,7 @@ const FILE: &str = r#"{
     { "context": "io-completion", "function": "nfsd_file_put_local", "operation": "swap 0 acq-rel", "object": "iocb->localio", "saw": 1 },
     { "context": "io-completion", "function": "net_generic", "operation": "load acquire", "object": "net#1.gen", "saw": 1 },
     { "context": "io-completion", "function": "percpu_ref_put", "operation": "load relaxed", "object": "nfsd_net#1.nfsd_net_ref", "saw": 0 },
-    { "context": "io-completion", "function": "percpu_ref_put", "operation": "sub 1 relaxed", "object": "percpu_count#1.sum", "saw": 1 },
+    { "context": "io-completion", "function": "percpu_ref_put", "operation": "sub 1 relaxed", "object": "percpu_count#1.cpu1", "saw": 0 },
     { "context": "io-completion", "function": "nfsd_file_put", "operation": "load relaxed", "object": "nfsd_file#1.nf_flags", "saw": 1 },
     { "context": "io-completion", "function": "nfsd_file_put", "operation": "sub 1 release", "object": "nfsd_file#1.nf_ref", "saw": 1 },
     { "context": "io-completion", "function": "nfsd_file_unhash", "operation": "and-not 0x1 acq-rel", "object": "nfsd_file#1.nf_flags", "saw": 1 },
@@ -147,7 +147,9 @@ const FILE: &str = r#"{
     { "context": "mark reaper", "function": "fsnotify_mark_destroy_workfn", "operation": "and-not 0x2 release", "object": "mark reaper", "saw": 2 },
     { "context": "rcu callback", "function": "", "operation": "start", "object": "", "saw": 0 },
     { "context": "rcu callback", "function": "", "operation": "wait for grace period 0", "object": "rcu", "saw": 0 },
-    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.sum", "saw": 0 },
+    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu0", "saw": 1 },
+    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu1", "saw": 18446744073709551615 },
+    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu2", "saw": 0 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "sub 4294967296 acq-rel", "object": "percpu_ref_data.count", "saw": 4294967297 },
     { "context": "rcu callback", "function": "complete", "operation": "add 4294967297 release", "object": "nfsd_net#1.nfsd_net_confirm_done", "saw": 0 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "free", "object": "percpu_count#1", "saw": 0 },
@@ -208,9 +210,9 @@ const FILE: &str = r#"{
     "context": "nfsd-stop",
     "function": "kmem_cache_destroy",
     "message": "destroyed with nfsd_file#1 still allocated",
-    "step": 104
+    "step": 106
   },
-  "checksum": "sha256:4d6475ff5a434ae700d122adbaa85874ff796c01c483cd169c7fef5d38cd53f6"
+  "checksum": "sha256:fc346be02f2a58d884b7356ff7a73bf9a32513d0af80f239c43f70f80ff78ed3"
 }
 "#;
 

@@ -111,7 +111,8 @@ impl EngineKind {
     #[must_use]
     pub fn memory_model(self) -> MemoryModel {
         match self {
-            Self::Dpor | Self::Pct => MemoryModel::Sc,
+            Self::Dpor => MemoryModel::Rc11,
+            Self::Pct => MemoryModel::Sc,
             Self::Loom => MemoryModel::C11,
             Self::Native => MemoryModel::Hardware,
         }
@@ -129,9 +130,9 @@ impl fmt::Display for EngineKind {
 #[serde(rename_all = "lowercase")]
 pub enum MemoryModel {
     /// Sequentially consistent: a load answers the last store.
-    #[default]
     Sc,
     /// RC11: see [`crate::engine::MemoryModel::Rc11`].
+    #[default]
     Rc11,
     /// Loom's, which is like that of C11.
     C11,
@@ -364,11 +365,11 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
             Ok(priorities::explore(&program, limits, runs, seed))
         }
     };
-    let interleaves = options.engine == EngineKind::Dpor && options.memory_model == MemoryModel::Sc;
     let explored = catch_unwind(AssertUnwindSafe(|| {
         explore().map(|mut exploration| {
             let findings = exploration.findings.iter_mut();
-            let sizes = findings.map(|finding| match options.minimise && interleaves {
+            let minimises = options.minimise && options.engine == EngineKind::Dpor;
+            let sizes = findings.map(|finding| match minimises && !finding.recording.weak {
                 true => minimised(&program, finding),
                 false => None,
             });

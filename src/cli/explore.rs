@@ -43,7 +43,8 @@ pub(super) struct ExploreArgs {
     /// What explores; see 'nfsd-check list engines'
     #[arg(long, value_name = "ENGINE", default_value = "dpor", value_parser = engines())]
     pub(super) engine: EngineKind,
-    /// The memory that dpor explores on; the other engines have their own
+    /// The memory that dpor explores on; the other engines have their own [default: rc11; sc where
+    /// --preemption-bound or --stored-states is given]
     #[arg(long, value_name = "MEMORY", value_parser = memory_models())]
     memory_model: Option<MemoryModel>,
     /// How many cores to use: for different pairs, and for one where there are more [default: all]
@@ -55,10 +56,10 @@ pub(super) struct ExploreArgs {
     /// How many executions of each pair to explore
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub(super) max_executions: Option<u64>,
-    /// Leave out interleavings with more preemptions than this
+    /// Leave out interleavings with more preemptions than this: on sc
     #[arg(long, value_name = "N")]
     preemption_bound: Option<u32>,
-    /// Store the states that were seen, and visit each once: for --memory-model sc
+    /// Store the states that were seen, and visit each once: on sc
     #[arg(long)]
     stored_states: bool,
     /// How often the native and pct engines run each pair [default: 100000]
@@ -121,8 +122,10 @@ impl ExploreArgs {
                 "--preemption-bound is about interleavings, of which --memory-model rc11 has none",
             ));
         }
-        let sc = self.memory_model.unwrap_or(engine.memory_model()) == MemoryModel::Sc;
-        if self.stored_states && (engine != EngineKind::Dpor || !sc) {
+        let not_sc = self
+            .memory_model
+            .is_some_and(|model| model != MemoryModel::Sc);
+        if self.stored_states && (engine != EngineKind::Dpor || not_sc) {
             return Err(usage(
                 "--stored-states is for --engine dpor and --memory-model sc",
             ));
@@ -150,7 +153,7 @@ impl ExploreArgs {
         }
         Ok(CheckOptions {
             engine,
-            memory_model: self.memory_model.unwrap_or(engine.memory_model()),
+            memory_model: self.memory_model(),
             limits: Limits {
                 budget: self.budget,
                 max_executions: self.max_executions,
@@ -163,6 +166,16 @@ impl ExploreArgs {
             seed: self.seed.unwrap_or_default(),
             out: self.out.clone().into(),
             ..CheckOptions::default()
+        })
+    }
+
+    /// The memory that is asked for: that of interleavings where it is by something that they have
+    /// and executions of weaker memory do not.
+    fn memory_model(&self) -> MemoryModel {
+        let interleaves = self.preemption_bound.is_some() || self.stored_states;
+        self.memory_model.unwrap_or(match self.engine {
+            EngineKind::Dpor if interleaves => MemoryModel::Sc,
+            engine => engine.memory_model(),
         })
     }
 

@@ -70,7 +70,7 @@ pub(super) struct FixesArgs {
     #[arg(long)]
     supersets: bool,
     /// The memory to explore on
-    #[arg(long, value_name = "MEMORY", default_value = "sc", value_parser = memory_models())]
+    #[arg(long, value_name = "MEMORY", default_value = "rc11", value_parser = memory_models())]
     memory_model: MemoryModel,
     /// How many sets to explore at the same time [default: one for each core]
     #[arg(long, value_name = "N")]

@@ -485,12 +485,14 @@ pub(super) fn command(c: &Counterexample, file: &str) -> String {
     });
     let model = library.model(&c.model.name).ok();
     let known = scenario.as_ref() == Some(&c.scenario) && model.as_ref() == Some(&c.model);
-    match known && c.engine == "dpor" && c.memory_model == "sc" {
-        true => format!(
-            "nfsd-check run {} --model {} --all",
-            c.scenario.name, c.model.name
-        ),
-        false => format!("nfsd-check replay {}", plain(file)),
+    let run = format!(
+        "nfsd-check run {} --model {} --all",
+        c.scenario.name, c.model.name
+    );
+    match (c.engine.as_str(), c.memory_model.as_str()) {
+        ("dpor", "rc11") if known => run,
+        ("dpor", memory) if known => format!("{run} --memory-model {memory}"),
+        _ => format!("nfsd-check replay {}", plain(file)),
     }
 }
 

@@ -183,15 +183,15 @@ fn what_is_violated_exits_with_1_whatever_was_expected() {
         without_counts(&run.stdout),
         "\
 put-order  before-series  holds      N executions
-put-order  v2-8of9        violated   N executions
+put-order  v2-8of9        violated   N execution
   objects-remaining of nfsd_file_slab in kmem_cache_destroy(), nfsd-stop
     destroyed with nfsd_file#1 still allocated
-    1 preemption, the fewest; 84 steps, not shown to be the fewest
+    1 preemption, the fewest; 86 steps, not shown to be the fewest
     counterexamples/put-order-v2-8of9-objects-remaining.json
     nfsd-check replay counterexamples/put-order-v2-8of9-objects-remaining.json
   use-after-destroy of nfsd_file_slab in kmem_cache_free(), rcu callback 3
     used after it was destroyed
-    1 preemption, the fewest; 96 steps, not shown to be the fewest
+    1 preemption, the fewest; 98 steps, not shown to be the fewest
     counterexamples/put-order-v2-8of9-use-after-destroy.json
     nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
   stopped at the first violation
@@ -236,7 +236,7 @@ fn the_document_has_what_it_should() {
         .map(|entry| {
             assert_eq!(entry["scenario"], "put-order");
             assert_eq!(entry["engine"], "dpor");
-            assert_eq!(entry["memory_model"], "sc");
+            assert_eq!(entry["memory_model"], "rc11");
             assert_eq!(entry["complete"], true);
             assert!(entry["executions"].is_u64());
             assert!(entry["seconds"].is_number());

@@ -364,8 +364,11 @@ fn shows(program: &Program, schedule: &[Scheduled<ThreadKey>], kind: ViolationKi
     replay.recording.violation(kind).is_some()
 }
 
-/// Find an interleaving for each violation, or tell the first execution with it.
+/// Find an interleaving for each violation, or tell the first execution with it. What else an
+/// interleaving shows is found with it: the execution that led to it may have had that in another
+/// order.
 fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown: Vec<Shown>) {
+    let found: Vec<(ViolationKind, u64)> = shown.iter().map(|s| (s.kind, s.after)).collect();
     for Shown {
         kind,
         after,
@@ -373,19 +376,34 @@ fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown
         schedules,
     } in shown
     {
+        let mut add = |kind, recording| {
+            if !exploration.findings.iter().any(|f| f.kind == kind) {
+                exploration.findings.push(Finding {
+                    kind,
+                    recording,
+                    after,
+                });
+            }
+        };
         let recording = schedules.into_iter().flatten().find_map(|schedule| {
             let (replay, _) = super::directed(program, Director::Keys(schedule));
             let recording = replay.recording;
             recording.violation(kind).is_some().then_some(recording)
         });
-        let told = || branches::tell(program, limits, &way, kind);
-        exploration.findings.push(Finding {
-            kind,
-            recording: recording
-                .or_else(told)
-                .unwrap_or_else(|| without_steps(kind)),
-            after,
-        });
+        match recording {
+            Some(recording) => {
+                for other in recording.violations.iter().map(|v| v.kind) {
+                    let is_later = |&(kind, at): &(ViolationKind, u64)| kind == other && at > after;
+                    if !found.iter().any(is_later) {
+                        add(other, recording.clone());
+                    }
+                }
+            }
+            None => {
+                let told = branches::tell(program, limits, &way, kind);
+                add(kind, told.unwrap_or_else(|| without_steps(kind)));
+            }
+        }
     }
 }
 
