@@ -255,6 +255,13 @@ fn counterexample() -> Value {
         }),
         &["kind", "object", "context", "function", "message"],
     );
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let size = closed(json!({
+        "preemptions": count,
+        "steps": count,
+        "fewest_preemptions": { "type": "boolean" },
+        "fewest_steps": { "type": "boolean" },
+    }));
     object(
         json!({
             "format": { "const": FORMAT },
@@ -263,6 +270,8 @@ fn counterexample() -> Value {
             "model": model(),
             "engine": name(),
             "memory_model": name(),
+            "replayable": { "type": "boolean" },
+            "size": size,
             "schedule": { "type": "array", "items": step },
             "violation": violation,
             "checksum": { "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" },

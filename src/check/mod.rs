@@ -15,7 +15,7 @@ pub mod shards;
 
 use crate::{
     engine::{
-        self, Exploration, Finding, Limits,
+        self, Exploration, Finding, Limits, Size,
         dpor::{self, priorities},
         loom, native,
     },
@@ -231,19 +231,6 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How small the interleaving of a violation is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
-    /// How often a context is followed by another one that could have gone on itself.
-    pub preemptions: u32,
-    /// The steps of the part where every interleaving counts.
-    pub steps: usize,
-    /// No execution with this kind of violation on this object has fewer preemptions.
-    pub fewest_preemptions: bool,
-    /// Nor does one with as few have fewer steps.
-    pub fewest_steps: bool,
-}
-
 /// A violation that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ViolationEntry {
@@ -367,17 +354,25 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
     };
     let explored = catch_unwind(AssertUnwindSafe(|| {
         explore().map(|mut exploration| {
-            let findings = exploration.findings.iter_mut();
-            let minimises = options.minimise && options.engine == EngineKind::Dpor;
-            let sizes = findings.map(|finding| match minimises && !finding.recording.weak {
-                true => minimised(&program, finding),
-                false => None,
-            });
-            (sizes.collect::<Vec<_>>(), exploration)
+            if options.minimise && options.engine == EngineKind::Dpor {
+                let stop = || limits.reached(start, 0).is_some();
+                for finding in exploration
+                    .findings
+                    .iter_mut()
+                    .filter(|f| !f.recording.weak)
+                {
+                    if let Some(smaller) =
+                        dpor::minimise(&program, finding, dpor::MOST_EXECUTIONS, &stop)
+                    {
+                        *finding = smaller;
+                    }
+                }
+            }
+            exploration
         })
     }));
     let mut outcome = match explored {
-        Ok(Ok((sizes, exploration))) => judge(scenario, model, options, exploration, sizes),
+        Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
         Ok(Err(message)) => Outcome {
             resume_error: Some(format!("the exploration cannot go on: {message}")),
             ..Outcome::undecided(scenario, model, options, message)
@@ -415,11 +410,11 @@ pub fn follow(
                 kind,
                 recording: followed.recording.clone(),
                 after: 1,
+                size: None,
             });
         }
     }
-    let sizes = vec![None; exploration.findings.len()];
-    let mut outcome = judge(scenario, model, options, exploration, sizes);
+    let mut outcome = judge(scenario, model, options, exploration);
     outcome.seconds = seconds_since(start);
     outcome
 }
@@ -430,24 +425,11 @@ pub fn seconds_since(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
 
-/// Put the smallest execution in place of the one that was found.
-fn minimised(program: &engine::Program, finding: &mut Finding) -> Option<Size> {
-    let minimal = dpor::minimise(program, finding, dpor::MOST_EXECUTIONS)?;
-    finding.recording = minimal.recording;
-    Some(Size {
-        preemptions: minimal.preemptions,
-        steps: minimal.steps,
-        fewest_preemptions: minimal.fewest_preemptions,
-        fewest_steps: minimal.fewest_steps,
-    })
-}
-
 fn judge(
     scenario: &Scenario,
     model: &Model,
     options: &CheckOptions,
     exploration: Exploration,
-    sizes: Vec<Option<Size>>,
 ) -> Outcome {
     // Only dpor's silence is a proof.
     let complete = exploration.complete && options.engine == EngineKind::Dpor;
@@ -459,11 +441,8 @@ fn judge(
     let reason = exploration.reason.filter(|_| !complete).or_else(|| {
         (!complete).then(|| format!("the {} engine cannot prove anything", options.engine))
     });
-    let findings = exploration.findings.iter().zip(sizes);
-    let violations = findings.map(|(finding, size)| ViolationEntry {
-        size,
-        ..entry(scenario, model, options, finding)
-    });
+    let findings = exploration.findings.iter();
+    let violations = findings.map(|finding| entry(scenario, model, options, finding));
     let left = exploration.left.filter(|_| options.keep);
     let saved = left.map(|left| {
         let resume = Resume {
@@ -552,7 +531,7 @@ pub fn describe(finding: &Finding) -> ViolationEntry {
         counterexample: None,
         counterexample_error: None,
         replayable: !finding.recording.steps.is_empty() && !finding.recording.weak,
-        size: None,
+        size: finding.size,
         reports: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     output::Output,
     progress::counted,
 };
-use crate::check::{CheckOptions, Outcome, Size, Verdict, ViolationEntry};
+use crate::check::{CheckOptions, Outcome, Verdict, ViolationEntry};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
@@ -163,17 +163,6 @@ fn describe(outcome: &Outcome, widths: &Widths) -> String {
     text
 }
 
-/// How small an interleaving is, and how far that it is the smallest is known.
-fn small(size: &Size) -> String {
-    let preemptions = counted(u64::from(size.preemptions), "preemption");
-    let steps = counted(size.steps as u64, "step");
-    match (size.fewest_preemptions, size.fewest_steps) {
-        (true, true) => format!("{preemptions}, the fewest; {steps}, the fewest with these"),
-        (true, false) => format!("{preemptions}, the fewest; {steps}, not shown to be the fewest"),
-        (false, _) => format!("{preemptions}, {steps}: not shown to be minimal"),
-    }
-}
-
 fn violation(entry: &ViolationEntry) -> String {
     let mut text = format!("  {}", entry.kind);
     if !entry.object.is_empty() {
@@ -187,7 +176,7 @@ fn violation(entry: &ViolationEntry) -> String {
     }
     let _ = writeln!(text, "\n    {}", entry.message);
     if let Some(size) = &entry.size {
-        let _ = writeln!(text, "    {}", small(size));
+        let _ = writeln!(text, "    {size}");
     }
     if let Some(path) = &entry.counterexample {
         let _ = writeln!(text, "    {path}");

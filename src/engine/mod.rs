@@ -16,7 +16,9 @@ pub mod recording;
 
 use crate::sync::violation::ViolationKind;
 use recording::Recording;
+use serde::{Deserialize, Serialize};
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -180,6 +182,42 @@ pub struct Finding {
     pub recording: Recording,
     /// How many executions had been run when it was found, this one included.
     pub after: u64,
+    /// How small it is, where a smaller one was looked for: see [`dpor::minimise`].
+    pub size: Option<Size>,
+}
+
+/// How small an interleaving with a violation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// How often a context is followed by another one that could have gone on itself.
+    pub preemptions: u32,
+    /// The steps of the part where every interleaving counts.
+    pub steps: usize,
+    /// No execution with this kind of violation on this object has fewer preemptions.
+    pub fewest_preemptions: bool,
+    /// Nor does one with as few have fewer steps.
+    pub fewest_steps: bool,
+}
+
+impl fmt::Display for Size {
+    /// How small it is, and how far that it is the smallest is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |count: usize| if count == 1 { "" } else { "s" };
+        let (preemptions, steps) = (self.preemptions, self.steps);
+        let preemptions = format!("{preemptions} preemption{}", s(preemptions as usize));
+        let steps = format!("{steps} step{}", s(steps));
+        match (self.fewest_preemptions, self.fewest_steps) {
+            (true, true) => write!(
+                f,
+                "{preemptions}, the fewest; {steps}, the fewest with these"
+            ),
+            (true, false) => write!(
+                f,
+                "{preemptions}, the fewest; {steps}, not shown to be the fewest"
+            ),
+            (false, _) => write!(f, "{preemptions}, {steps}: not shown to be minimal"),
+        }
+    }
 }
 
 /// What an exploration came to.

@@ -125,6 +125,7 @@ pub fn explore_patiently(
                     kind: violation.kind,
                     recording: recording.clone(),
                     after: number + 1,
+                    size: None,
                 });
             }
         }

@@ -14,7 +14,7 @@
 
 use crate::{
     engine::{
-        Finding,
+        Finding, Size,
         dpor::ScheduleStep,
         recording::{Older, RecordedViolation, Recording, TraceStep},
     },
@@ -131,6 +131,8 @@ pub struct Counterexample {
     pub engine: String,
     /// The memory model that it was found under.
     pub memory_model: String,
+    /// How small it is, where a smaller one was looked for.
+    pub size: Option<Size>,
     /// The interleaving.
     pub schedule: Vec<Step>,
     /// The violation.
@@ -167,6 +169,7 @@ impl Counterexample {
             model: model.clone(),
             engine: engine.to_owned(),
             memory_model: memory_model.to_owned(),
+            size: finding.size,
             schedule: schedule(recording),
             violation: claim(recording, violation),
             weak: recording.weak,
@@ -224,6 +227,9 @@ impl Counterexample {
         field(&mut text, "memory_model", &self.memory_model);
         if self.weak {
             field(&mut text, "replayable", &false);
+        }
+        if let Some(size) = &self.size {
+            field(&mut text, "size", size);
         }
         text.push_str("  \"schedule\": [");
         for (index, step) in self.schedule.iter().enumerate() {
@@ -317,6 +323,7 @@ impl Counterexample {
             "engine",
             "memory_model",
             "replayable",
+            "size",
             "schedule",
             "violation",
             "checksum",
@@ -333,6 +340,7 @@ impl Counterexample {
             Some(value) => !source.boolean(value, "'replayable'")?,
             None => false,
         };
+        let size = fields.get("size").map(|size| read_size(&source, size));
         let mut schedule = Vec::new();
         for value in source.array(fields.require("schedule")?, "'schedule'")? {
             let before = u32::try_from(schedule.len()).unwrap_or(u32::MAX);
@@ -349,6 +357,7 @@ impl Counterexample {
             model,
             engine,
             memory_model,
+            size: size.transpose()?,
             schedule,
             violation,
             weak,
@@ -549,6 +558,20 @@ fn read_claim<'a>(
             Some(value) => Some(source.integer(value, "'step'", &(1..=last))? as usize),
             None => None,
         },
+    })
+}
+
+fn read_size<'a>(source: &Source<'a>, value: &Value<'a>) -> Result<Size, Diagnostic> {
+    let known = ["preemptions", "steps", "fewest_preemptions", "fewest_steps"];
+    let fields = source.fields(value, "a size", &known)?;
+    let number =
+        |name: &str| source.integer(fields.require(name)?, &format!("'{name}'"), &(0..=u32::MAX));
+    let boolean = |name: &str| source.boolean(fields.require(name)?, &format!("'{name}'"));
+    Ok(Size {
+        preemptions: number("preemptions")?,
+        steps: number("steps")? as usize,
+        fewest_preemptions: boolean("fewest_preemptions")?,
+        fewest_steps: boolean("fewest_steps")?,
     })
 }
 

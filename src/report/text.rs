@@ -242,6 +242,9 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
         "interleaving:",
         &format!("{steps} steps, {} contexts, {switches} switches", all.len()),
     );
+    if let Some(size) = &c.size {
+        line("smallest:", &size.to_string());
+    }
 }
 
 /// A line of the interleaving.

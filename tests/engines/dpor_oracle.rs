@@ -539,9 +539,10 @@ fn check_smallest(prog: &Prog, totals: &mut Totals) -> Result<(), String> {
     let Some(finding) = exploration.findings.iter().find(|f| f.kind == kind) else {
         return Ok(());
     };
-    let Some(minimal) = dpor::minimise(&program, finding, 10_000) else {
+    let Some(minimal) = dpor::minimise(&program, finding, 10_000, &|| false) else {
         return Err("what was found does not come about again".to_owned());
     };
+    let minimal = minimal.size.expect("it was looked for");
     let (preemptions, steps) = smallest[&kind];
     totals.minimised += 1;
     totals.fewest_preemptions += u64::from(minimal.fewest_preemptions);

@@ -205,6 +205,13 @@ put-order  v4             holds      N executions
             "put-order-v2-8of9-use-after-destroy.json"
         ]
     );
+    // The file says how small it is, too.
+    let replay = folder.run(&[
+        "replay",
+        "counterexamples/put-order-v2-8of9-objects-remaining.json",
+    ]);
+    let smallest = "smallest:     1 preemption, the fewest; 86 steps, not shown to be the fewest\n";
+    assert!(replay.stdout.contains(smallest), "{}", replay.stdout);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Finding, Program,
+        Finding, Program, Size,
         recording::{RecordedViolation, Recording},
     },
     sync::{self, engine::Engine, violation::ViolationKind},
@@ -27,25 +27,16 @@ use std::rc::Rc;
 /// How far [`minimise`] goes, in executions that are run.
 pub const MOST_EXECUTIONS: u64 = 2_000;
 
-/// The smallest execution that was found.
-#[derive(Clone, Debug)]
-pub struct Minimal {
-    /// The execution.
-    pub recording: Recording,
-    /// Its preemptions: how often a thread was followed by another one that could have gone on
-    /// itself.
-    pub preemptions: u32,
-    /// Its steps in the part where every interleaving counts.
-    pub steps: usize,
-    /// No execution with this kind of violation on this object has fewer preemptions.
-    pub fewest_preemptions: bool,
-    /// Nor does one with as few have fewer steps.
-    pub fewest_steps: bool,
+/// An execution that has the violation.
+struct Smaller {
+    recording: Recording,
+    size: Size,
 }
 
 /// What to look for.
 struct Wanted<'a> {
     program: &'a Program,
+    stop: &'a dyn Fn() -> bool,
     kind: ViolationKind,
     object: String,
 }
@@ -53,48 +44,36 @@ struct Wanted<'a> {
 /// What is known of one bound.
 #[derive(Default)]
 struct Bounded {
-    best: Option<Minimal>,
+    best: Option<Smaller>,
     /// No execution within the bound has the violation after fewer steps than this.
     least: Option<usize>,
     complete: bool,
 }
 
 /// Look for a smaller execution than the one that was found, with the same kind of violation on the same
-/// object, in at most so many executions. `None` where the one that was found does not come about
-/// again.
+/// object, in at most so many executions and until it is to `stop`. The finding with the smallest one
+/// in it; `None` where the one that was found does not come about again.
 #[must_use]
-pub fn minimise(program: &Program, finding: &Finding, most: u64) -> Option<Minimal> {
+pub fn minimise(
+    program: &Program,
+    finding: &Finding,
+    most: u64,
+    stop: &dyn Fn() -> bool,
+) -> Option<Finding> {
     let found = finding.recording.violation(finding.kind)?;
     let wanted = Wanted {
         program,
+        stop,
         kind: finding.kind,
         object: found.object.clone(),
     };
     let schedule = keys(program, &finding.recording)?;
-    let mut known = wanted.tried(schedule)?;
-    let mut left = most;
-    for bound in 0..=known.preemptions {
-        let bounded = wanted.within(bound, &mut left);
-        let complete = bounded.complete;
-        match bounded.best {
-            // Also where it was cut short: all with fewer were explored to the end.
-            Some(best) if complete || best.preemptions < known.preemptions => {
-                return Some(Minimal {
-                    fewest_preemptions: best.preemptions == bound,
-                    fewest_steps: complete && bounded.least == Some(best.steps),
-                    ..best
-                });
-            }
-            Some(best) if best.steps < known.steps => known = best,
-            _ => {}
-        }
-        if !complete {
-            known.fewest_preemptions = bound == known.preemptions;
-            return Some(known);
-        }
-    }
-    // The one that was found has as few preemptions as it says, so its own bound has it.
-    Some(known)
+    let smallest = wanted.smallest(wanted.tried(schedule)?, most);
+    Some(Finding {
+        recording: smallest.recording,
+        size: Some(smallest.size),
+        ..*finding
+    })
 }
 
 /// The schedule of a recording, by keys.
@@ -119,8 +98,32 @@ fn keys(program: &Program, recording: &Recording) -> Option<Vec<Scheduled<Thread
 }
 
 impl Wanted<'_> {
+    fn smallest(&self, mut known: Smaller, most: u64) -> Smaller {
+        let mut left = most;
+        for bound in 0..=known.size.preemptions {
+            let bounded = self.within(bound, &mut left);
+            let complete = bounded.complete;
+            match bounded.best {
+                // Also where it was cut short: all with fewer were explored to the end.
+                Some(mut best) if complete || best.size.preemptions < known.size.preemptions => {
+                    best.size.fewest_preemptions = best.size.preemptions == bound;
+                    best.size.fewest_steps = complete && bounded.least == Some(best.size.steps);
+                    return best;
+                }
+                Some(best) if best.size.steps < known.size.steps => known = best,
+                _ => {}
+            }
+            if !complete {
+                known.size.fewest_preemptions = bound == known.size.preemptions;
+                return known;
+            }
+        }
+        // The one that was found has as few preemptions as it says, so its own bound has it.
+        known
+    }
+
     /// The execution of a schedule, if it has the violation.
-    fn tried(&self, schedule: Vec<Scheduled<ThreadKey>>) -> Option<Minimal> {
+    fn tried(&self, schedule: Vec<Scheduled<ThreadKey>>) -> Option<Smaller> {
         let length = schedule.len();
         let replay = directed(self.program, Director::Keys(schedule)).0;
         let recording = replay.recording;
@@ -132,13 +135,13 @@ impl Wanted<'_> {
             .filter(|step| step.concurrent)
             .count();
         // A schedule that the execution goes on after is not all of it.
-        (violated && steps == length).then_some(Minimal {
-            recording,
+        let size = Size {
             preemptions: replay.preemptions,
             steps,
             fewest_preemptions: false,
             fewest_steps: false,
-        })
+        };
+        (violated && steps == length).then_some(Smaller { recording, size })
     }
 
     /// Explore everything with at most `bound` preemptions.
@@ -148,7 +151,7 @@ impl Wanted<'_> {
         explorer.execution.borrow_mut().search.preemption_bound = Some(bound);
         let engine: Rc<dyn Engine> = Rc::<Explorer>::clone(&explorer);
         loop {
-            if *left == 0 {
+            if *left == 0 || (self.stop)() {
                 return bounded;
             }
             *left -= 1;
@@ -196,7 +199,7 @@ impl Wanted<'_> {
         for (schedule, is_least) in candidates {
             let length = schedule.len();
             let is_known = |known: Option<usize>| known.is_some_and(|known| known <= length);
-            let shorter = !is_known(bounded.best.as_ref().map(|best| best.steps));
+            let shorter = !is_known(bounded.best.as_ref().map(|best| best.size.steps));
             if !shorter && (!is_least || is_known(bounded.least)) {
                 continue;
             }
@@ -206,7 +209,7 @@ impl Wanted<'_> {
             if is_least && !is_known(bounded.least) {
                 bounded.least = Some(length);
             }
-            if shorter && tried.preemptions <= bound {
+            if shorter && tried.size.preemptions <= bound {
                 bounded.best = Some(tried);
             }
         }

@@ -58,7 +58,7 @@ pub struct ScheduleStep {
 
 pub use checkpoint::Checkpoint;
 pub use follow::{Landmark, Parting};
-pub use minimal::{MOST_EXECUTIONS, Minimal, minimise};
+pub use minimal::{MOST_EXECUTIONS, minimise};
 
 /// What came of following a schedule.
 #[derive(Clone, Debug)]
@@ -348,6 +348,7 @@ fn explore_from(
                 kind,
                 recording,
                 after,
+                size: None,
             }),
             None => {
                 exploration.complete = false;

@@ -270,6 +270,7 @@ impl Shared<'_> {
                     kind,
                     recording,
                     after: run + 1,
+                    size: None,
                 }),
                 None => {
                     exploration.reason = Some(format!(

@@ -361,6 +361,7 @@ impl State {
                     kind: violation.kind,
                     recording: recording.clone(),
                     after: executions,
+                    size: None,
                 });
             }
         }

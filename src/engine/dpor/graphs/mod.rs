@@ -382,6 +382,7 @@ fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown
                     kind,
                     recording,
                     after,
+                    size: None,
                 });
             }
         };

@@ -183,6 +183,7 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
                 kind,
                 recording,
                 after,
+                size: None,
             });
         } else {
             exploration.complete = false;
