@@ -483,9 +483,12 @@ pub(super) fn check_all(
                 (_, EngineKind::Loom) => child::check(pair, options),
                 _ => check::check(&pair.scenario, &pair.model, options),
             };
-            // Whatever it came to, nothing more will come.
+            // Whatever it came to, nothing more will come, and what threads have run beyond that counts
+            // for nothing.
             let all = 1.0_f64.to_bits();
             options.limits.share.store(all, Ordering::Relaxed);
+            let executions = outcome.executions;
+            options.limits.progress.store(executions, Ordering::Relaxed);
             outcome
         },
         || cores.give(),
