@@ -5,7 +5,7 @@
 //! else says "false positive". Reading seldom settles it: service threads, LOCALIO completions, the
 //! laundrette, the shrinker, lease and fsnotify callbacks, shutdown and the end of a namespace all
 //! touch one object, under a refcount, a percpu ref and RCU at once. This crate re-implements that
-//! lifecycle, runs it under a scheduler that tries every interleaving, and answers *holds*,
+//! lifecycle, runs it in every execution that the RC11 memory model allows, and answers *holds*,
 //! *violated*, with an interleaving that can be replayed, or *undecided*.
 //!
 //! # Layers
@@ -54,9 +54,9 @@
 //! # What the answer rests on
 //!
 //! `holds` is said by [`engine::dpor`] alone, and only when it has explored everything. It is a
-//! statement about a scenario, on a model, under sequential consistency. It is none about weak
-//! memory, about contexts that the scenario does not have, or about C code that was translated
-//! wrongly. The README says more on each.
+//! statement about a scenario, on a model, under RC11. It is none about weaker memory, about
+//! contexts that the scenario does not have, or about C code that was translated wrongly. The
+//! README says more on each.
 pub mod check;
 pub mod cli;
 pub mod engine;

@@ -141,7 +141,6 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/reuse-vs-gc.json",
     "scenarios/shrinker-vs-netns-exit.json",
     "scenarios/shrinker-vs-stop.json",
-    "scenarios/six-actors.json",
     "scenarios/start-vs-walkers.json",
     "scenarios/stop-vs-start.json",
     "scenarios/stop-with-state.json",

@@ -93,7 +93,7 @@ impl EngineKind {
     pub fn about(self) -> &'static str {
         match self {
             Self::Dpor => {
-                "every interleaving, one of each class of equivalent ones; holds, violated, undecided"
+                "every execution that RC11 allows, or every interleaving; holds, violated, undecided"
             }
             Self::Loom => {
                 "a search on loom, with weak memory; violated or undecided, its silence proves nothing"
@@ -205,7 +205,7 @@ impl Default for CheckOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every interleaving was explored, and none breaks an invariant.
+    /// Every execution that the memory model allows was explored, and none breaks an invariant.
     Holds,
     /// One breaks an invariant.
     Violated,

@@ -195,14 +195,14 @@ impl ExploreArgs {
         }
     }
 
-    /// The command that explores this pair to the end.
-    pub(super) fn reproduce(&self, pair: &Pair) -> String {
+    /// The command that explores this pair to the end, on this memory.
+    pub(super) fn reproduce(&self, pair: &Pair, memory: MemoryModel) -> String {
         let (scenario, model) = (quote(&pair.scenario_arg), quote(&pair.model_arg));
         let mut command = format!("nfsd-check run {scenario} --model {model} --all");
         if self.engine != EngineKind::default() {
             command += &format!(" --engine {}", self.engine);
         }
-        if let Some(memory) = self.memory_model {
+        if memory != self.engine.memory_model() {
             command += &format!(" --memory-model {}", memory.name());
         }
         if self.stored_states {

@@ -183,7 +183,7 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             _ => Vec::new(),
         };
         if text {
-            let reproduce = args.explore.reproduce(pair);
+            let reproduce = args.explore.reproduce(pair, outcome.memory_model);
             output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
         }
         if text || args.format == GateFormat::Json {
@@ -387,7 +387,7 @@ fn judged<'c>(args: &GateArgs, checked: &'c [Checked]) -> Vec<Judged<'c>> {
         Judged {
             outcome: &checked.outcome,
             difference: checked.difference.as_ref(),
-            reproduce: args.explore.reproduce(pair),
+            reproduce: args.explore.reproduce(pair, checked.outcome.memory_model),
             place: Place::of(&path.to_string_lossy(), &text, &pair.model.name),
             warnings: checked.warnings.clone(),
         }
@@ -444,7 +444,7 @@ fn entry<'a>(args: &ExploreArgs, checked: &'a Checked) -> Entry<'a> {
         difference: difference.as_ref().map(|difference| DifferenceEntry {
             kind: difference.name(),
             message: difference.to_string(),
-            reproduce: args.reproduce(pair),
+            reproduce: args.reproduce(pair, outcome.memory_model),
         }),
         warnings: warnings.clone(),
     }

@@ -302,7 +302,8 @@ fn subjects(args: &MutateArgs, jobs: usize) -> Result<Vec<Subject>, ExitCode> {
                 Ok(Some(subject)) => subjects.push(subject),
                 Ok(None) => {
                     complain(&format!(
-                        "error: {scenario} does not hold on {model}; what does 'nfsd-check gate' say?"
+                        "error: {scenario} does not hold on {model}; what does 'nfsd-check gate \
+                         --memory-model sc' say?"
                     ));
                     failed = true;
                 }

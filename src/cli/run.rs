@@ -43,7 +43,9 @@ pub(super) struct RunArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["all", "engine", "memory_model", "preemption_bound", "runs"]
+        conflicts_with_all = [
+            "all", "engine", "memory_model", "preemption_bound", "stored_states", "runs"
+        ]
     )]
     resume: Option<PathBuf>,
     /// How to print the results

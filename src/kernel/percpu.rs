@@ -3,8 +3,8 @@
 //!
 //! Each actor of a scenario runs on a cpu of its own, as long as there are enough, and everything
 //! else on the first. What two cpus add comes in no order, for no two of them touch the same word.
-//! A context that went to another cpu would add to another word; as only the sum is read, that would
-//! make no difference.
+//! A context that went to another cpu would add to another word; as only the sum is read, when
+//! nobody adds any more, that would make no difference.
 
 use super::Kernel;
 use crate::sync::{alloc::Allocation, atomic::AtomicU64, engine::Ordering};
@@ -14,8 +14,8 @@ const CPUS: [&str; 8] = [
     "cpu0", "cpu1", "cpu2", "cpu3", "cpu4", "cpu5", "cpu6", "cpu7",
 ];
 
-/// The most cpus that a kernel has. That contexts share one leaves nothing out: there are more
-/// orders then, which do not differ in anything.
+/// The most cpus that a kernel has. Contexts that share one are ordered by its word where fences
+/// are around, as they may be in a kernel; where they would be on different cpus they need not be.
 pub const MAX_CPUS: usize = CPUS.len();
 
 /// An `unsigned long __percpu *`.

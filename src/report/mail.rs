@@ -457,7 +457,7 @@ fn reproduce(out: &mut String, c: &Counterexample, replay: &Replay, rows: &[usiz
     let all = all.filter(|step| step.concurrent).count();
     let left_out = all.saturating_sub(rows.len());
     let text = format!(
-        "This was found with nfsd-check, a program that tries the interleavings of a \
+        "This was found with nfsd-check, a program that tries the executions of a \
          re-implementation of these functions. It is a statement about them as they are written \
          there, and was not seen on a running kernel. {left_out} more steps of this interleaving \
          are left out above, as they change nothing of it. To reproduce it:"

@@ -26,7 +26,7 @@ pub const FORMAT: &str = "nfsd-check resume";
 
 /// What the field `version` says. It changes with the explorer: what one wrote that went through
 /// executions in another order, no other one can go on with.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A longer file is refused.
 pub const MAX_BYTES: usize = 64 << 20;

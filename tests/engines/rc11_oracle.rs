@@ -655,6 +655,35 @@ fn what_shows_a_section_to_be_earlier_comes_after_it() {
     }
 }
 
+/// Where a section ends may depend on what its last event reads: when that is made to read something
+/// else, the section is open again. It takes a second grace period for the end of the first to be
+/// there before the section.
+#[test]
+fn a_section_that_ended_with_a_read_that_is_made_again_is_open() {
+    let (lock, unlock, synchronize) = (Op::ReadLock, Op::ReadUnlock, Op::Synchronize);
+    let begins = Op::Await(W, Condition::Equal(1), RLX);
+    let unless_set = Op::SkipIf {
+        register: 2,
+        value: 0,
+        skip: 2,
+    };
+    let program = Program::new(&[
+        &[store(Y, 1, RLX), synchronize, store(Z, 1, RLX)],
+        &[
+            begins,
+            lock,
+            load(X, RLX),
+            unless_set,
+            load(Z, RLX),
+            load(Y, RLX),
+            unlock,
+        ],
+        &[synchronize, store(W, 1, RLX)],
+        &[begins, store(X, 1, RLX)],
+    ]);
+    assert_eq!(compare(&program, MemoryModel::Rc11), Ok(()));
+}
+
 /// A section that begins after the end of a grace period sees what that saw, even where nothing but
 /// a relaxed write and a wait for it say so: no race.
 #[test]

@@ -929,11 +929,11 @@ fn a_run_that_is_stopped_goes_on() {
         );
         folder.write(
             "old.json",
-            &text.replace("\"version\": 1", "\"version\": 77"),
+            &text.replace("\"version\": 2", "\"version\": 77"),
         );
         folder.refuses(
             &["run", "--resume", "old.json"],
-            "the file is of version 77 of the format, and this program reads version 1",
+            "the file is of version 77 of the format, and this program reads version 2",
         );
         folder.write("cut.json", &text[..text.len() / 2]);
         folder.refuses(&["run", "--resume", "cut.json"], "cut.json:");

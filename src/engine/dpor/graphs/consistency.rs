@@ -304,7 +304,7 @@ impl View {
                     other.reads,
                     other.writes,
                 )
-                && (new.object, new.action) == (other.object, other.action)
+                && (new.object, new.action, new.saw) == (other.object, other.action, other.saw)
                 && (new.index > 0 || begun(graph, new) == begun(old, other))
         };
         let both = graph.events.iter().zip(&old.events).take(worked_out);

@@ -368,44 +368,55 @@ fn shows(program: &Program, schedule: &[Scheduled<ThreadKey>], kind: ViolationKi
 /// interleaving shows is found with it: the execution that led to it may have had that in another
 /// order.
 fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown: Vec<Shown>) {
-    let found: Vec<(ViolationKind, u64)> = shown.iter().map(|s| (s.kind, s.after)).collect();
-    for Shown {
-        kind,
-        after,
-        way,
-        schedules,
-    } in shown
-    {
-        let mut add = |kind, recording| {
-            if !exploration.findings.iter().any(|f| f.kind == kind) {
-                exploration.findings.push(Finding {
-                    kind,
-                    recording,
-                    after,
-                    size: None,
-                });
-            }
-        };
-        let recording = schedules.into_iter().flatten().find_map(|schedule| {
-            let (replay, _) = super::directed(program, Director::Keys(schedule));
+    let recordings = shown.iter().map(|shown| {
+        shown.schedules.iter().flatten().find_map(|schedule| {
+            let (replay, _) = super::directed(program, Director::Keys(schedule.clone()));
             let recording = replay.recording;
-            recording.violation(kind).is_some().then_some(recording)
-        });
-        match recording {
-            Some(recording) => {
-                for other in recording.violations.iter().map(|v| v.kind) {
-                    let is_later = |&(kind, at): &(ViolationKind, u64)| kind == other && at > after;
-                    if !found.iter().any(is_later) {
-                        add(other, recording.clone());
-                    }
-                }
-            }
-            None => {
-                let told = branches::tell(program, limits, &way, kind);
-                add(kind, told.unwrap_or_else(|| without_steps(kind)));
+            recording
+                .violation(shown.kind)
+                .is_some()
+                .then_some(recording)
+        })
+    });
+    let recordings: Vec<Option<Recording>> = recordings.collect();
+    let mut add = |kind, recording: &Recording, after| {
+        if !exploration.findings.iter().any(|f| f.kind == kind) {
+            exploration.findings.push(Finding {
+                kind,
+                recording: recording.clone(),
+                after,
+                size: None,
+            });
+        }
+    };
+    let both = || shown.iter().zip(&recordings);
+    for (Shown { after, .. }, recording) in both() {
+        let Some(recording) = recording else { continue };
+        for kind in recording.violations.iter().map(|v| v.kind) {
+            // One that has an interleaving of its own is found when that is.
+            let is_later = |(s, own): (&Shown, &Option<_>)| {
+                s.kind == kind && s.after > *after && own.is_some()
+            };
+            if !both().any(is_later) {
+                add(kind, recording, *after);
             }
         }
     }
+    for Shown {
+        kind, after, way, ..
+    } in &shown
+    {
+        let told = || branches::tell(program, limits, way, *kind);
+        if !exploration.findings.iter().any(|f| f.kind == *kind) {
+            exploration.findings.push(Finding {
+                kind: *kind,
+                recording: told().unwrap_or_else(|| without_steps(*kind)),
+                after: *after,
+                size: None,
+            });
+        }
+    }
+    exploration.findings.sort_by_key(|finding| finding.after);
 }
 
 /// Explore a program, and show each complete execution to `observe`. Violations are in those; there
