@@ -117,15 +117,14 @@ impl ExploreArgs {
                 "the {engine} engine has a memory model of its own: --memory-model is for dpor"
             )));
         }
-        if self.memory_model == Some(MemoryModel::Rc11) && self.preemption_bound.is_some() {
+        let memory_model = self.memory_model();
+        if memory_model == MemoryModel::Rc11 && self.preemption_bound.is_some() {
             return Err(usage(
                 "--preemption-bound is about interleavings, of which --memory-model rc11 has none",
             ));
         }
-        let not_sc = self
-            .memory_model
-            .is_some_and(|model| model != MemoryModel::Sc);
-        if self.stored_states && (engine != EngineKind::Dpor || not_sc) {
+        let is_sc = memory_model == MemoryModel::Sc;
+        if self.stored_states && (engine != EngineKind::Dpor || !is_sc) {
             return Err(usage(
                 "--stored-states is for --engine dpor and --memory-model sc",
             ));
@@ -153,7 +152,7 @@ impl ExploreArgs {
         }
         Ok(CheckOptions {
             engine,
-            memory_model: self.memory_model(),
+            memory_model,
             limits: Limits {
                 budget: self.budget,
                 max_executions: self.max_executions,

@@ -367,7 +367,7 @@ fn explore_from(
 fn recorded(
     program: &Program,
     kind: ViolationKind,
-    schedules: Vec<Vec<Scheduled<ThreadKey>>>,
+    schedules: impl IntoIterator<Item = Vec<Scheduled<ThreadKey>>>,
 ) -> Option<Recording> {
     schedules
         .into_iter()

@@ -9,7 +9,7 @@ use super::{
     super::{clock::Clock, search::is_over},
     execution::{Branch, Execution},
     grace::grace_period_number,
-    graph::{Event, EventId, INITIAL, OPEN, RANK_STEP, Wait, update},
+    graph::{Event, EventId, INITIAL, OPEN, RANK_STEP, Section, Wait, update},
     revisit::{may_go_back, waits_through},
 };
 use crate::sync::engine::{Action, ObjectId};
@@ -270,14 +270,14 @@ impl Execution {
             }
             let event = &mut graph.events[target as usize];
             event.read_from(new, write.wrote);
+            event.rank = rank + 1;
+            let event = *event;
             // Whether a section ends with it may depend on what it reads.
-            let (thread, next) = (event.thread, event.index + 1);
-            let sections = graph.sections.iter_mut();
-            for section in sections.filter(|s| s.thread == thread && s.ended == next) {
+            let is_last_of =
+                |s: &&mut Section| s.thread == event.thread && s.ended == event.index + 1;
+            for section in graph.sections.iter_mut().filter(is_last_of) {
                 section.ended = OPEN;
             }
-            let event = &mut graph.events[target as usize];
-            event.rank = rank + 1;
             if event.blocked && !is_last {
                 continue;
             }

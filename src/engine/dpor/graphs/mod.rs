@@ -26,7 +26,7 @@ mod tell;
 use super::{
     checkpoint::{Checkpoint, Saved},
     coroutines::{Coroutines, Resumed, suspend},
-    execution::{Director, Scheduled, ThreadKey},
+    execution::{Scheduled, ThreadKey},
 };
 use crate::{
     engine::{
@@ -360,8 +360,7 @@ pub(super) fn explore_from(
 
 /// Whether an interleaving shows a violation.
 fn shows(program: &Program, schedule: &[Scheduled<ThreadKey>], kind: ViolationKind) -> bool {
-    let (replay, _) = super::directed(program, Director::Keys(schedule.to_vec()));
-    replay.recording.violation(kind).is_some()
+    super::recorded(program, kind, [schedule.to_vec()]).is_some()
 }
 
 /// Find an interleaving for each violation, or tell the first execution with it. What else an
@@ -369,14 +368,8 @@ fn shows(program: &Program, schedule: &[Scheduled<ThreadKey>], kind: ViolationKi
 /// order.
 fn show(program: &Program, limits: &Limits, exploration: &mut Exploration, shown: Vec<Shown>) {
     let recordings = shown.iter().map(|shown| {
-        shown.schedules.iter().flatten().find_map(|schedule| {
-            let (replay, _) = super::directed(program, Director::Keys(schedule.clone()));
-            let recording = replay.recording;
-            recording
-                .violation(shown.kind)
-                .is_some()
-                .then_some(recording)
-        })
+        let schedules = shown.schedules.iter().flatten().cloned();
+        super::recorded(program, shown.kind, schedules)
     });
     let recordings: Vec<Option<Recording>> = recordings.collect();
     let mut add = |kind, recording: &Recording, after| {
