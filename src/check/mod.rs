@@ -362,7 +362,7 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
                     .filter(|f| !f.recording.weak)
                 {
                     if let Some(smaller) =
-                        dpor::minimise(&program, finding, dpor::MOST_EXECUTIONS, &stop)
+                        dpor::minimise(&program, finding, dpor::MOST_STEPS, &stop)
                     {
                         *finding = smaller;
                     }

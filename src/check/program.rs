@@ -105,7 +105,14 @@ impl Machine {
             flush_on_close: inode.flush_on_close,
         });
         let clients: Vec<usize> = scenario.clients.iter().map(|client| client.net).collect();
-        let nfsd = Nfsd::new(&kernel, choices, &nets, inodes.collect(), &clients);
+        let nfsd = Nfsd::new(
+            &kernel,
+            choices,
+            &nets,
+            inodes.collect(),
+            &clients,
+            scenario.files.len(),
+        );
         let none_open = || {
             scenario
                 .inodes
@@ -197,7 +204,7 @@ impl Machine {
                 };
                 let nf = in_service_thread(nfsd, net, rqst, || {
                     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
-                    nf.inspect(hold_by_state)
+                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
                 });
                 self.hold(file, nf.flatten().map(Held::File));
             }
@@ -205,13 +212,13 @@ impl Machine {
                 let net = &nfsd.nets[net];
                 let nf = in_service_thread(nfsd, net, rqst, || {
                     let nf = nfsd_file_acquire_opened(nfsd, net, inode).ok();
-                    nf.inspect(hold_by_state)
+                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
                 });
                 self.hold(file, nf.flatten().map(Held::File));
             }
             Operation::Put { file } => {
                 if let Some(Held::File(nf)) = self.take(file) {
-                    put_by_state(nfsd, rqst, &nf);
+                    put_by_state(nfsd, rqst, file, nf.net());
                 }
             }
             Operation::LocalOpen { file, net, inode } => {

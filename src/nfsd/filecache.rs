@@ -1344,7 +1344,9 @@ impl Nfsd {
             if nn.memory().is_freed() || nn.nfsd_serv.load().is_none() {
                 continue;
             }
-            files.extend(nn.state_files.get());
+            let of_net = |nf: &Arc<NfsdFile>| Arc::ptr_eq(nf.net(), net);
+            let state_files = self.state_files.iter().filter_map(|file| file.get());
+            files.extend(state_files.filter(of_net));
         }
         files
     }

@@ -85,6 +85,10 @@ pub struct Nfsd {
     nfs_uuids_lock: SpinLock,
     nfs_uuids: Arc<ClientList>,
 
+    /// Files that NFSv4 state holds from one request to the next, each in a place of its own. No memory of
+    /// the kernel's: who takes a file out of here puts it.
+    state_files: Vec<Shadow<Option<Arc<NfsdFile>>>>,
+
     /// Every fsnotify group that was ever allocated.
     groups: Shadow<Vec<Arc<Group<NfsdFileMark>>>>,
     /// Every server that was ever created.
@@ -97,7 +101,8 @@ pub struct Nfsd {
 
 impl Nfsd {
     /// nfsd as a module that was just loaded: no server runs. `clients` are the NFS clients, each by
-    /// the place of the net whose server it has mounted.
+    /// the place of the net whose server it has mounted. `state_files` is how many places there are
+    /// for a file that NFSv4 state holds.
     #[must_use]
     pub fn new(
         kernel: &Arc<Kernel>,
@@ -105,6 +110,7 @@ impl Nfsd {
         nets: &[(String, bool)],
         inodes: Vec<Inode>,
         clients: &[usize],
+        state_files: usize,
     ) -> Arc<Self> {
         let nets = nets
             .iter()
@@ -139,6 +145,9 @@ impl Nfsd {
             nfsd_file_mark_slab: Arc::new(KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark")),
             nfsd_file_fsnotify_group: Cell::new("nfsd_file_fsnotify_group", None),
             nfsd_filecache_laundrette: Arc::new(DelayedWork::new("laundrette")),
+            state_files: (0..state_files)
+                .map(|_| Shadow::new("state_file", None))
+                .collect(),
             groups: Shadow::new("groups", Vec::new()),
             servs: parking_lot::Mutex::new(Vec::new()),
             fsnotify: Fsnotify::new(kernel, inodes.len()),
@@ -163,6 +172,9 @@ impl Drop for Nfsd {
         }
         for client in &self.clients {
             client.forget();
+        }
+        for file in &self.state_files {
+            file.forget();
         }
     }
 }

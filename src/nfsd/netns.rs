@@ -25,7 +25,6 @@ use crate::{
         atomic::AtomicU64,
         engine::{ObjectId, Ordering},
         enter,
-        shadow::Shadow,
         violation::ViolationKind,
     },
 };
@@ -99,9 +98,6 @@ pub struct NfsdNet {
     /// `nfs_uuid->net` of the clients, in their memory: whether they may look for a local server.
     /// It is set by a running server's answer to a probe, and taken back when the server stops.
     pub(super) uuid_net: AtomicU64,
-    /// Files that NFSv4 state holds from one request to the next. No memory of the kernel's: who
-    /// takes a file out of here puts it.
-    pub(super) state_files: Shadow<Vec<Arc<NfsdFile>>>,
     /// The server whose threads take the requests that arrive. It stands for the listeners and the
     /// list of idle threads (`sv_pools`), which a server has from `svc_set_num_threads()` on: a
     /// request that comes before finds nobody.
@@ -147,7 +143,6 @@ impl NfsdNet {
         Self {
             nfsd_serv: Pointer::new_in(&memory, "nfsd_serv"),
             uuid_net: AtomicU64::new("nfs_uuid->net", 0),
-            state_files: Shadow::new("state_files", Vec::new()),
             listening: Pointer::null("listening"),
             nfsd_notifier_lock: SpinLock::new(kernel, "nfsd_notifier_lock", ()),
             flags: Flags::new_in(&memory, "flags", &[]),
@@ -170,7 +165,6 @@ impl NfsdNet {
     pub(super) fn forget(&self) {
         self.nfsd_serv.forget();
         self.listening.forget();
-        self.state_files.forget();
         self.fcache_disposal.forget();
         self.fcache_dispose.freeme.forget();
         self.local_clients.forget();

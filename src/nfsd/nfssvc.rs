@@ -303,7 +303,8 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     }
 }
 
-/// `nfs4_state_shutdown_net()`: the files that state holds are put.
+/// `nfs4_state_shutdown_net()`: the files that state holds are put. In which order depends on the
+/// clients that have opened them: any.
 ///
 /// Kernel file: `fs/nfsd/nfs4state.c`.
 ///
@@ -311,28 +312,32 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// by it.
 fn nfs4_state_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfs4_state_shutdown_net");
-    let held = net.generic_unchecked().state_files.with_mut(std::mem::take);
-    for nf in held {
-        nfsd_file_put(nfsd, &nf);
+    let is_of_net = |nf: &Arc<NfsdFile>| Arc::ptr_eq(nf.net(), net);
+    let files = &nfsd.state_files;
+    let mut held: Vec<_> = files
+        .iter()
+        .filter(|file| file.with(|nf| nf.as_ref().is_some_and(is_of_net)))
+        .collect();
+    while !held.is_empty() {
+        let next = match held.len() {
+            1 => 0,
+            several => sync::choose(several as u32) as usize,
+        };
+        if let Some(nf) = held.remove(next).with_mut(Option::take) {
+            nfsd_file_put(nfsd, &nf);
+        }
     }
 }
 
-/// A request acquires a file, which state holds from then on.
-pub fn hold_by_state(nf: &Arc<NfsdFile>) {
-    let held = &nf.net().generic_unchecked().state_files;
-    held.with_mut(|held| held.push(Arc::clone(nf)));
+/// A request acquires a file, which state holds from then on, in this place.
+pub fn hold_by_state(nfsd: &Nfsd, place: usize, nf: &Arc<NfsdFile>) {
+    nfsd.state_files[place].with_mut(|held| *held = Some(Arc::clone(nf)));
 }
 
-/// A request puts a file that state holds, if the state is still there.
-pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, nf: &Arc<NfsdFile>) {
-    let net = nf.net();
+/// A request puts the file that state holds in this place, if the state is still there.
+pub fn put_by_state(nfsd: &Arc<Nfsd>, rqst: Rqst, place: usize, net: &Arc<Net>) {
     let _ = in_service_thread(nfsd, net, rqst, || {
-        let held = learns(|| {
-            net.generic_unchecked().state_files.with_mut(|held| {
-                let at = held.iter().position(|file| Arc::ptr_eq(file, nf));
-                at.map(|at| held.remove(at))
-            })
-        });
+        let held = learns(|| nfsd.state_files[place].with_mut(Option::take));
         if let Some(nf) = held {
             nfsd_file_put(nfsd, &nf);
         }

@@ -58,7 +58,7 @@ pub struct ScheduleStep {
 
 pub use checkpoint::Checkpoint;
 pub use follow::{Landmark, Parting};
-pub use minimal::{MOST_EXECUTIONS, minimise};
+pub use minimal::{MOST_STEPS, minimise};
 
 /// What came of following a schedule.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::{
     access::Access,
     automaton::{Automaton, Doing, Edge, FINISHED, Place, START, UNKNOWN},
     layout::{Layout, Maker, PLACE, ThreadName},
-    memory::{Asked, Effect, Memory, Query},
+    memory::{Asked, Effect, Memory, Noted, Query},
     state::{Fingerprint, State, Trail, scramble},
 };
 use crate::{
@@ -30,6 +30,12 @@ use std::{
     cell::RefCell,
     rc::{Rc, Weak},
     sync::Arc,
+};
+
+/// Somebody waits for what nothing will do.
+pub(super) const HUNG: Noted = Noted {
+    kind: ViolationKind::HungTask,
+    object: None,
 };
 
 /// A step that was taken: by whom, and the answer if it asked for a choice.
@@ -85,7 +91,7 @@ pub(super) struct Execution {
     current: usize,
     pub(super) end: Option<End>,
     segment: Segment,
-    pub(super) violations: Vec<ViolationKind>,
+    pub(super) violations: Vec<Noted>,
     pub(super) path: Vec<Taken>,
     keys: Vec<Scheduled<ThreadKey>>,
     about: Option<u64>,
@@ -412,7 +418,7 @@ impl Learner {
             }
             let Some(next) = execution.schedule_alone() else {
                 if execution.is_hung() {
-                    execution.violations.push(ViolationKind::HungTask);
+                    execution.violations.push(HUNG);
                 }
                 return;
             };
@@ -469,6 +475,25 @@ impl Learner {
         if !is_over {
             self.resume(thread);
         }
+    }
+
+    /// Take the next step of the thread with this key.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such thread.
+    pub(super) fn follow(&self, scheduled: &Scheduled<ThreadKey>) -> Result<(), String> {
+        let Scheduled { thread, choice } = *scheduled;
+        let name = {
+            let execution = self.execution.borrow();
+            let mut threads = execution.threads.iter();
+            threads
+                .find(|live| live.key == thread)
+                .map(|live| live.name)
+        };
+        let thread = name.ok_or("there is no such context yet")?;
+        self.take(Taken { thread, choice });
+        Ok(())
     }
 
     /// Go to the state that these steps lead to.
@@ -746,7 +771,8 @@ impl Engine for Learner {
         {
             let mut execution = self.execution.borrow_mut();
             if execution.end.is_none() {
-                execution.effect(Effect::Report(violation.kind));
+                let Violation { kind, object, .. } = violation;
+                execution.effect(Effect::Report(Noted { kind, object }));
             }
         }
         self.stop_if_over();

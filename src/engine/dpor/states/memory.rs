@@ -41,9 +41,23 @@ pub(super) enum Effect {
     /// An object holds something else now.
     Content(ObjectId, u64),
     /// The model reports a violation.
-    Report(ViolationKind),
+    Report(Noted),
     /// From here on one thread runs at a time: the part where every interleaving counts is over.
     Alone,
+}
+
+/// A violation, and the object that it is about, where it is about one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    pub(super) kind: ViolationKind,
+    pub(super) object: Option<ObjectId>,
+}
+
+impl Noted {
+    pub(super) fn on(kind: ViolationKind, object: ObjectId) -> Self {
+        let object = Some(object);
+        Self { kind, object }
+    }
 }
 
 /// What a thread may ask within a step.
@@ -76,7 +90,7 @@ pub(super) struct Memory<'a> {
     /// Whether every interleaving counts.
     pub(super) concurrent: bool,
     pub(super) accesses: &'a mut Vec<(ObjectId, Access)>,
-    pub(super) violations: &'a mut Vec<ViolationKind>,
+    pub(super) violations: &'a mut Vec<Noted>,
     /// The threads that were begun.
     pub(super) begun: &'a mut Vec<ThreadName>,
     /// A violation has ended the execution.
@@ -108,11 +122,11 @@ impl Memory<'_> {
         }
     }
 
-    fn report(&mut self, kind: ViolationKind) {
-        if !self.violations.contains(&kind) {
-            self.violations.push(kind);
+    fn report(&mut self, noted: Noted) {
+        if !self.violations.contains(&noted) {
+            self.violations.push(noted);
         }
-        self.fatal |= kind.is_fatal();
+        self.fatal |= noted.kind.is_fatal();
     }
 
     // Sets: WORDS cells each.
@@ -226,7 +240,7 @@ impl Memory<'_> {
             self.insert(known, read);
         }
         if races {
-            self.report(race);
+            self.report(Noted::on(race, object));
         }
     }
 
@@ -237,7 +251,7 @@ impl Memory<'_> {
         if let ObjectKind::Allocation(kind) = self.layout.object(allocation).kind
             && self.value(allocation) == 1
         {
-            self.report(kind);
+            self.report(Noted::on(kind, allocation));
         }
     }
 
@@ -549,7 +563,7 @@ impl Memory<'_> {
             Action::Free => {
                 self.depend(me, object, Access::Write);
                 if self.value(object) == 1 {
-                    self.report(ViolationKind::DoubleFree);
+                    self.report(Noted::on(ViolationKind::DoubleFree, object));
                 }
                 self.set_value(object, 1);
             }
@@ -622,7 +636,7 @@ impl Memory<'_> {
                     self.state.set(self.cell(object, CONTENT), digest);
                 }
             },
-            Effect::Report(kind) => self.report(kind),
+            Effect::Report(noted) => self.report(noted),
             Effect::Alone => self.alone = true,
         }
     }

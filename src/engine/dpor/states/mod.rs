@@ -45,6 +45,7 @@ mod automaton;
 mod layout;
 mod learner;
 mod memory;
+mod smallest;
 mod state;
 
 use super::execution::{Director, Scheduled, ThreadKey};
@@ -59,8 +60,9 @@ use crate::{
 use access::{Access, Locks, SetNumber, Summaries, Summary};
 use automaton::{Doing, FINISHED, Place, START, UNKNOWN};
 use layout::{Map, PLACE, ThreadName};
-use learner::{End, Execution, Learner, Taken};
-use memory::{Asked, Memory};
+use learner::{End, Execution, HUNG, Learner, Taken};
+use memory::{Asked, Memory, Noted};
+pub(super) use smallest::Smallest;
 pub(super) use state::scramble;
 use state::{Fingerprint, Mark, State};
 use std::{rc::Rc, sync::atomic::Ordering, time::Instant};
@@ -74,6 +76,19 @@ enum Outcome {
     Fatal,
     /// What comes next is one thread at a time.
     Alone,
+}
+
+/// What a thread is about to do at a state.
+#[derive(Debug)]
+enum Standing {
+    /// It has returned, or was not begun.
+    Gone,
+    /// It waits for all others to return.
+    Settles,
+    /// It can go on, with so many answers if it asks for a choice.
+    GoesOn { choices: u32 },
+    /// It cannot go on.
+    Waits(Asked),
 }
 
 /// A thread that can go on from a state, and how many answers there are if it asks for a choice.
@@ -135,7 +150,7 @@ struct Search<'a> {
     accesses: Vec<(ObjectId, Access)>,
     held: Locks,
     under: Locks,
-    violations: Vec<ViolationKind>,
+    violations: Vec<Noted>,
     begun: Vec<ThreadName>,
 }
 
@@ -144,26 +159,8 @@ type Stop = String;
 
 /// Explore a program.
 pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
-    let learner = Learner::new();
-    let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&learner);
-    let mut search = Search {
-        learner,
-        program,
-        limits,
-        start: Instant::now(),
-        state: State::default(),
-        seen: Map::default(),
-        summaries: Summaries::default(),
-        parents: Map::default(),
-        path: Vec::new(),
-        found: Vec::new(),
-        exploration: Exploration::default(),
-        accesses: Vec::new(),
-        held: 0,
-        under: 0,
-        violations: Vec::new(),
-        begun: Vec::new(),
-    };
+    let mut search = Search::new(program, limits);
+    let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&search.learner);
     sync::with_engine(engine, || {
         match search.explore() {
             Ok(()) => search.exploration.complete = true,
@@ -196,16 +193,41 @@ pub(super) fn explore(program: &Program, limits: &Limits) -> Exploration {
     exploration
 }
 
-impl Search<'_> {
-    fn explore(&mut self) -> Result<(), Stop> {
-        self.learner.begin_execution(self.program);
-        {
-            let execution = self.learner.execution.borrow();
-            if let Some(End::Cut(why)) = &execution.end {
-                return Err(why.clone());
-            }
-            self.state = execution.state.clone();
+impl<'a> Search<'a> {
+    fn new(program: &'a Program, limits: &'a Limits) -> Self {
+        Self {
+            learner: Learner::new(),
+            program,
+            limits,
+            start: Instant::now(),
+            state: State::default(),
+            seen: Map::default(),
+            summaries: Summaries::default(),
+            parents: Map::default(),
+            path: Vec::new(),
+            found: Vec::new(),
+            exploration: Exploration::default(),
+            accesses: Vec::new(),
+            held: 0,
+            under: 0,
+            violations: Vec::new(),
+            begun: Vec::new(),
         }
+    }
+
+    /// Go to where every interleaving counts.
+    fn begin(&mut self) -> Result<(), Stop> {
+        self.learner.begin_execution(self.program);
+        let execution = self.learner.execution.borrow();
+        if let Some(End::Cut(why)) = &execution.end {
+            return Err(why.clone());
+        }
+        self.state = execution.state.clone();
+        Ok(())
+    }
+
+    fn explore(&mut self) -> Result<(), Stop> {
+        self.begin()?;
         let mut nodes = vec![self.node()?];
         while let Some(node) = nodes.last_mut() {
             self.state.go_back(node.mark);
@@ -319,15 +341,21 @@ impl Search<'_> {
     }
 
     fn note_violations(&mut self) -> Result<(), Stop> {
-        for kind in std::mem::take(&mut self.violations) {
+        for Noted { kind, .. } in std::mem::take(&mut self.violations) {
             if self.found.iter().any(|(known, ..)| *known == kind) {
                 continue;
             }
-            let (last, before) = self.path.split_last().expect("a step has been taken");
-            self.learner.go_to(self.program, before)?;
-            self.learner.take(*last);
+            self.run_path()?;
             self.note(kind)?;
         }
+        Ok(())
+    }
+
+    /// Run the steps of the path, of which the last may end the execution.
+    fn run_path(&self) -> Result<(), Stop> {
+        let (last, before) = self.path.split_last().expect("a step has been taken");
+        self.learner.go_to(self.program, before)?;
+        self.learner.take(*last);
         Ok(())
     }
 
@@ -348,9 +376,7 @@ impl Search<'_> {
 
     /// What comes after the part where every interleaving counts.
     fn end_alone(&mut self) -> Result<(), Stop> {
-        let (last, before) = self.path.split_last().expect("a step has been taken");
-        self.learner.go_to(self.program, before)?;
-        self.learner.take(*last);
+        self.run_path()?;
         self.learner.finish();
         self.end_of_execution()
     }
@@ -367,7 +393,7 @@ impl Search<'_> {
             }
             execution.violations.clone()
         };
-        for kind in violations {
+        for Noted { kind, .. } in violations {
             self.note(kind)?;
         }
         Ok(())
@@ -385,6 +411,45 @@ impl Search<'_> {
         match execution.automaton.doing(place) {
             Doing::Step(asked) => asked.clone(),
             Doing::Query(_) => unreachable!("a thread is interrupted between steps only"),
+        }
+    }
+
+    /// How many names of threads there are.
+    fn threads(&self) -> ThreadName {
+        self.learner.execution.borrow().layout.threads()
+    }
+
+    fn is_daemon(&self, name: ThreadName) -> bool {
+        self.learner.execution.borrow().layout.thread(name).daemon
+    }
+
+    /// What a thread is about to do at the state.
+    fn standing(&mut self, name: ThreadName) -> Standing {
+        let execution = &mut *self.learner.execution.borrow_mut();
+        let place = self.state.get(execution.layout.thread(name).cells + PLACE);
+        if place == FINISHED {
+            return Standing::Gone;
+        }
+        let asked = Self::asked(execution, name, place);
+        let choices = match asked.action {
+            Action::Settle => return Standing::Settles,
+            Action::Choose(below) => below,
+            _ => 1,
+        };
+        self.accesses.clear();
+        let memory = Memory {
+            layout: &mut execution.layout,
+            state: &mut self.state,
+            concurrent: true,
+            accesses: &mut self.accesses,
+            violations: &mut self.violations,
+            begun: &mut self.begun,
+            fatal: false,
+            alone: false,
+        };
+        match memory.is_enabled(name, &asked) {
+            true => Standing::GoesOn { choices },
+            false => Standing::Waits(asked),
         }
     }
 
@@ -407,40 +472,27 @@ impl Search<'_> {
         };
         let mut settles = None;
         let mut all_daemons = true;
-        {
-            let execution = &mut *self.learner.execution.borrow_mut();
-            for name in 0..execution.layout.threads() {
-                let place = self.state.get(execution.layout.thread(name).cells + PLACE);
-                if place == FINISHED {
-                    continue;
-                }
-                let asked = Self::asked(execution, name, place);
-                if asked.action == Action::Settle {
-                    settles = Some(name);
-                    continue;
-                }
-                self.accesses.clear();
-                let mut memory = Memory {
-                    layout: &mut execution.layout,
-                    state: &mut self.state,
-                    concurrent: true,
-                    accesses: &mut self.accesses,
-                    violations: &mut self.violations,
-                    begun: &mut self.begun,
-                    fatal: false,
-                    alone: false,
-                };
-                if memory.is_enabled(name, &asked) {
-                    let choices = match asked.action {
-                        Action::Choose(below) => below,
-                        _ => 1,
+        for name in 0..self.threads() {
+            match self.standing(name) {
+                Standing::Gone => {}
+                Standing::Settles => settles = Some(name),
+                Standing::GoesOn { choices } => node.enabled.push(Enabled {
+                    thread: name,
+                    choices,
+                    tried: false,
+                }),
+                Standing::Waits(asked) => {
+                    let execution = &mut *self.learner.execution.borrow_mut();
+                    let mut memory = Memory {
+                        layout: &mut execution.layout,
+                        state: &mut self.state,
+                        concurrent: true,
+                        accesses: &mut self.accesses,
+                        violations: &mut self.violations,
+                        begun: &mut self.begun,
+                        fatal: false,
+                        alone: false,
                     };
-                    node.enabled.push(Enabled {
-                        thread: name,
-                        choices,
-                        tried: false,
-                    });
-                } else {
                     memory.would_access(&asked);
                     let before = memory.waits_for(&asked);
                     all_daemons &= memory.layout.thread(name).daemon;
@@ -474,7 +526,7 @@ impl Search<'_> {
         self.learner.go_to(self.program, &self.path)?;
         if hung {
             let mut execution = self.learner.execution.borrow_mut();
-            execution.violations.push(ViolationKind::HungTask);
+            execution.violations.push(HUNG);
         }
         self.end_of_execution()
     }

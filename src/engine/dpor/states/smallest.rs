@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The smallest interleaving with a violation, among all that there are.
+//!
+//! Which threads may be left out at a state (see the [module](super)) says nothing of preemptions and
+//! steps: of two equivalent interleavings each has its own number of both. So every thread is tried at
+//! every state here. What is stored is a state and what the rest of an interleaving counts by: who ran
+//! last, how many preemptions there were, and whether the violation has come about. Where that comes
+//! about again after as many steps, or more, it is not gone on from. As a step is a look into a table,
+//! that is some hundred thousand states a second; and with few preemptions there are few states.
+
+use super::{
+    Outcome, Search, Standing, Stop,
+    layout::Map,
+    learner::{End, HUNG, Learner, Taken},
+    memory::Noted,
+    state::{Fingerprint, Mark, scramble},
+};
+use crate::{
+    engine::{
+        Limits, Program,
+        dpor::execution::{Scheduled, ThreadKey},
+    },
+    sync::{
+        self,
+        engine::{Engine, ObjectId},
+        violation::ViolationKind,
+    },
+};
+use std::rc::Rc;
+
+/// A state on the path that is being explored.
+#[derive(Debug)]
+struct Node {
+    mark: Mark,
+    /// How many steps led to it.
+    depth: usize,
+    /// Whether the violation has come about.
+    shown: bool,
+    /// The steps to take from it with the preemptions after each, the next one last.
+    left: Vec<(Taken, u32)>,
+}
+
+/// What is known of the interleavings with at most so many preemptions.
+#[derive(Debug, Default)]
+pub(in super::super) struct Bounded {
+    /// The smallest one that was found to have the violation.
+    pub(in super::super) smallest: Option<Vec<Scheduled<ThreadKey>>>,
+    /// Whether all of them were looked at.
+    pub(in super::super) complete: bool,
+}
+
+/// Looks for the smallest interleaving with a violation of a kind.
+pub(in super::super) struct Smallest<'a> {
+    search: Search<'a>,
+    kind: ViolationKind,
+    /// The object that it has to be about.
+    object: Option<ObjectId>,
+    /// How many steps may be taken yet.
+    left: u64,
+    stop: &'a dyn Fn() -> bool,
+    /// The fewest steps after which each state has come about.
+    seen: Map<Fingerprint, usize>,
+    /// By the state that begins it: whether the violation comes about in what comes after the part where
+    /// every interleaving counts.
+    ends: Map<Fingerprint, bool>,
+}
+
+impl<'a> Smallest<'a> {
+    /// A look at so many steps at most, until it is to `stop`.
+    pub(in super::super) fn new(
+        program: &'a Program,
+        limits: &'a Limits,
+        kind: ViolationKind,
+        most: u64,
+        stop: &'a dyn Fn() -> bool,
+    ) -> Self {
+        Self {
+            search: Search::new(program, limits),
+            kind,
+            object: None,
+            left: most,
+            stop,
+            seen: Map::default(),
+            ends: Map::default(),
+        }
+    }
+
+    /// Look for a violation of the object alone that this interleaving shows it of.
+    pub(in super::super) fn of_the_object_of(&mut self, shown: &[Scheduled<ThreadKey>]) {
+        let learner = Rc::clone(&self.search.learner);
+        let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&learner);
+        sync::with_engine(engine, || {
+            learner.begin_execution(self.search.program);
+            let followed = shown.iter().try_for_each(|step| learner.follow(step));
+            learner.finish();
+            let execution = learner.execution.borrow();
+            let mut noted = execution.violations.iter();
+            let of_kind = noted.find(|noted| noted.kind == self.kind);
+            self.object = followed.ok().and(of_kind).and_then(|noted| noted.object);
+            drop(execution);
+            learner.end_execution();
+        });
+    }
+
+    /// Look at every interleaving with at most `bound` preemptions and less than `below` steps.
+    pub(in super::super) fn within(&mut self, bound: u32, below: usize) -> Bounded {
+        let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&self.search.learner);
+        let mut bounded = Bounded::default();
+        sync::with_engine(engine, || {
+            let looked = self.look(bound, below, &mut bounded.smallest);
+            bounded.complete = looked.is_ok();
+            self.search.learner.end_execution();
+        });
+        bounded
+    }
+
+    fn look(
+        &mut self,
+        bound: u32,
+        mut below: usize,
+        smallest: &mut Option<Vec<Scheduled<ThreadKey>>>,
+    ) -> Result<(), Stop> {
+        self.seen.clear();
+        self.search.path.clear();
+        self.search.begin()?;
+        let mut nodes = Vec::new();
+        nodes.extend(self.node(bound, 0, false).ok());
+        while let Some(node) = nodes.last_mut() {
+            self.search.state.go_back(node.mark);
+            self.search.path.truncate(node.depth);
+            let Some((taken, preemptions)) = node.left.pop() else {
+                nodes.pop();
+                continue;
+            };
+            let steps = node.depth + 1;
+            if steps >= below {
+                continue;
+            }
+            self.count()?;
+            let mut shown = node.shown;
+            let outcome = self.search.step(taken)?;
+            self.search.path.push(taken);
+            shown |= self
+                .search
+                .violations
+                .iter()
+                .any(|noted| self.is_wanted(*noted));
+            match outcome {
+                Outcome::Fatal => {}
+                Outcome::Alone => shown = shown || self.shown_alone()?,
+                Outcome::GoesOn => {
+                    if !self.is_new(preemptions, steps, shown) {
+                        continue;
+                    }
+                    match self.node(bound, preemptions, shown) {
+                        Ok(node) => {
+                            nodes.push(node);
+                            continue;
+                        }
+                        Err(Stuck { hung }) => shown |= hung && self.is_wanted(HUNG),
+                    }
+                }
+            }
+            if shown {
+                self.search.run_path()?;
+                *smallest = Some(self.search.learner.schedule());
+                below = steps;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, noted: Noted) -> bool {
+        noted.kind == self.kind && (self.object.is_none() || noted.object == self.object)
+    }
+
+    fn count(&mut self) -> Result<(), Stop> {
+        if self.left == 0 || self.left.is_multiple_of(1024) && (self.stop)() {
+            return Err("that is as far as it goes".to_owned());
+        }
+        self.left -= 1;
+        Ok(())
+    }
+
+    /// Whether the state has not come about before after as few steps.
+    fn is_new(&mut self, preemptions: u32, steps: usize, shown: bool) -> bool {
+        let last = self
+            .search
+            .path
+            .last()
+            .expect("a step has been taken")
+            .thread;
+        // Who cannot go on is not preempted, whoever goes on instead.
+        let last = match self.search.standing(last) {
+            Standing::GoesOn { .. } => last + 1,
+            _ => 0,
+        };
+        let state = self.search.state.fingerprint();
+        let with = |preemptions: u32| {
+            let rest = u64::from(last) << 33 | u64::from(shown) << 32 | u64::from(preemptions);
+            state.wrapping_add(u128::from(scramble(rest)))
+        };
+        let known = |preemptions| {
+            let known = self.seen.get(&with(preemptions));
+            known.is_some_and(|known| *known <= steps)
+        };
+        if (0..=preemptions).any(known) {
+            return false;
+        }
+        self.seen.insert(with(preemptions), steps);
+        true
+    }
+
+    /// The state, with the steps to take from it.
+    fn node(&mut self, bound: u32, preemptions: u32, shown: bool) -> Result<Node, Stuck> {
+        let last = self.search.path.last().map(|last| last.thread);
+        let mut enabled = Vec::new();
+        let mut settles = None;
+        let mut hung = false;
+        for name in 0..self.search.threads() {
+            match self.search.standing(name) {
+                Standing::Gone => {}
+                Standing::Settles => settles = Some(name),
+                Standing::GoesOn { choices } => enabled.push((name, choices)),
+                Standing::Waits(_) => hung |= !self.search.is_daemon(name),
+            }
+        }
+        if enabled.is_empty() {
+            match settles {
+                Some(name) if !hung => enabled.push((name, 1)),
+                _ => return Err(Stuck { hung }),
+            }
+        }
+        let goes_on = enabled.iter().any(|(name, _)| Some(*name) == last);
+        // Whoever ran last goes on first.
+        enabled.sort_by_key(|(name, _)| Some(*name) == last);
+        let mut left = Vec::new();
+        for (thread, choices) in enabled {
+            let preemptions = preemptions + u32::from(goes_on && Some(thread) != last);
+            if preemptions <= bound {
+                let steps = (0..choices).rev();
+                left.extend(steps.map(|choice| (Taken { thread, choice }, preemptions)));
+            }
+        }
+        Ok(Node {
+            mark: self.search.state.mark(),
+            depth: self.search.path.len(),
+            shown,
+            left,
+        })
+    }
+
+    /// Whether the violation comes about in what comes after the part where every interleaving counts.
+    fn shown_alone(&mut self) -> Result<bool, Stop> {
+        let state = self.search.state.fingerprint();
+        if let Some(shown) = self.ends.get(&state) {
+            return Ok(*shown);
+        }
+        self.search.run_path()?;
+        self.search.learner.finish();
+        let shown = {
+            let execution = self.search.learner.execution.borrow();
+            if let Some(End::Cut(why)) = &execution.end {
+                return Err(why.clone());
+            }
+            execution
+                .violations
+                .iter()
+                .any(|noted| self.is_wanted(*noted))
+        };
+        self.ends.insert(state, shown);
+        Ok(shown)
+    }
+}
+
+/// Nobody can go on.
+struct Stuck {
+    /// Whether somebody waits who should not.
+    hung: bool,
+}
