@@ -88,8 +88,7 @@ impl<T> Cell<T> {
     /// Read, as one step.
     #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        mutation::perform(self.object, Action::Read);
-        f(&self.value.lock())
+        mutation::perform_with(self.object, Action::Read, |_| f(&self.value.lock()))
     }
 
     /// Read what it is marked by, as one step, in a way that may race with a change: a `READ_ONCE`,
@@ -102,11 +101,12 @@ impl<T> Cell<T> {
     pub fn marked(&self) -> u64 {
         let mark = self.mark.expect("only a marked variable is read like that");
         let learning = learning();
-        let found = mutation::perform(self.object, Action::ReadMarked);
-        let found = match engine(|e| e.keeps_marks()) {
-            true => found,
-            false => mark(&self.value.lock()),
-        };
+        let found = mutation::perform_with(self.object, Action::ReadMarked, |found| {
+            match engine(|e| e.keeps_marks()) {
+                true => found,
+                false => mark(&self.value.lock()),
+            }
+        });
         learning.nothing_but(found)
     }
 
@@ -122,19 +122,21 @@ impl<T> Cell<T> {
             self.mark.is_some(),
             "only a marked variable is read like that"
         );
-        let found = mutation::perform(self.object, Action::ReadMarked);
-        let found = engine(|e| e.keeps_marks()).then_some(found);
-        f(&self.value.lock(), found)
+        mutation::perform_with(self.object, Action::ReadMarked, |found| {
+            let found = engine(|e| e.keeps_marks()).then_some(found);
+            f(&self.value.lock(), found)
+        })
     }
 
     /// Change, as one step.
     #[track_caller]
     pub fn with_mut<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        mutation::perform(self.object, Action::Write);
-        let mut value = self.value.lock();
-        let result = f(&mut value);
-        self.publish(&value);
-        result
+        mutation::perform_with(self.object, Action::Write, |_| {
+            let mut value = self.value.lock();
+            let result = f(&mut value);
+            self.publish(&value);
+            result
+        })
     }
 
     /// Look at it without a step: for the checks a model makes within a step that is ordered with

@@ -124,7 +124,8 @@ thread_local! {
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
     static INSTRUMENT: RefCell<Option<Arc<Instrument>>> = const { RefCell::new(None) };
     static DEFERRED: RefCell<Vec<Deferred>> = const { RefCell::new(Vec::new()) };
-    static TOGETHER: Cell<bool> = const { Cell::new(false) };
+    /// The threads that are in the middle of something that belongs together.
+    static TOGETHER: RefCell<Vec<ThreadId>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Instrument {
@@ -167,7 +168,7 @@ impl Instrument {
     pub fn begin(instrument: Option<&Arc<Self>>) {
         ACTIVE.set(instrument.is_some());
         DEFERRED.with_borrow_mut(Vec::clear);
-        TOGETHER.set(false);
+        TOGETHER.with_borrow_mut(Vec::clear);
         if let Some(instrument) = instrument {
             instrument.noticed.lock().actors.clear();
         }
@@ -285,6 +286,17 @@ pub(super) fn perform(object: ObjectId, action: Action) -> u64 {
     }
 }
 
+/// Perform an action, and the `rest` of its step, before anything that was put off.
+#[inline]
+#[track_caller]
+pub(super) fn perform_with<R>(object: ObjectId, action: Action, rest: impl FnOnce(u64) -> R) -> R {
+    if !ACTIVE.get() {
+        return rest(engine(|e| e.perform(object, action)));
+    }
+    let location = Location::caller();
+    together(|| rest(perform_weakened(object, action, location)))
+}
+
 #[cold]
 fn perform_weakened(object: ObjectId, action: Action, location: &'static Location<'static>) -> u64 {
     let is = |weakening| ask(Some(weakening), location);
@@ -327,10 +339,13 @@ fn perform_weakened(object: ObjectId, action: Action, location: &'static Locatio
 
 /// What the running thread has put off is due: a step of it has been taken.
 fn catch_up() {
-    if TOGETHER.get() || DEFERRED.with_borrow(Vec::is_empty) {
+    if DEFERRED.with_borrow(Vec::is_empty) {
         return;
     }
     let me = super::thread::current();
+    if TOGETHER.with_borrow(|all| all.contains(&me)) {
+        return;
+    }
     let due = DEFERRED.with_borrow_mut(|all| {
         let due = all.extract_if(.., |deferred| deferred.thread == me);
         due.collect::<Vec<_>>()
@@ -345,9 +360,13 @@ pub(super) fn together<R>(f: impl FnOnce() -> R) -> R {
     if !ACTIVE.get() {
         return f();
     }
-    TOGETHER.set(true);
+    let me = super::thread::current();
+    if TOGETHER.with_borrow(|all| all.contains(&me)) {
+        return f();
+    }
+    TOGETHER.with_borrow_mut(|all| all.push(me));
     let result = f();
-    TOGETHER.set(false);
+    TOGETHER.with_borrow_mut(|all| all.retain(|thread| *thread != me));
     catch_up();
     result
 }

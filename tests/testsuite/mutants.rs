@@ -2,6 +2,7 @@
 //! The mutants: every call of a primitive has some, and what became of each is on record.
 
 use nfsd_check::{
+    engine::{Limits, Program, dpor},
     library::Library,
     mutants::{
         argued, coverage,
@@ -10,14 +11,20 @@ use nfsd_check::{
         sites::{self, NO_CALLS, NO_KERNEL_CODE, SOURCES},
     },
     scenario::Expectation,
-    sync::mutation::Place,
+    sync::{
+        atomic::AtomicU64,
+        cell::Cell,
+        engine::{Condition, Ordering, Phase},
+        mutation::{Instrument, Mutation, Place, Weakening},
+        thread,
+    },
 };
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 /// `nfsd-check mutate --format json`.
@@ -53,11 +60,13 @@ fn every_primitive_is_in_the_table() {
     // Parts of the primitives themselves.
     let inside = [
         "perform",
+        "perform_with",
         "reached",
         "is",
         "is_skipped",
         "is_weakened",
         "weakened",
+        "test_bit_ordered",
         "wait_clear",
     ];
     let mut tracked = BTreeSet::new();
@@ -237,4 +246,53 @@ fn what_was_caught_is_caught() {
         }
     }
     assert!(tried > 100);
+}
+
+/// What is put off is done after the next step, and that step is whole by then.
+#[test]
+fn a_call_that_comes_later_comes_after_all_of_the_next_step() {
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let instrumented = |instrument: &Arc<Instrument>| -> Program {
+        let (instrument, seen) = (Arc::clone(instrument), Arc::clone(&seen));
+        Arc::new(move || {
+            Instrument::begin(Some(&instrument));
+            let told = Arc::new(AtomicU64::new("told", 0));
+            let number = Arc::new(Cell::new("number", 0));
+            thread::set_phase(Phase::Concurrent);
+            {
+                let (told, number) = (Arc::clone(&told), Arc::clone(&number));
+                let seen = Arc::clone(&seen);
+                thread::spawn_detached("looks", move || {
+                    let number = number.get();
+                    let told = told.load(Ordering::SeqCst);
+                    seen.lock().unwrap().insert((told, number));
+                });
+            }
+            told.store(1, Ordering::SeqCst);
+            number.set(5);
+            thread::settle();
+            thread::set_phase(Phase::Alone);
+        })
+    };
+    let explore = |instrument: &Arc<Instrument>| {
+        let limits = Limits {
+            all: true,
+            ..Limits::default()
+        };
+        assert!(dpor::explore(&instrumented(instrument), &limits).complete);
+        std::mem::take(&mut *seen.lock().unwrap())
+    };
+    let observing = Instrument::observing();
+    let not_weakened = BTreeSet::from([(0, 0), (1, 0), (1, 5)]);
+    assert_eq!(explore(&observing), not_weakened);
+    // Of the calls here that can be weakened, the store is the last but one.
+    let here = observing.reached();
+    let mut here = here.into_iter().rev().filter(|p| p.file == file!());
+    let later = Instrument::weakening(Mutation {
+        place: here.nth(1).unwrap(),
+        weakening: Weakening::Later,
+    });
+    let weakened = BTreeSet::from([(0, 0), (0, 5), (1, 0), (1, 5)]);
+    assert_eq!(explore(&later), weakened);
+    assert!(later.was_applied());
 }
