@@ -31,6 +31,7 @@ macro_rules! builtin {
 /// The files that are compiled in, sorted. A test compares the list with the folders.
 const MODELS: &[(&str, &str)] = builtin![
     "models/before-series.json",
+    "models/nfsd-next-export-skips-pending.json",
     "models/nfsd-next.json",
     "models/v1-7of8.json",
     "models/v1-8of8.json",
@@ -79,6 +80,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/acquire-vs-acquire.json",
     "scenarios/acquire-vs-failing-open.json",
     "scenarios/acquire-without-memory.json",
+    "scenarios/acquires-vs-stop.json",
     "scenarios/client-close-vs-disable.json",
     "scenarios/client-close-vs-other-io.json",
     "scenarios/client-close-vs-stop.json",
@@ -96,6 +98,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/client-probe-vs-probe.json",
     "scenarios/client-probe-without-server.json",
     "scenarios/client-umount-vs-stop.json",
+    "scenarios/close-export-vs-acquire.json",
     "scenarios/close-export-vs-holder.json",
     "scenarios/close-export-vs-last-stop.json",
     "scenarios/close-export-vs-lookup.json",

@@ -63,6 +63,7 @@ const FILE: &str = r#"{
       "lookup_rcu": "on",
       "insert_error": "reads-nothing",
       "close_check": "unhash-first",
+      "export_check": "opened",
       "put_reads": "nothing",
       "put_local_rcu": "around-net",
       "local_io_net_ref": "held",
@@ -212,7 +213,7 @@ const FILE: &str = r#"{
     "message": "destroyed with nfsd_file#1 still allocated",
     "step": 106
   },
-  "checksum": "sha256:fc346be02f2a58d884b7356ff7a73bf9a32513d0af80f239c43f70f80ff78ed3"
+  "checksum": "sha256:d4ad34381ab411c9f5b1c9c109213b91250c4a7e8d17457eacc789cb0f577949"
 }
 "#;
 

@@ -39,11 +39,22 @@ impl Flags {
     #[must_use]
     #[track_caller]
     pub fn test_bit(&self, bit: u32) -> bool {
+        self.test_bit_ordered(bit, Ordering::Relaxed)
+    }
+
+    /// `test_bit_acquire()`: acquire.
+    #[track_caller]
+    pub fn test_bit_acquire(&self, bit: u32) -> bool {
+        self.test_bit_ordered(bit, Ordering::Acquire)
+    }
+
+    #[track_caller]
+    fn test_bit_ordered(&self, bit: u32, ordering: Ordering) -> bool {
         if mutation::is(Weakening::Always) {
             return true;
         }
         let learning = learning();
-        let word = self.word.load(Ordering::Relaxed);
+        let word = self.word.load(ordering);
         learning.nothing_but(word & 1 << bit != 0)
     }
 

@@ -432,6 +432,18 @@ choices! {
         "Message-Id 20220930191550.172087-3-jlayton@kernel.org, not merged in this form";
     }
 
+    export_check: ExportCheck,
+    "Which files nfsd_file_close_export() looks at the open file of.",
+    in ["nfsd_file_close_export"] {
+        #[default]
+        Opened = "opened",
+        "All that have one.",
+        "Message-Id 20260318-umount-kills-nfsv4-state-v4-6-56aad44ab982@oracle.com; linux-nfs/nfsd at 18c4be5b4a1c";
+        Constructed = "constructed",
+        "Those that are not PENDING any more.",
+        "no mail: what would close the race of the scenario close-export-vs-acquire";
+    }
+
     put_reads: PutReads,
     "What a put reads of the file when it has dropped its reference.",
     in ["nfsd_file_put"] {
@@ -744,7 +756,7 @@ mod tests {
              purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
-             insert_error: reads-nothing, close_check: unhash-first, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             insert_error: reads-nothing, close_check: unhash-first, export_check: opened, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
              add_file_failure: puts, doio_error: puts, drain_wait: after-purge, exit_ref: always, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \

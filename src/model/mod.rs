@@ -11,7 +11,7 @@ pub mod choices;
 
 pub use choices::{
     AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck,
-    DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, FlagsInit, FreeUnhash,
+    DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, ExportCheck, FlagsInit, FreeUnhash,
     GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, InstallGet, Invalidate, LocalIoNetRef,
     LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup,
     Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,

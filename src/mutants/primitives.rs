@@ -186,6 +186,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("test_and_clear_bit", &[Skip, Always, Never, Relax]),
     weakened("test_and_set_bit", &[Skip, Always, Never, Relax]),
     weakened("test_bit", &[Always, Never]),
+    weakened("test_bit_acquire", &[Always, Never, Relax]),
     no_guard("this_cpu", READS),
     no_guard("touch", USE),
     weakened("try_lock", &[Skip, Never]),

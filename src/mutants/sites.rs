@@ -106,6 +106,7 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/nfslocalio.rs", "nfsd.nfs_uuids.add", LIFECYCLE),
     ("src/nfsd/nfslocalio.rs", "nn.local_clients.add", LIFECYCLE),
     ("src/nfsd/nfslocalio.rs", "self.add", LIFECYCLE),
+    ("src/nfsd/nfssvc.rs", "held.is_empty", RUST),
     ("src/nfsd/nfssvc.rs", "held.remove", RUST),
     ("src/nfsd/nfssvc.rs", "nfsd.servs.lock", BOOKKEEPING),
     ("src/nfsd/nfssvc.rs", "self.threads.get", BOOKKEEPING),

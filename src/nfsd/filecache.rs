@@ -23,11 +23,11 @@ use crate::{
         slab::{KmemCache, SlabObject},
     },
     model::{
-        AcquireRetry, AddRecheck, CloseCheck, DisposeLink, DisposeList, FlagsInit, FreeUnhash,
-        GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, LocalioInvalidate, LookupRcu, Lru,
-        MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge,
-        PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier,
-        WakeGuard,
+        AcquireRetry, AddRecheck, CloseCheck, DisposeLink, DisposeList, ExportCheck, FlagsInit,
+        FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, LocalioInvalidate,
+        LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear,
+        PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes,
+        ShutdownBarrier, WakeGuard,
     },
     sync::{
         self,
@@ -890,7 +890,10 @@ pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// Versions: `nfsd-next` only.
 ///
 /// Left out: how a path tells that a file is below the export. Here the export has the one inode
-/// that it is asked for, so other files stay, as those of another export do.
+/// that it is asked for, so other files stay, as those of another export do. The open file that
+/// is asked may be closed meanwhile. Its memory stays an open file's until the walk's section ends
+/// (`SLAB_TYPESAFE_BY_RCU`), so the answer may be wrong then, and a file that is being freed is unhashed
+/// already.
 pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
     let _in = enter("nfsd_file_close_export");
     let _mutex = control_mutex(nfsd, net);
@@ -904,6 +907,8 @@ pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
         nfsd.nfsd_file_rhltable.walk(|nf| {
             if Arc::ptr_eq(nf.nf_net(), net)
                 && nf.nf_flags.test_bit(NFSD_FILE_GC)
+                && is_constructed(nfsd, nf)
+                && nf.nf_file.get()
                 && nf.nf_inode() == inode
             {
                 nfsd_file_cond_queue(nfsd, nf, &mut dispose);
@@ -911,6 +916,14 @@ pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
         });
     }
     nfsd_file_dispose_list(nfsd, dispose);
+}
+
+/// Whether the walk of an export may look at the open file.
+fn is_constructed(nfsd: &Nfsd, nf: &NfsdFile) -> bool {
+    match nfsd.choices.export_check {
+        ExportCheck::Opened => true,
+        ExportCheck::Constructed => !nf.nf_flags.test_bit_acquire(NFSD_FILE_PENDING),
+    }
 }
 
 // Section B21: marks.
