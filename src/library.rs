@@ -52,8 +52,10 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v4-lookup-without-rcu.json",
     "models/v4-lost-install-keeps-net.json",
     "models/v4-lru-add-rechecks.json",
+    "models/v4-net-at-dispose.json",
     "models/v4-net-put-first.json",
     "models/v4-opened-after-pending.json",
+    "models/v4-pending-clear-relaxed.json",
     "models/v4-pending-relaxed.json",
     "models/v4-purge-every-net.json",
     "models/v4-purge-frees-all.json",
@@ -91,8 +93,11 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/client-open-vs-netns-exit.json",
     "scenarios/client-open-vs-open.json",
     "scenarios/client-open-vs-stop.json",
+    "scenarios/client-probe-vs-disable-and-probe.json",
+    "scenarios/client-probe-vs-disable-twice.json",
     "scenarios/client-probe-vs-flush.json",
     "scenarios/client-probe-vs-io.json",
+    "scenarios/client-probe-vs-other-client.json",
     "scenarios/client-probe-vs-probe.json",
     "scenarios/client-probe-without-server.json",
     "scenarios/client-umount-vs-stop.json",
@@ -141,6 +146,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/reuse-vs-gc.json",
     "scenarios/shrinker-vs-netns-exit.json",
     "scenarios/shrinker-vs-stop.json",
+    "scenarios/start-again.json",
     "scenarios/start-vs-walkers.json",
     "scenarios/stop-vs-start.json",
     "scenarios/stop-with-state.json",
@@ -148,6 +154,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/two-stops.json",
     "scenarios/unlink-vs-netns-exit.json",
     "scenarios/unlink-vs-stop.json",
+    "scenarios/wake-up-vs-request.json",
 ];
 
 const INTERLEAVINGS: &[(&str, &str)] = builtin![
