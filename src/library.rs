@@ -67,6 +67,7 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v4-state-after-purge-all.json",
     "models/v4-uuid-begin-adds.json",
     "models/v4-wait-before-purge.json",
+    "models/v4-wake-ordered.json",
     "models/v4-wake-reloads.json",
     "models/v4-wake-untested.json",
     "models/v4.json",
