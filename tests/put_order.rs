@@ -52,6 +52,7 @@ const FILE: &str = r#"{
       "wake_guard": "load-once-test",
       "net_dispose_guard": "tested",
       "queue_wakes": "yes",
+      "wake_order": "none",
       "purge": "conditional",
       "purge_net": "own",
       "state_shutdown": "before-cache",

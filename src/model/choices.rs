@@ -300,6 +300,18 @@ choices! {
         "the first version of 43fd953fa7e2: Message-Id 20230118173139.71846-4-jlayton@kernel.org";
     }
 
+    wake_order: WakeOrder,
+    "Whether a service thread that takes a wake-up sees what it is about.",
+    in ["svc_wake_up"] {
+        #[default]
+        None = "none",
+        "Not under weak memory: set_bit() orders nothing.",
+        "every tree so far";
+        Barriers = "barriers",
+        "smp_mb__before_atomic() comes before set_bit(), and behind clear_bit() is the barrier that svc_recv() has anyway.",
+        "no mail: what would close the race of the scenario wake-up-vs-request";
+    }
+
     purge: Purge,
     "What a purge does with the files that it finds in the table.",
     in ["__nfsd_file_cache_purge"] {
@@ -753,7 +765,7 @@ mod tests {
              gc_lock_shrinker: walk-and-queue, gc_lock_close_inode: walk-and-queue, \
              shutdown_barrier: after-purge, dispose_list: inline, free_unhash: if-hashed, \
              wake_guard: load-once-test, net_dispose_guard: tested, queue_wakes: yes, \
-             purge: conditional, purge_net: own, state_shutdown: before-cache, \
+             wake_order: none, purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
              insert_error: reads-nothing, close_check: unhash-first, export_check: opened, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \

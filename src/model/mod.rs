@@ -16,7 +16,7 @@ pub use choices::{
     LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup,
     Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,
     PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier, StateShutdown,
-    UuidBegin, WakeGuard,
+    UuidBegin, WakeGuard, WakeOrder,
 };
 
 use crate::json::{Diagnostic, Source};

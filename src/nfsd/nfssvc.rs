@@ -19,8 +19,13 @@ use super::{
     netns::{NFSD_NET_UP, Net},
 };
 use crate::{
-    kernel::{bitops::Flags, percpu_ref::completes, pointer::Target},
-    model::{DrainWait, ExitRef, LocalioInvalidate, Mutexes, StateShutdown},
+    kernel::{
+        barrier::{smp_mb, smp_mb__before_atomic},
+        bitops::Flags,
+        percpu_ref::completes,
+        pointer::Target,
+    },
+    model::{DrainWait, ExitRef, LocalioInvalidate, Mutexes, StateShutdown, WakeOrder},
     sync::{
         self, Mutex, MutexGuard,
         alloc::Allocation,
@@ -129,11 +134,17 @@ impl SvcServ {
 ///
 /// Kernel file: `net/sunrpc/svc.c`.
 ///
-/// Left out: the list of idle threads and the pools but the first, the only one that is ever woken
-/// for this. Which thread wakes is a choice.
+/// Left out: the pools but the first, the only one that is ever woken for this; the list of idle
+/// threads: which thread wakes is a choice, and what the README says of sleeping and waking at the
+/// same time is not seen; and, but for one value of `wake_order`, the barrier of
+/// `svc_thread_should_stop()` behind the clearing of the bit, without which a thread may see less.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
     let _in = enter("svc_wake_up").forgets();
     let _rcu = nfsd.kernel.rcu_read_lock();
+    let is_ordered = nfsd.choices.wake_order == WakeOrder::Barriers;
+    if is_ordered {
+        smp_mb__before_atomic();
+    }
     if serv.sp_flags.fetch_set_bit(SP_TASK_PENDING) {
         return;
     }
@@ -142,7 +153,13 @@ pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>)
     next_knows(&serv);
     nfsd.kernel.spawn(&name, move || {
         // svc_recv()
-        let clear = || serv.sp_flags.clear_bit(SP_TASK_PENDING);
+        let clear = || {
+            serv.sp_flags.clear_bit(SP_TASK_PENDING);
+            // svc_thread_should_stop(): test_and_clear_bit() of the same word.
+            if is_ordered {
+                smp_mb();
+            }
+        };
         let _ = serv.turn(&woken, Rqst::Any, clear);
     });
 }
