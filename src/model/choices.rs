@@ -307,8 +307,8 @@ choices! {
         None = "none",
         "Not under weak memory: set_bit() orders nothing.",
         "every tree so far";
-        Barriers = "barriers",
-        "smp_mb__before_atomic() comes before set_bit(), and behind clear_bit() is the barrier that svc_recv() has anyway.",
+        Barrier = "barrier",
+        "smp_mb__before_atomic() comes before set_bit(); the thread has its barrier anyway.",
         "no mail: what would close the race of the scenario wake-up-vs-request";
     }
 

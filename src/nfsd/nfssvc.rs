@@ -136,14 +136,13 @@ impl SvcServ {
 ///
 /// Left out: the pools but the first, the only one that is ever woken for this; the list of idle
 /// threads: which thread wakes is a choice, and what the README says of sleeping and waking at the
-/// same time is not seen; and, but for one value of `wake_order`, the barrier of
-/// `svc_thread_should_stop()` behind the clearing of the bit, without which a thread may see less.
+/// same time is not seen.
 pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>) {
     let _in = enter("svc_wake_up").forgets();
     let _rcu = nfsd.kernel.rcu_read_lock();
-    let is_ordered = nfsd.choices.wake_order == WakeOrder::Barriers;
-    if is_ordered {
-        smp_mb__before_atomic();
+    match nfsd.choices.wake_order {
+        WakeOrder::None => {}
+        WakeOrder::Barrier => smp_mb__before_atomic(),
     }
     if serv.sp_flags.fetch_set_bit(SP_TASK_PENDING) {
         return;
@@ -156,9 +155,7 @@ pub(super) fn svc_wake_up(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &Arc<SvcServ>)
         let clear = || {
             serv.sp_flags.clear_bit(SP_TASK_PENDING);
             // svc_thread_should_stop(): test_and_clear_bit() of the same word.
-            if is_ordered {
-                smp_mb();
-            }
+            smp_mb();
         };
         let _ = serv.turn(&woken, Rqst::Any, clear);
     });
