@@ -479,10 +479,7 @@ fn reproduce(out: &mut String, c: &Counterexample, replay: &Replay, rows: &[usiz
 pub(super) fn command(c: &Counterexample, file: &str) -> String {
     let library = Library::builtin();
     let scenario = library.scenario(&c.scenario.name).ok();
-    let scenario = scenario.map(|scenario| Scenario {
-        expect: Vec::new(),
-        ..scenario
-    });
+    let scenario = scenario.map(|scenario| scenario.without_expectations());
     let model = library.model(&c.model.name).ok();
     let known = scenario.as_ref() == Some(&c.scenario) && model.as_ref() == Some(&c.model);
     let run = format!(

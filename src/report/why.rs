@@ -146,20 +146,19 @@ pub fn against(
     }
     let scenario = &counterexample.scenario;
     let here = &counterexample.model;
-    let same = |known: &Scenario| {
-        Scenario {
-            expect: Vec::new(),
-            ..known.clone()
-        } == *scenario
-    };
+    let same = |known: &Scenario| known.without_expectations() == *scenario;
     // A scenario of that name that is another one says nothing of this one.
     let known = library.scenario(&scenario.name).ok().filter(same);
     let violated = |model: &str| {
-        let expected = known.as_ref().and_then(|known| known.expected(model));
-        matches!(
-            expected,
-            Some(Expectation::Violated(_) | Expectation::AtLeast { .. })
-        )
+        let expected = known.iter().flat_map(|known| {
+            [known.expected(model), known.expected_under_rc11(model)]
+        });
+        expected.flatten().any(|expected| {
+            matches!(
+                expected,
+                Expectation::Violated(_) | Expectation::AtLeast { .. }
+            )
+        })
     };
     let holding = known.iter().flat_map(|known| &known.expect);
     let holding = holding.filter(|(_, expected)| *expected == Expectation::Holds);
@@ -184,10 +183,7 @@ impl Why {
         against: Option<&Model>,
     ) -> Option<Self> {
         replay.violation.as_ref()?;
-        let scenario = Arc::new(Scenario {
-            expect: Vec::new(),
-            ..counterexample.scenario.clone()
-        });
+        let scenario = Arc::new(counterexample.scenario.without_expectations());
         let here = counterexample.model.choices;
         let pair = pair(counterexample, replay, &program(&scenario, here));
         let against = against.map(|model| {
@@ -460,8 +456,7 @@ fn dispensable(c: &Counterexample) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (at, actor) in c.scenario.actors.iter().enumerate() {
         for (place, operation) in actor.operations.iter().enumerate() {
-            let mut scenario = c.scenario.clone();
-            scenario.expect.clear();
+            let mut scenario = c.scenario.without_expectations();
             scenario.actors[at].operations.remove(place);
             if scenario.actors[at].operations.is_empty() {
                 scenario.actors.remove(at);

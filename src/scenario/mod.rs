@@ -316,6 +316,16 @@ impl Scenario {
         of_model(&self.expect, model)
     }
 
+    /// The same without what is expected of it, which is no part of what happens.
+    #[must_use]
+    pub fn without_expectations(&self) -> Self {
+        Self {
+            expect: Vec::new(),
+            expect_rc11: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// What is expected on a model under RC11, where anything is.
     #[must_use]
     pub fn expected_under_rc11(&self, model: &str) -> Option<&Expectation> {

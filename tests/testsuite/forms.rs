@@ -48,6 +48,15 @@ fn story(scenario: &str, model: &str, kind: ViolationKind) -> Story {
     Story::new(counterexample, model, against.as_ref(), &file)
 }
 
+/// The first violation there is.
+fn first(scenario: &str, model: &str) -> Counterexample {
+    let library = Library::builtin();
+    let scenario = Arc::new(library.scenario(scenario).unwrap());
+    let model = library.model(model).unwrap();
+    let found = explore(&program(&scenario, model.choices), &Limits::default());
+    Counterexample::new(&scenario, &model, "dpor", "sc", &found.findings[0])
+}
+
 /// One of each way to find out why: two accesses, a destruction and a free, a race that was tried
 /// the other way round, a lock that is waited for, and no model that holds.
 fn stories() -> Vec<Story> {
@@ -159,6 +168,23 @@ fn a_mail_can_be_sent_and_quoted() {
             );
             assert!(line != "--" && !line.contains('\t'), "{what}");
         }
+    }
+}
+
+/// What a scenario expects of a memory model is no part of what happened.
+#[test]
+fn a_scenario_is_known_whatever_is_expected_of_it() {
+    let library = Library::builtin();
+    for name in ["client-open-vs-stop", "client-open-vs-netns-exit"] {
+        assert!(!library.scenario(name).unwrap().expect_rc11.is_empty());
+        let c = first(name, "v4");
+        let against = why::against(&c, None, &library).unwrap().unwrap();
+        assert_eq!(against.name, "v4-invalidate-one-by-one");
+        let model = c.model.clone();
+        let story = Story::new(c, model, Some(&against), "folder/a.json");
+        let mail = story.print(Form::Mail, &OPTIONS);
+        assert!(mail.contains(&format!("nfsd-check run {name}")), "{mail}");
+        assert!(mail.contains("The fixed form"), "{mail}");
     }
 }
 
