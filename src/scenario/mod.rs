@@ -212,7 +212,7 @@ impl Scenario {
             "expect",
             "expect_rc11",
         ];
-        let fields = source.fields(tree, "a scenario", &known)?;
+        let fields = source.file_fields(tree, "a scenario", &known)?;
         let text = |name: &str| match fields.get(name) {
             Some(value) => {
                 let text = source.string(value, &format!("'{name}'"))?;
