@@ -71,6 +71,7 @@ fn differing(one: &Options, other: &Options) -> Option<(String, String)> {
         options.find_map(|(n, value)| (n == name).then(|| value.clone()))
     };
     let told = |options: &Options, name: &str| match value(options, name) {
+        Some(value) if value.is_empty() => format!("--{name}"),
         Some(value) => format!("--{name} {value}"),
         None => format!("no --{name}"),
     };
