@@ -32,7 +32,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "M")]
     pub model: Option<String>,
     /// The model that shows what orders the steps where there is no violation [default: the one
-    /// without the bug, v4, or the first that holds]
+    /// without the bug, v4, or the nearest that holds]
     #[arg(long, value_name = "M")]
     pub against: Option<String>,
     /// How to print it

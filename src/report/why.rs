@@ -133,7 +133,7 @@ pub struct Why {
 
 /// The model to compare with: the one that is asked for. Where none is, the one that the
 /// counterexample's model names as free of its bug, else v4, else the first one on which the
-/// scenario is expected to hold, of those without a bug of the corpus where there is one.
+/// scenario is expected to hold, of those that differ in the fewest choices.
 ///
 /// # Errors
 ///
@@ -165,9 +165,14 @@ pub fn against(
     let holding = known.iter().flat_map(|known| &known.expect);
     let holding = holding.filter(|(_, expected)| *expected == Expectation::Holds);
     let mut holding: Vec<&str> = holding.map(|(name, _)| &**name).collect();
-    // One with a bug of its own is a fixed form of nothing, if there is another.
-    let has_bug = |name: &str| library.model(name).is_ok_and(|model| model.bug.is_some());
-    holding.sort_by_key(|name| (has_bug(name), model_order(name)));
+    // The nearest one says most.
+    let distance = |name: &str| {
+        let model = library.model(name).ok();
+        model.map_or(usize::MAX, |model| {
+            differing(here.choices, model.choices).len()
+        })
+    };
+    holding.sort_by_key(|name| (distance(name), model_order(name)));
     let fixed = here.bug.as_ref().map(|bug| &*bug.fixed);
     let names = fixed.into_iter().chain([AGAINST]).chain(holding);
     let found = names.filter(|name| !violated(name)).find_map(|name| {
