@@ -20,6 +20,9 @@ use jsonc_parser::{
 };
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive, path::Path};
 
+/// The field in which editors look for the JSON Schema of a file.
+const SCHEMA: &str = "$schema";
+
 /// A file longer than this is refused unread.
 pub const MAX_BYTES: usize = 1 << 20;
 
@@ -426,6 +429,27 @@ impl<'a> Source<'a> {
             what,
             fields,
         })
+    }
+
+    /// The fields of a file, which may say what its JSON Schema is: editors look there.
+    pub(crate) fn file_fields<'v>(
+        &self,
+        value: &'v Value<'v>,
+        what: &'static str,
+        known: &[&str],
+    ) -> Result<Fields<'v>, Diagnostic>
+    where
+        'a: 'v,
+    {
+        if self.container {
+            return self.fields(value, what, known);
+        }
+        let known: Vec<&str> = known.iter().copied().chain([SCHEMA]).collect();
+        let fields = self.fields(value, what, &known)?;
+        if let Some(schema) = fields.get(SCHEMA) {
+            self.string(schema, "'$schema'")?;
+        }
+        Ok(fields)
     }
 
     /// The name that a file gives itself, which is the one it is found by.

@@ -56,6 +56,10 @@ impl Kind {
             Self::Counterexample => counterexample(),
             Self::Replay => replay(),
         };
+        if matches!(self, Self::Model | Self::Scenario) {
+            let about = text("where the schema of the file is, for editors");
+            schema["properties"]["$schema"] = about;
+        }
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         schema["title"] = json!(format!("nfsd-check {}", self.name()));
         schema
@@ -380,7 +384,10 @@ fn replay() -> Value {
         "recorded_on": string,
         "engine": { "const": "replay" },
         "memory_model": string,
-        "came_about": flag,
+        "came_about": {
+            "type": ["boolean", "null"],
+            "description": "null: no interleaving shows it; the violation is the one in the file",
+        },
         "followed": flag,
         "parted": or_null(parted),
         "violations": list(&violation),

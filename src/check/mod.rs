@@ -446,10 +446,7 @@ fn judge(
     let left = exploration.left.filter(|_| options.keep);
     let saved = left.map(|left| {
         let resume = Resume {
-            scenario: Scenario {
-                expect: Vec::new(),
-                ..scenario.clone()
-            },
+            scenario: scenario.without_expectations(),
             model: model.clone(),
             memory_model: options.memory_model,
             all: options.limits.all,

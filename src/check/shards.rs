@@ -2,8 +2,8 @@
 //! A gate split over machines, and its parts put together again.
 //!
 //! Shard `K` of `N` checks every `N`th pair, from the `K`th on. Its result names the pairs of all
-//! shards and has a checksum of the scenarios and models they are made of, so that parts of
-//! different gates are never put together.
+//! shards, has a checksum of the scenarios and models they are made of, and says what it was run
+//! with, so that parts of different gates are never put together.
 
 use super::Outcome;
 use crate::{model::Model, scenario::Scenario};
@@ -55,6 +55,29 @@ pub struct Part {
     pub all: Vec<(String, String)>,
     /// The SHA-256 of all scenarios and models that take part, as they are written.
     pub inputs: String,
+    /// What it was run with.
+    pub options: Options,
+}
+
+/// What a gate is run with that its answers depend on: names of options, without the dashes, and
+/// their values. Those that are not given are not there, but for the engine and the memory model.
+pub type Options = Vec<(String, String)>;
+
+/// The first option that two gates were not both run with, as it was given to the one and to the
+/// other.
+fn differing(one: &Options, other: &Options) -> Option<(String, String)> {
+    let value = |options: &Options, name: &str| {
+        let mut options = options.iter();
+        options.find_map(|(n, value)| (n == name).then(|| value.clone()))
+    };
+    let told = |options: &Options, name: &str| match value(options, name) {
+        Some(value) if value.is_empty() => format!("--{name}"),
+        Some(value) => format!("--{name} {value}"),
+        None => format!("no --{name}"),
+    };
+    let mut names = one.iter().chain(other).map(|(name, _)| name);
+    let name = names.find(|name| value(one, name) != value(other, name))?;
+    Some((told(one, name), told(other, name)))
 }
 
 /// A checksum of what is checked.
@@ -105,6 +128,12 @@ pub fn merge(pieces: &[(String, Piece)]) -> Result<Vec<Outcome>, String> {
         if (&piece.shard.all, &piece.shard.inputs) != (&first.shard.all, &first.shard.inputs) {
             return Err(format!(
                 "{file}: another gate than {first_file}: other scenarios or models"
+            ));
+        }
+        if let Some((this, that)) = differing(&piece.shard.options, &first.shard.options) {
+            return Err(format!(
+                "{file}: another gate than {first_file}: it was run with {this}, and {first_file} \
+                 with {that}"
             ));
         }
     }
@@ -185,6 +214,7 @@ mod tests {
                     shard,
                     all: all.clone(),
                     inputs: "sum".to_owned(),
+                    options: vec![("engine".to_owned(), "dpor".to_owned())],
                 },
                 pairs: pairs.map(|(_, outcome)| outcome.clone()).collect(),
             };
@@ -224,6 +254,20 @@ mod tests {
         assert_eq!(
             other,
             "3.json: another gate than 1.json: other scenarios or models"
+        );
+        let option = ("engine".to_owned(), "loom".to_owned());
+        let other = wrong(&|p| p[2].1.shard.options[0] = option.clone());
+        assert_eq!(
+            other,
+            "3.json: another gate than 1.json: it was run with --engine loom, and 1.json with \
+             --engine dpor"
+        );
+        let option = ("max-executions".to_owned(), "50".to_owned());
+        let other = wrong(&|p| p[0].1.shard.options.push(option.clone()));
+        assert_eq!(
+            other,
+            "2.json: another gate than 1.json: it was run with no --max-executions, and 1.json with \
+             --max-executions 50"
         );
         let other = wrong(&|p| p[2].1.shard.shard.count = 4);
         assert_eq!(other, "3.json: shard 3/4, but 1.json is one of 3");

@@ -7,7 +7,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order},
+    check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order, shards},
     engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
@@ -183,10 +183,16 @@ impl ExploreArgs {
         if self.reports.is_empty() {
             return;
         }
-        for entry in outcome.violations.iter_mut().filter(|e| e.replayable) {
+        for entry in &mut outcome.violations {
             let Some(path) = &entry.counterexample else {
                 continue;
             };
+            if !entry.replayable {
+                complain(&format!(
+                    "warning: {path}: no report of it: no interleaving shows it"
+                ));
+                continue;
+            }
             match reports(Path::new(path), &self.reports) {
                 Ok(paths) => entry.reports = paths,
                 Err(error) => entry.counterexample_error = Some(error),
@@ -194,30 +200,50 @@ impl ExploreArgs {
         }
     }
 
-    /// The command that explores this pair to the end, on this memory.
-    pub(super) fn reproduce(&self, pair: &Pair, memory: MemoryModel) -> String {
-        let (scenario, model) = (quote(&pair.scenario_arg), quote(&pair.model_arg));
-        let mut command = format!("nfsd-check run {scenario} --model {model} --all");
-        if self.engine != EngineKind::default() {
-            command += &format!(" --engine {}", self.engine);
-        }
-        if memory != self.engine.memory_model() {
-            command += &format!(" --memory-model {}", memory.name());
-        }
-        if self.stored_states {
-            command += " --stored-states";
-        }
-        if let Some(bound) = self.preemption_bound {
-            command += &format!(" --preemption-bound {bound}");
-        }
-        if let Some(runs) = self.runs {
-            command += &format!(" --runs {runs}");
-        }
-        if let Some(seed) = self.seed {
-            command += &format!(" --seed {seed}");
-        }
-        command
+    /// What the answers depend on, as it was asked for.
+    pub(super) fn given(&self) -> shards::Options {
+        let budget = self.budget.map(|budget| budget.as_secs_f64().to_string());
+        let options = [
+            ("engine", Some(self.engine.to_string())),
+            ("memory-model", Some(self.memory_model().name().to_owned())),
+            ("stored-states", self.stored_states.then(String::new)),
+            (
+                "preemption-bound",
+                self.preemption_bound.map(|n| n.to_string()),
+            ),
+            ("max-executions", self.max_executions.map(|n| n.to_string())),
+            ("budget", budget),
+            ("runs", self.runs.map(|n| n.to_string())),
+            ("seed", self.seed.map(|n| n.to_string())),
+        ];
+        let given = options
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        given.collect()
     }
+}
+
+/// The command that explores this pair with these options.
+pub(super) fn reproduce(pair: &Pair, options: &shards::Options) -> String {
+    let (scenario, model) = (quote(&pair.scenario_arg), quote(&pair.model_arg));
+    let mut command = format!("nfsd-check run {scenario} --model {model} --all");
+    let engine = options.iter().find(|(name, _)| name == "engine");
+    let engine = engine.and_then(|(_, name)| EngineKind::from_name(name));
+    let engine = engine.unwrap_or_default();
+    for (name, value) in options {
+        let is_default = match name.as_str() {
+            "engine" => engine == EngineKind::default(),
+            "memory-model" => value == engine.memory_model().name(),
+            _ => false,
+        };
+        if !is_default {
+            command += &format!(" --{name}");
+            if !value.is_empty() {
+                command += &format!(" {}", quote(value));
+            }
+        }
+    }
+    command
 }
 
 /// Tells the counterexample in that file in these forms; the paths of the files.
@@ -284,11 +310,7 @@ pub(super) fn resumed(
     };
     for asked in named {
         match library.scenario(asked) {
-            Ok(now)
-                if Scenario {
-                    expect: Vec::new(),
-                    ..now.clone()
-                } == resume.scenario => {}
+            Ok(now) if now.without_expectations() == resume.scenario => {}
             Ok(_) => errors.push(other("scenario", name, asked)),
             Err(error) => errors.push(said(&error)),
         }

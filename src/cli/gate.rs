@@ -5,7 +5,7 @@ use super::{
     BAD_INPUT,
     explore::{
         ExploreArgs, Pair, Way, check_all, complain_of_input, complain_of_unsaved, pairs,
-        print_json, said, usage,
+        print_json, reproduce, said, usage,
     },
     output::{Output, complain},
     run::{Widths, headline},
@@ -15,7 +15,7 @@ use crate::{
         CheckOptions, EngineKind, MemoryModel, Outcome,
         baseline::Baseline,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
-        shards::{Part, Piece, Shard, inputs, merge},
+        shards::{Options, Part, Piece, Shard, inputs, merge},
     },
     library::{Library, LoadError},
     mutants,
@@ -38,6 +38,7 @@ Examples:
   nfsd-check gate
   nfsd-check gate --format junit > gate.xml
   nfsd-check gate put-order --model v4 --budget 60
+  nfsd-check gate --baseline baseline.json --update-baseline
   nfsd-check gate --baseline baseline.json
   nfsd-check gate --shard 2/4 --format json > gate-2.json
   nfsd-check gate --merge gate-1.json gate-2.json gate-3.json gate-4.json
@@ -83,8 +84,17 @@ pub(super) struct GateArgs {
     /// Check only every Nth pair, from the Kth on
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
-    /// Check nothing: put together what all shards wrote with --format json
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "shard")]
+    /// Check nothing: put together what all shards wrote with --format json. The scenarios and models
+    /// that the shards were given are given here again; what they were run with is in the files
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = [
+            "shard", "engine", "memory_model", "budget", "max_executions", "preemption_bound",
+            "stored_states", "runs", "seed"
+        ]
+    )]
     merge: Vec<PathBuf>,
     #[command(flatten)]
     explore: ExploreArgs,
@@ -167,7 +177,19 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
     if args.self_test {
         return self_test(args, &all);
     }
-    let part = args.shard.map(|shard| part(shard, &all));
+    let merged = match (&args.merge[..], &all) {
+        ([], _) => None,
+        (files, all) => match merged(files, all) {
+            Ok(merged) => Some(merged),
+            Err(error) => return usage(&error),
+        },
+    };
+    // What a merged gate was run with is not what this process is.
+    let (given, outcomes) = match merged {
+        Some((given, outcomes)) => (given, Some(outcomes)),
+        None => (args.explore.given(), None),
+    };
+    let part = args.shard.map(|shard| part(shard, &all, &given));
     if let Some(shard) = args.shard {
         let mut at = 0..;
         all.retain(|_| at.next().is_some_and(|at| shard.has(at)));
@@ -183,7 +205,7 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             _ => Vec::new(),
         };
         if text {
-            let reproduce = args.explore.reproduce(pair, outcome.memory_model);
+            let reproduce = reproduce(pair, &given);
             output.print(&line(&outcome, difference.as_ref(), &reproduce, &widths));
         }
         if text || args.format == GateFormat::Json {
@@ -199,7 +221,11 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             warnings,
         });
     };
-    if args.merge.is_empty() {
+    if let Some(outcomes) = outcomes {
+        for (pair, outcome) in all.iter().zip(outcomes) {
+            each(&mut output, pair, outcome);
+        }
+    } else {
         let ways = match ways(&all, &options) {
             Ok(ways) => ways,
             Err(status) => return status,
@@ -212,15 +238,6 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             &mut output,
             |output, index, outcome| each(output, &all[index], outcome),
         );
-    } else {
-        match merged(&args.merge, &all) {
-            Ok(outcomes) => {
-                for (pair, outcome) in all.iter().zip(outcomes) {
-                    each(&mut output, pair, outcome);
-                }
-            }
-            Err(error) => return usage(&error),
-        }
     }
     let differ = checked.iter().filter(|c| c.difference.is_some()).count();
     match args.format {
@@ -231,18 +248,18 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             let document = Document {
                 passed: differ == 0,
                 shard: part,
-                pairs: checked.iter().map(|c| entry(&args.explore, c)).collect(),
+                pairs: checked.iter().map(|c| entry(&given, c)).collect(),
             };
             print_json(&mut output, &document);
         }
         GateFormat::Junit => {
-            output.print(&junit(&judged(args, &checked)));
+            output.print(&junit(&judged(&given, &checked)));
         }
         GateFormat::Sarif => {
-            print_json(&mut output, &sarif(&judged(args, &checked), flows));
+            print_json(&mut output, &sarif(&judged(&given, &checked), flows));
         }
         GateFormat::Github => {
-            output.print(&github(&judged(args, &checked)));
+            output.print(&github(&judged(&given, &checked)));
         }
     }
     if let (Some(baseline), true) = (&mut baseline, args.update_baseline) {
@@ -330,6 +347,9 @@ fn baseline(args: &GateArgs) -> Result<Option<Baseline>, String> {
         Err(error) if args.update_baseline && error.kind() == io::ErrorKind::NotFound => {
             Ok(Some(Baseline::default()))
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(format!("{file}: {error}; --update-baseline writes it anew"))
+        }
         Err(error) => Err(format!("{file}: {error}")),
     }
 }
@@ -345,17 +365,18 @@ fn replace(path: &PathBuf, text: &str) -> io::Result<()> {
     written
 }
 
-fn part(shard: Shard, all: &[Pair]) -> Part {
+fn part(shard: Shard, all: &[Pair], given: &Options) -> Part {
     let name = |pair: &Pair| (pair.scenario.name.clone(), pair.model.name.clone());
     Part {
         shard,
         all: all.iter().map(name).collect(),
         inputs: inputs(all.iter().map(|pair| (&*pair.scenario, &*pair.model))),
+        options: given.clone(),
     }
 }
 
-/// The outcomes of all pairs, from the files of all shards.
-fn merged(files: &[PathBuf], all: &[Pair]) -> Result<Vec<Outcome>, String> {
+/// What all shards were run with, and the outcomes of all pairs, from their files.
+fn merged(files: &[PathBuf], all: &[Pair]) -> Result<(Options, Vec<Outcome>), String> {
     let mut pieces: Vec<(String, Piece)> = Vec::new();
     for path in files {
         let file = path.display().to_string();
@@ -366,18 +387,24 @@ fn merged(files: &[PathBuf], all: &[Pair]) -> Result<Vec<Outcome>, String> {
         })?;
         pieces.push((file, piece));
     }
-    let here = part(Shard { index: 1, count: 1 }, all);
+    let here = part(Shard { index: 1, count: 1 }, all, &Options::new());
     if let Some((file, piece)) = pieces.first()
         && (&piece.shard.all, &piece.shard.inputs) != (&here.all, &here.inputs)
     {
         return Err(format!(
-            "{file}: not of the scenarios and models that are here"
+            "{file}: not of the scenarios and models that are here; where --shard was given \
+             names of some, --merge is given the same"
         ));
     }
-    merge(&pieces)
+    let outcomes = merge(&pieces)?;
+    let given = pieces
+        .into_iter()
+        .next()
+        .map(|(_, piece)| piece.shard.options);
+    Ok((given.unwrap_or_default(), outcomes))
 }
 
-fn judged<'c>(args: &GateArgs, checked: &'c [Checked]) -> Vec<Judged<'c>> {
+fn judged<'c>(given: &Options, checked: &'c [Checked]) -> Vec<Judged<'c>> {
     let library = Library::find().ok();
     let pairs = checked.iter().map(|checked| {
         let pair = &checked.pair;
@@ -387,7 +414,7 @@ fn judged<'c>(args: &GateArgs, checked: &'c [Checked]) -> Vec<Judged<'c>> {
         Judged {
             outcome: &checked.outcome,
             difference: checked.difference.as_ref(),
-            reproduce: args.explore.reproduce(pair, checked.outcome.memory_model),
+            reproduce: reproduce(pair, given),
             place: Place::of(&path.to_string_lossy(), &text, &pair.model.name),
             warnings: checked.warnings.clone(),
         }
@@ -430,7 +457,7 @@ fn flow(path: &str, message: &str) -> Result<Value, LoadError> {
     }))
 }
 
-fn entry<'a>(args: &ExploreArgs, checked: &'a Checked) -> Entry<'a> {
+fn entry<'a>(given: &Options, checked: &'a Checked) -> Entry<'a> {
     let Checked {
         pair,
         outcome,
@@ -444,7 +471,7 @@ fn entry<'a>(args: &ExploreArgs, checked: &'a Checked) -> Entry<'a> {
         difference: difference.as_ref().map(|difference| DifferenceEntry {
             kind: difference.name(),
             message: difference.to_string(),
-            reproduce: args.reproduce(pair, outcome.memory_model),
+            reproduce: reproduce(pair, given),
         }),
         warnings: warnings.clone(),
     }

@@ -5,7 +5,7 @@
 use super::{BAD_INPUT, Cli, output::Output, output::complain};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 /// What `nfsd-check completions` is started with.
 #[derive(Args, Debug)]
@@ -55,14 +55,69 @@ pub(super) fn man(args: &ManArgs) -> ExitCode {
             (*command).clone()
         }
     };
-    let mut text = Vec::new();
-    match clap_mangen::Man::new(page).render(&mut text) {
-        Ok(()) => print(&text),
+    match render(page) {
+        Ok(text) => print(&text),
         Err(error) => {
             complain(&format!("error: {error}"));
             ExitCode::from(BAD_INPUT)
         }
     }
+}
+
+/// The page. What follows the options is written here: clap_mangen fills it, and an example in two
+/// lines is none.
+fn render(mut page: clap::Command) -> io::Result<Vec<u8>> {
+    let after = page.get_after_help().map(ToString::to_string);
+    let has_version = page.get_version().is_some();
+    let has_commands = page.get_subcommands().any(|command| !command.is_hide_set());
+    let has_options = page.get_arguments().any(|arg| !arg.is_hide_set());
+    page = page.after_help(None::<&str>);
+    let page = clap_mangen::Man::new(page);
+    let mut text = Vec::new();
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    if has_options {
+        page.render_options_section(&mut text)?;
+    }
+    if has_commands {
+        page.render_subcommands_section(&mut text)?;
+    }
+    if let Some(after) = after {
+        text.extend(extra(&after).bytes());
+    }
+    if has_version {
+        page.render_version_section(&mut text)?;
+    }
+    Ok(text)
+}
+
+/// Lines that begin with a space stay as they are, the others are filled.
+fn extra(help: &str) -> String {
+    let mut out = String::from(".SH EXTRA\n");
+    let mut as_is = false;
+    for line in help.lines() {
+        let indented = line.starts_with(' ');
+        if indented != as_is && !line.is_empty() {
+            out.push_str(if indented { ".nf\n" } else { ".fi\n" });
+            as_is = indented;
+        }
+        if line.is_empty() {
+            out.push_str(".sp\n");
+            continue;
+        }
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        // What begins like this is a request otherwise.
+        let is_request = line.starts_with(['.', '\'']);
+        out.push_str(if is_request { "\\&" } else { "" });
+        out.push_str(&line);
+        out.push('\n');
+    }
+    if as_is {
+        out.push_str(".fi\n");
+    }
+    out
 }
 
 fn print(text: &[u8]) -> ExitCode {

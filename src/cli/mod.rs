@@ -36,7 +36,7 @@ pub const BAD_INPUT: u8 = 2;
 Examples:
   nfsd-check run                                  every scenario on the models it names
   nfsd-check run put-order --model v2-8of9        one patch against one scenario
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
   nfsd-check gate                                 everything against what is expected
   nfsd-check check-files                          whether the files here are well-formed
   nfsd-check list choices                         what a model may choose
@@ -80,11 +80,13 @@ enum Command {
 
 const REPLAY_HELP: &str = "\
 Examples:
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --model v4
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --step
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format mail > report.mail
-  nfsd-check replay counterexamples/put-order-v2-8of9-leak.json --format html > report.html
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json --model v4
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json --step
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json --format mail
+  nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json --format html > x.html
+
+The file is what 'nfsd-check run put-order --model v2-8of9' leaves.
 
 Exit status: 1 the violation came about, 0 it did not, 3 the interleaving could not be followed to
 its end, 2 bad input or usage.";

@@ -35,9 +35,8 @@ use std::{
 Examples:
   nfsd-check mutate                                 everything, which takes a while
   nfsd-check mutate --site nfsd_file_cond_queue     the calls in one function
-  nfsd-check mutate --site src/nfsd/filecache.rs:697
   nfsd-check mutate --site 'nfsd_gc_lock.lock: skip' --scenario gc-vs-stop --model v4
-  nfsd-check mutate --list                          the mutants, without running any
+  nfsd-check mutate --list                          the mutants and their lines, without running any
 
 Only pairs of scenario and model that are expected to hold are run: first those of v4, then those of
 other models where a scenario does not hold on v4 or something is reached that nothing reached

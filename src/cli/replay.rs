@@ -7,6 +7,7 @@ use crate::{
     model::Model,
     report::{
         counterexample::Counterexample,
+        document::told,
         form::{Form, Story},
         stepping::Stepping,
         text, why,
@@ -31,7 +32,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "M")]
     pub model: Option<String>,
     /// The model that shows what orders the steps where there is no violation [default: the one
-    /// without the bug, v4, or the first that holds]
+    /// without the bug, v4, or the nearest that holds]
     #[arg(long, value_name = "M")]
     pub against: Option<String>,
     /// How to print it
@@ -79,7 +80,10 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
                 return ExitCode::from(2);
             }
             Form::Text => counterexample.tell(),
-            Form::Json => counterexample.to_json(),
+            Form::Json => format!(
+                "{:#}\n",
+                told(&counterexample, &args.file.to_string_lossy())
+            ),
             _ => {
                 let why = "no interleaving shows it: it is told as text and as json only";
                 let _ = writeln!(io::stderr(), "error: {}: {why}", args.file.display());
@@ -134,8 +138,13 @@ fn load(args: &ReplayArgs) -> Result<Loaded, LoadError> {
         Some(name) => library.model(name)?,
         None => counterexample.model.clone(),
     };
+    // What is free of it is another one for another model.
+    let here = Counterexample {
+        model: model.clone(),
+        ..counterexample.clone()
+    };
     Ok(Loaded {
-        against: why::against(&counterexample, args.against.as_deref(), &library)?,
+        against: why::against(&here, args.against.as_deref(), &library)?,
         counterexample,
         model,
     })

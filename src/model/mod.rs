@@ -93,7 +93,7 @@ impl Model {
     /// Reads a model that is a value in a file.
     pub(crate) fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
         let known = ["name", "about", "source", "choices", "bug"];
-        let fields = source.fields(tree, "a model", &known)?;
+        let fields = source.file_fields(tree, "a model", &known)?;
         let name = source.own_name(fields.require("name")?)?;
         let about = source.string(fields.require("about")?, "'about'")?;
         let origin = source.string(fields.require("source")?, "'source'")?;

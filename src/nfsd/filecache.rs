@@ -36,7 +36,7 @@ use crate::{
         cell::Cell,
         engine::{ObjectId, Ordering, Step},
         enter,
-        violation::{Violation, ViolationKind},
+        violation::{NULL_DEREFERENCE, Violation, ViolationKind},
     },
 };
 use std::{
@@ -195,7 +195,7 @@ pub struct Acquire {
 fn null_dereference(what: &str) {
     sync::report(Violation::of(
         ViolationKind::Warning,
-        format!("{what}: NULL pointer dereference"),
+        format!("{what}: {NULL_DEREFERENCE}"),
     ));
 }
 

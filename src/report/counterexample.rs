@@ -161,11 +161,7 @@ impl Counterexample {
             .violation(finding.kind)
             .expect("a finding has its violation");
         Self {
-            scenario: Scenario {
-                expect: Vec::new(),
-                expect_rc11: Vec::new(),
-                ..scenario.clone()
-            },
+            scenario: scenario.without_expectations(),
             model: model.clone(),
             engine: engine.to_owned(),
             memory_model: memory_model.to_owned(),

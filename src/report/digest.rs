@@ -16,9 +16,12 @@ use super::{
     words::{Weight, words},
 };
 use crate::{
-    engine::recording::Recording,
+    engine::recording::{RecordedViolation, Recording, TraceStep},
     scenario::Actor,
-    sync::engine::{Action, Update},
+    sync::{
+        engine::{Action, Update},
+        violation::ViolationKind,
+    },
 };
 use std::collections::BTreeSet;
 
@@ -29,8 +32,12 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     let recording = &replay.recording;
     let order = Order::new(recording);
     let mut about: BTreeSet<usize> = marked(replay);
-    if let Some(pair) = why.and_then(|why| why.pair) {
-        about.extend([pair.first, pair.second]);
+    let pair = why.and_then(|why| why.pair);
+    about.extend(pair.iter().flat_map(|pair| [pair.first, pair.second]));
+    // What is found when all is over is explained by the two.
+    let late = |violation: &RecordedViolation| violation.site.context == "main";
+    if pair.is_none() || !replay.violation.as_ref().is_some_and(late) {
+        about.extend(ends(replay));
     }
     about.retain(|&at| recording.steps[at].concurrent);
     let objects = objects(replay, &about);
@@ -82,6 +89,44 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     shown
         .filter(|&at| about.contains(&at) || !says_little(at))
         .collect()
+}
+
+/// Where there is no step that the violation is about: what a context that waits for ever did last,
+/// and what was done last to what it waits for; or, where there is no violation, the last steps
+/// that were followed, of all contexts and of the one that goes no further.
+fn ends(replay: &Replay) -> Vec<usize> {
+    let steps = &replay.recording.steps;
+    let concurrent = |&at: &usize| steps[at].concurrent;
+    let (context, object, until) = match &replay.violation {
+        Some(violation) if violation.kind == ViolationKind::HungTask => {
+            let site = &violation.site;
+            (&*site.context, &*violation.object, violation.site.step + 1)
+        }
+        Some(_) => return Vec::new(),
+        None => {
+            let mut followed = (0..steps.len()).filter(concurrent);
+            let last = followed.nth(replay.steps.len().saturating_sub(1));
+            let was = replay
+                .parted
+                .as_ref()
+                .and_then(|parted| parted.was.as_ref());
+            let context = was.map_or("", |was| &was.context);
+            (context, "", last.map_or(steps.len(), |last| last + 1))
+        }
+    };
+    let last = |of: &dyn Fn(&TraceStep) -> bool| {
+        let before = (0..until.min(steps.len())).rev().filter(concurrent);
+        let mut before = before.filter(|&at| !steps[at].functions.is_empty());
+        before.find(|&at| of(&steps[at]))
+    };
+    [
+        last(&|_| true),
+        last(&|step| step.context == context),
+        last(&|step| !object.is_empty() && step.object == object),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The allocations that the violation and these steps are about.

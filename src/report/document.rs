@@ -82,6 +82,53 @@ pub fn document(
     })
 }
 
+/// The same of a counterexample that no interleaving shows: what the file says. It was not run again,
+/// and so nothing is known of what came about.
+#[must_use]
+pub fn told(c: &Counterexample, file: &str) -> Value {
+    let steps = c.schedule.iter().zip(1..).map(|(step, at)| {
+        let functions: Vec<&str> = match step.function.as_str() {
+            "" => Vec::new(),
+            function => vec![function],
+        };
+        json!({
+            "step": at,
+            "recorded": at,
+            "context": step.context,
+            "function": step.function,
+            "functions": functions,
+            "operation": step.operation,
+            "object": step.object,
+            "saw": step.saw,
+            "choice": step.choice,
+            "text": step.to_string(),
+        })
+    });
+    let claim = &c.violation;
+    json!({
+        "file": file,
+        "scenario": c.scenario.name,
+        "model": c.model.name,
+        "recorded_on": c.model.name,
+        "engine": "replay",
+        "memory_model": c.memory_model,
+        "came_about": null,
+        "followed": false,
+        "parted": null,
+        "violations": [{
+            "kind": claim.kind,
+            "object": claim.object,
+            "context": claim.context,
+            "function": claim.function,
+            "message": claim.message,
+            "step": claim.step,
+        }],
+        "missing": [],
+        "why": null,
+        "steps": steps.collect::<Vec<_>>(),
+    })
+}
+
 /// The number of each step of the part where every interleaving counts, from 1, by its index.
 fn numbers(recording: &Recording) -> BTreeMap<usize, usize> {
     let steps = recording.steps.iter().enumerate();

@@ -66,6 +66,8 @@ pub struct Story {
     pub why: Option<Why>,
     /// Where the counterexample is kept.
     pub file: String,
+    /// The model that is compared with.
+    against: Option<Model>,
 }
 
 impl Story {
@@ -88,7 +90,29 @@ impl Story {
             replay,
             why,
             file: file.to_owned(),
+            against: against.cloned(),
         }
+    }
+
+    /// Where the violation came about on another model than it was recorded on: what ran there, as
+    /// a counterexample of that model.
+    fn on_its_own_model(&self) -> Option<Self> {
+        let violation = self.replay.violation.as_ref()?;
+        if self.replay.same {
+            return None;
+        }
+        let recorded = &self.counterexample;
+        let recording = &self.replay.recording;
+        let counterexample = Counterexample {
+            model: self.model.clone(),
+            size: None,
+            schedule: counterexample::schedule(recording),
+            violation: counterexample::claim(recording, violation),
+            ..recorded.clone()
+        };
+        let model = self.model.clone();
+        let own = Self::new(counterexample, model, self.against.as_ref(), &self.file);
+        own.replay.violation.is_some().then_some(own)
     }
 
     /// Prints it. The options are for [`Form::Text`].
@@ -100,8 +124,16 @@ impl Story {
             replay,
             why,
             file,
+            against: _,
         } = self;
-        let why = why.as_ref();
+        let own = match form {
+            Form::Mail | Form::Test | Form::Mermaid | Form::Perfetto => self.on_its_own_model(),
+            Form::Text | Form::Json | Form::Html => None,
+        };
+        let (ran, replay, why) = match &own {
+            Some(own) => (&own.counterexample, &own.replay, own.why.as_ref()),
+            None => (counterexample, replay, why.as_ref()),
+        };
         match form {
             Form::Text => {
                 let mut text = text::print(counterexample, model, replay, file, options);
@@ -110,15 +142,15 @@ impl Story {
                 }
                 text
             }
-            Form::Mail => mail::print(counterexample, replay, why, file),
+            Form::Mail => mail::print(counterexample, model, replay, why, file),
             Form::Json => {
                 let document = document(counterexample, model, replay, why, file);
                 format!("{document:#}\n")
             }
             Form::Html => html::print(counterexample, model, replay, why, file),
-            Form::Test => unit_test::print(counterexample, why),
-            Form::Mermaid => mermaid::print(counterexample, replay, why),
-            Form::Perfetto => perfetto::print(counterexample, replay),
+            Form::Test => unit_test::print(ran, model, replay, why),
+            Form::Mermaid => mermaid::print(ran, replay, why),
+            Form::Perfetto => perfetto::print(ran, model, replay),
         }
     }
 

@@ -157,7 +157,7 @@ fn data(
     let kernel = anstream::adapter::strip_str(&kernel).to_string();
     let command = match replay.same {
         true => command(c, file),
-        false => format!("nfsd-check replay {file} --model {}", model.name),
+        false => format!("nfsd-check replay {} --model {}", file, model.name),
     };
     json!({
         "scenario": { "name": c.scenario.name, "about": c.scenario.about },

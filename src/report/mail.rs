@@ -10,66 +10,172 @@ use super::{
     counterexample::Counterexample,
     digest::digest,
     replay::Replay,
-    telling::Telling,
-    text::{headline, oops, plain, wrap},
+    telling::{Telling, Wait},
+    text::{headline, is_null_dereference, oops, plain, wrap},
     why::{Decisive, Line, Why},
 };
 use crate::{
     engine::recording::{RecordedViolation, Site},
     library::Library,
+    model::Model,
     scenario::{Epilogue, Operation, Scenario},
     sync::violation::ViolationKind,
 };
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 const WIDTH: usize = 72;
 
 /// The column that steps begin in.
 const LEFT: usize = 5;
 
-/// Prints a counterexample that has been run again on its own model. `file` is where it is kept.
-/// Where the violation did not come about there is nothing to send, and the text says so.
+/// Prints a counterexample that has been run again on `model`. `file` is where it is kept. Where the
+/// violation did not come about, the text says how far the interleaving goes, and why no further.
 #[must_use]
-pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>, file: &str) -> String {
-    let Some(violation) = &replay.violation else {
-        return "The violation did not come about.\n".to_owned();
-    };
+pub fn print(
+    c: &Counterexample,
+    model: &Model,
+    replay: &Replay,
+    why: Option<&Why>,
+    file: &str,
+) -> String {
     let mut out = String::new();
-    paragraph(&mut out, &claim(violation), "");
+    match &replay.violation {
+        Some(violation) => paragraph(&mut out, &claim(violation), ""),
+        None => {
+            let text = "The interleaving below does no harm with the form of the functions that it is \
+                        followed on here.";
+            paragraph(&mut out, text, "");
+            out.push_str("\nIt was found with:\n");
+            about(&mut out, &c.model, "  ");
+            let claim = &c.violation;
+            let what = phrase(claim.kind, &claim.object);
+            let object = match claim.object.as_str() {
+                "" => String::new(),
+                object => format!(": {}", named(object)),
+            };
+            paragraph(
+                &mut out,
+                &format!("There it ends like this. {what}{object}."),
+                "",
+            );
+        }
+    }
     out.push('\n');
     paragraph(&mut out, "This is with:", "");
-    paragraph(&mut out, &sentence(&c.model.about), "  ");
-    paragraph(&mut out, &c.model.source, "  ");
+    about(&mut out, model, "  ");
 
     setup(&mut out, &c.scenario);
     let rows = digest(replay, why, &c.scenario.actors);
     let number: BTreeMap<usize, usize> = rows.iter().zip(1..).map(|(&at, n)| (at, n)).collect();
+    let wait = wait(replay).map(|_| rows.len() + 1);
     steps(&mut out, c, replay, &rows, &number);
 
-    out.push_str("\nA kernel would say something like this:\n\n");
-    let all = replay.recording.steps.iter();
-    let first = all.clone().position(|step| step.concurrent).unwrap_or(0);
-    let when = |site: &Site| match number.get(&site.step) {
-        Some(number) => format!(" ({number})"),
-        None if site.step < first => " (before)".to_owned(),
-        None => {
-            let next = number.range(site.step..).next();
-            next.map_or(" (at the end)".to_owned(), |(_, n)| {
-                format!(" (before {n})")
-            })
+    match &replay.violation {
+        Some(violation) => {
+            out.push_str("\nA kernel would say something like this:\n\n");
+            let all = replay.recording.steps.iter();
+            let first = all.clone().position(|step| step.concurrent).unwrap_or(0);
+            let when = |site: &Site| match number.get(&site.step) {
+                _ if wait.is_some() && *site == violation.site => {
+                    format!(" ({})", wait.unwrap_or_default())
+                }
+                Some(number) => format!(" ({number})"),
+                None if site.step < first => " (before)".to_owned(),
+                None => {
+                    let next = number.range(site.step..).next();
+                    next.map_or(" (at the end)".to_owned(), |(_, n)| {
+                        format!(" (before {n})")
+                    })
+                }
+            };
+            let mut log = String::new();
+            oops(&mut log, &replay.recording, violation, &when, WIDTH - 2);
+            for line in log.lines() {
+                let _ = writeln!(out, "  {}", unstyled(line));
+            }
         }
-    };
-    let mut log = String::new();
-    oops(&mut log, &replay.recording, violation, &when, WIDTH - 2);
-    for line in log.lines() {
-        let _ = writeln!(out, "  {}", unstyled(line));
+        None => parted(&mut out, replay),
     }
 
     if let Some(why) = why {
-        missing(&mut out, replay, why, &number);
+        missing(&mut out, &c.scenario, replay, why, &number);
     }
-    reproduce(&mut out, c, replay, &rows, file);
+    reproduce(&mut out, c, model, replay, &rows, file);
     out
+}
+
+/// The wait that the violation is about, where it is one of those that run at the same time.
+fn wait(replay: &Replay) -> Option<Wait<'_>> {
+    let wait = replay.violation.as_ref().and_then(Wait::of);
+    wait.filter(|wait| wait.context != "main")
+}
+
+/// How far the interleaving goes, where the violation does not come about.
+fn parted(out: &mut String, replay: &Replay) {
+    out.push('\n');
+    let text = match &replay.parted {
+        Some(parted) => format!("Here it goes no further: {}.", parted.now),
+        None => "It runs to its end.".to_owned(),
+    };
+    let others: Vec<String> = replay.recording.violations.iter().map(claim).collect();
+    let text = match others[..] {
+        [] => format!("{text} Nothing is wrong in it."),
+        _ => format!("{text} Something else is wrong in it: {}", others.join(" ")),
+    };
+    paragraph(out, &text, "");
+}
+
+/// What a form of the functions is, and where it is from. What it is said to be like comes first.
+fn about(out: &mut String, model: &Model, indent: &str) {
+    let library = Library::builtin();
+    let other = model.about.split_once(", ").and_then(|(name, rest)| {
+        let rest = match rest.split_once(' ') {
+            Some(("and", rest)) => format!("on top of that, {rest}"),
+            Some(("but", rest)) => format!("but {rest}"),
+            _ => return None,
+        };
+        let other = library.model(name).ok()?;
+        (other.name != model.name).then_some((other, rest))
+    });
+    match other {
+        Some((other, rest)) => {
+            about(out, &other, indent);
+            paragraph(out, &sentence(&rest), indent);
+        }
+        None => paragraph(out, &sentence(&model.about), indent),
+    }
+    if is_public(&model.source) {
+        paragraph(out, &model.source, indent);
+    }
+}
+
+/// Whether a source is one that somebody else can look up.
+fn is_public(source: &str) -> bool {
+    !source.is_empty() && !source.starts_with("no mail")
+}
+
+/// An object in words that a reader of the kernel knows.
+fn named(object: &str) -> String {
+    let mut words = object.split(' ').map(|word| {
+        let cpu = word.strip_prefix("percpu_count#");
+        let cpu = cpu.and_then(|rest| rest.split_once(".cpu"));
+        if let Some((_, cpu)) = cpu {
+            let (cpu, rest) =
+                cpu.split_at(cpu.find(|c: char| !c.is_ascii_digit()).unwrap_or(cpu.len()));
+            return format!("percpu_count (CPU {cpu}){rest}");
+        }
+        match word.strip_prefix("stack_frame#") {
+            Some(rest) => {
+                let end = rest.find(|c: char| !c.is_ascii_digit());
+                format!(
+                    "the list on the stack{}",
+                    &rest[end.unwrap_or(rest.len())..]
+                )
+            }
+            None => word.to_owned(),
+        }
+    });
+    words.by_ref().collect::<Vec<_>>().join(" ")
 }
 
 /// What is claimed, in a sentence.
@@ -82,12 +188,13 @@ pub(super) fn claim(violation: &RecordedViolation) -> String {
         ..
     } = violation;
     let place = match site.function {
+        "" if site.context == "main" => "when all is over".to_owned(),
         "" => format!("in {}", site.context),
         function => format!("in {function}()"),
     };
-    let object = match object.as_str() {
+    let name = match object.as_str() {
         "" => String::new(),
-        object => format!("{object}, "),
+        object => format!("{}, ", named(object)),
     };
     // Of these kinds the message says no more than the kind does.
     let evident = matches!(
@@ -98,16 +205,27 @@ pub(super) fn claim(violation: &RecordedViolation) -> String {
             | ViolationKind::ListCorruption
             | ViolationKind::DataRace
     );
-    let more = match evident {
-        true => String::new(),
-        false => format!(" {}", sentence(message)),
+    let more = match (evident, message.split_once(" wait")) {
+        (true, _) => String::new(),
+        (_, Some((who, _))) if *kind == ViolationKind::HungTask => match who {
+            "main" => String::new(),
+            who => format!(" Who waits: {who}."),
+        },
+        _ => format!(" {}", sentence(message)),
     };
-    format!("{}: {object}{place}.{more}", phrase(*kind))
+    let phrase = match is_null_dereference(violation) {
+        true => "A NULL pointer is dereferenced",
+        false => phrase(*kind, object),
+    };
+    format!("{phrase}: {name}{place}.{more}")
 }
 
 /// What happens.
-fn phrase(kind: ViolationKind) -> &'static str {
+fn phrase(kind: ViolationKind, object: &str) -> &'static str {
     match kind {
+        ViolationKind::UseAfterDestroy if object.ends_with("_slab") => {
+            "A slab cache is used after it was destroyed"
+        }
         ViolationKind::UseAfterFree => "Memory is used after it was freed",
         ViolationKind::UseAfterDestroy => "Something is used after it was destroyed",
         ViolationKind::ObjectsRemaining => "A slab cache is destroyed that still has objects",
@@ -125,10 +243,18 @@ fn phrase(kind: ViolationKind) -> &'static str {
     }
 }
 
-/// A clause as a sentence.
+/// A clause as a sentence. A name keeps its small letter.
 fn sentence(clause: &str) -> String {
+    let word = clause.split(' ').next().unwrap_or_default();
+    let is_name = !word
+        .trim_end_matches([',', ':', '.'])
+        .chars()
+        .all(|c| c.is_ascii_alphabetic());
     let mut chars = clause.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    let first = match is_name {
+        true => chars.next(),
+        false => chars.next().map(|c| c.to_ascii_uppercase()),
+    };
     let end = if clause.ends_with('.') { "" } else { "." };
     format!(
         "{}{}{end}",
@@ -345,26 +471,51 @@ fn steps(
     number: &BTreeMap<usize, usize>,
 ) {
     let telling = Telling::new(&replay.recording);
-    let contexts: Vec<&str> = rows.iter().map(|&at| &*telling.step(at).context).collect();
+    let wait = wait(replay);
+    let contexts = rows.iter().map(|&at| &*telling.step(at).context);
+    let contexts: Vec<&str> = contexts
+        .chain(wait.as_ref().map(|wait| wait.context))
+        .collect();
     let lanes = Lanes::new(&contexts, &c.scenario);
     out.push('\n');
-    let mut title = String::new();
-    let mut rule = String::new();
     let kernel = lanes.others.then(|| "(kernel)".to_owned());
+    // A name that there is no room for beside the others has a line of its own.
+    let mut titles = vec![String::new()];
+    let mut rule = String::new();
     for (lane, name) in lanes.names.iter().chain(&kernel).enumerate() {
         let column = lanes.column(lane);
         let name = plain(name);
-        let name = &name[..name.len().min(lanes.apart - 1)];
-        let _ = write!(title, "{}{name}", " ".repeat(column - title.len()));
+        let fits = |line: &String| line.is_empty() || line.len() + 1 < column;
+        let at = titles.iter().position(fits).unwrap_or_else(|| {
+            titles.push(String::new());
+            titles.len() - 1
+        });
+        let space = " ".repeat(column - titles[at].len());
+        let shown = &name[..name.len().min(WIDTH - column)];
+        let _ = write!(titles[at], "{space}{shown}");
         let rule_to = " ".repeat(column - rule.len());
-        let _ = write!(rule, "{rule_to}{}", "-".repeat(name.len()));
+        let rule_length = name.len().min(lanes.apart - 1);
+        let _ = write!(rule, "{rule_to}{}", "-".repeat(rule_length));
     }
-    let _ = writeln!(out, "{title}\n{rule}");
+    let _ = writeln!(out, "{}\n{rule}", titles.join("\n"));
     let marked = super::text::marked(replay);
     let (mut context, mut place) = ("", "");
-    for &at in rows {
-        let step = telling.step(at);
-        let lane = lanes.of(&step.context);
+    let steps = rows.iter().map(|&at| {
+        let mark = if marked.contains(&at) { "  <--" } else { "" };
+        let text = format!("{}{mark}", named(&telling.what(at)));
+        (
+            number[&at],
+            &*telling.step(at).context,
+            telling.place(at),
+            text,
+        )
+    });
+    let wait = wait.map(|wait| {
+        let text = format!("{}  <--", wait.what);
+        (rows.len() + 1, wait.context, wait.place, text)
+    });
+    for (number, who, here, text) in steps.chain(wait) {
+        let lane = lanes.of(who);
         let (column, width) = (lanes.column(lane), lanes.width(lane));
         let mut put = |number: &str, text: &str, deeper: usize| {
             for (i, line) in wrap(&plain(text), width - deeper, 2).iter().enumerate() {
@@ -373,46 +524,72 @@ fn steps(
                 let _ = writeln!(out, "{number:>3}{space}{line}");
             }
         };
-        if step.context != context {
+        if who != context {
             place = "";
             if lane == lanes.names.len() {
-                put("", &format!("[{}]", step.context), 0);
+                put("", &format!("[{who}]"), 0);
             }
         }
-        context = &step.context;
-        let here = telling.place(at);
+        context = who;
         if here != place && !here.is_empty() {
             put("", &format!("{here}()"), 0);
         }
         place = here;
-        let mark = if marked.contains(&at) { "  <--" } else { "" };
-        let text = format!("{}{mark}", telling.what(at));
-        put(&number[&at].to_string(), &text, 2);
+        put(&number.to_string(), &text, 2);
     }
 }
 
 /// What is missing, and what there is instead in the fixed form.
-fn missing(out: &mut String, replay: &Replay, why: &Why, number: &BTreeMap<usize, usize>) {
-    let lines = why.lines(replay, "In the fixed form");
-    if lines.is_empty() {
+fn missing(
+    out: &mut String,
+    scenario: &Scenario,
+    replay: &Replay,
+    why: &Why,
+    number: &BTreeMap<usize, usize>,
+) {
+    out.push_str("\nWhat allows it:\n");
+    let Some(against) = &why.against else {
+        out.push('\n');
+        lines(out, &why.here(replay), number);
+        let text = "There is no fixed form to compare it with: none in which these contexts are \
+                    known to do no harm to each other.";
+        paragraph(out, text, "");
+        without(out, why, scenario);
         return;
+    };
+    let here = why.here(replay);
+    if !here.is_empty() {
+        out.push('\n');
+        lines(out, &here, number);
     }
-    out.push_str("\nWhat allows it:\n\n");
-    let mut told = false;
-    for line in &lines {
+    let (title, other) = match against.is_fixed() {
+        true => ("The fixed form:", "In the fixed form"),
+        false => ("Compared with:", "In the other form"),
+    };
+    let _ = writeln!(out, "\n{title}");
+    about(out, &against.model, "  ");
+    out.push('\n');
+    lines(out, &why.there(other), number);
+    without(out, why, scenario);
+}
+
+/// The operations that it does not take.
+fn without(out: &mut String, why: &Why, scenario: &Scenario) {
+    for (name, words) in &why.dispensable {
+        let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
+        let mut operations = actors.flat_map(|actor| &actor.operations);
+        let operation = operations.find(|o| o.display(scenario).to_string() == *words);
+        let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
+        let text = format!("It comes about without this of {name}, too: {words}.");
+        paragraph(out, &text, "");
+    }
+}
+
+/// The lines of an explanation.
+fn lines(out: &mut String, lines: &[Line], number: &BTreeMap<usize, usize>) {
+    for line in lines {
         match line {
-            Line::Sentence(text) => {
-                if !told && !text.contains("these two") && !text.contains("the two the other way") {
-                    told = true;
-                    out.push('\n');
-                    if let Some(against) = &why.against {
-                        let about = format!("The fixed form: {}", against.model.about);
-                        paragraph(out, &sentence(&about), "");
-                        paragraph(out, &against.model.source, "");
-                    }
-                }
-                paragraph(out, text, "");
-            }
+            Line::Sentence(text) => paragraph(out, text, ""),
             Line::Choice(Decisive {
                 choice,
                 here,
@@ -425,12 +602,13 @@ fn missing(out: &mut String, replay: &Replay, why: &Why, number: &BTreeMap<usize
                     &format!("{}: {}", functions.join(", "), choice.about),
                     2,
                 );
-                item(out, &format!("- here: {} ({})", here.about, here.source), 4);
-                item(
-                    out,
-                    &format!("- fixed: {} ({})", there.about, there.source),
-                    4,
-                );
+                for (which, value) in [("here", here), ("there", there)] {
+                    let source = match is_public(value.source) {
+                        true => format!(" ({})", value.source),
+                        false => String::new(),
+                    };
+                    item(out, &format!("- {which}: {}{source}", value.about), 4);
+                }
             }
             Line::Chain(text) => item(out, &format!("In short: {text}"), 0),
             Line::Step {
@@ -445,59 +623,196 @@ fn missing(out: &mut String, replay: &Replay, why: &Why, number: &BTreeMap<usize
                     "" => String::new(),
                     place => format!("{place}(): "),
                 };
-                item(out, &format!("{number}{context}, {place}{what}"), 2);
+                item(
+                    out,
+                    &format!("{number}{context}, {place}{}", named(what)),
+                    2,
+                );
             }
         }
     }
 }
 
-fn reproduce(out: &mut String, c: &Counterexample, replay: &Replay, rows: &[usize], file: &str) {
+fn reproduce(
+    out: &mut String,
+    c: &Counterexample,
+    model: &Model,
+    replay: &Replay,
+    rows: &[usize],
+    file: &str,
+) {
     out.push('\n');
     let all = replay.recording.steps.iter();
     let all = all.filter(|step| step.concurrent).count();
     let left_out = all.saturating_sub(rows.len());
+    let Command { line, attach } = Command::new(c, model, replay, file);
+    let with = match &attach[..] {
+        [] => String::new(),
+        [one] => format!(", with the attached file {one}"),
+        all => format!(", with the attached files {}", all.join(" and ")),
+    };
     let text = format!(
         "This was found with nfsd-check, a program that tries the executions of a \
          re-implementation of these functions. It is a statement about them as they are written \
          there, and was not seen on a running kernel. {left_out} more steps of this interleaving \
-         are left out above, as they change nothing of it. To reproduce it:"
+         are left out above, as they change nothing of it. To reproduce it{with}:"
     );
     paragraph(out, &text, "");
-    let mut line = command(c, file);
-    if line.len() > WIDTH - 2 {
-        // As a shell reads it.
-        line = line.replacen(" --model", " \\\n      --model", 1);
-    }
-    let _ = writeln!(out, "\n  {line}");
+    let _ = writeln!(out, "\n{}", shell_lines(&line, "  ", WIDTH));
     let home = env!("CARGO_PKG_REPOSITORY");
     if !home.is_empty() {
         let _ = writeln!(out, "\nThe program: {home}");
     }
 }
 
-/// The command that shows it: without the file, where the scenario and the model are well known.
-pub(super) fn command(c: &Counterexample, file: &str) -> String {
-    let library = Library::builtin();
-    let scenario = library.scenario(&c.scenario.name).ok();
-    let scenario = scenario.map(|scenario| Scenario {
-        expect: Vec::new(),
-        ..scenario
-    });
-    let model = library.model(&c.model.name).ok();
-    let known = scenario.as_ref() == Some(&c.scenario) && model.as_ref() == Some(&c.model);
+/// A command over as many lines as it takes, as a shell reads it.
+pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
+    const MORE: &str = " \\";
+    let mut words: Vec<String> = Vec::new();
+    for word in command.split(' ') {
+        // An option and its value stay together.
+        match words.last_mut() {
+            Some(last)
+                if last.starts_with("--") && !last.contains(' ') && !word.starts_with("--") =>
+            {
+                *last += " ";
+                *last += word;
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let last = at + 1 == words.len();
+        let more = if last { 0 } else { MORE.len() };
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() + more <= width => {
+                *line += " ";
+                *line += word;
+            }
+            Some(line) => {
+                *line += MORE;
+                lines.push(format!("{indent}    {word}"));
+            }
+            None => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines.join("\n")
+}
+
+/// How somebody who has got the mail sees it himself.
+struct Command {
+    line: String,
+    /// The files that it takes, and that the mail has to bring.
+    attach: Vec<String>,
+}
+
+impl Command {
+    fn new(c: &Counterexample, model: &Model, replay: &Replay, file: &str) -> Self {
+        if let (Some(line), true) = (well_known(c, model), replay.violation.is_some()) {
+            return Self {
+                line,
+                attach: Vec::new(),
+            };
+        }
+        let file = bare_name(file);
+        let mut line = format!("nfsd-check replay {file}");
+        let mut attach = vec![file];
+        if *model != c.model {
+            match is_shipped(model) {
+                true => line += &format!(" --model {}", model.name),
+                false => {
+                    let file = format!("{}.json", model.name);
+                    line += &format!(" --model {file}");
+                    attach.push(file);
+                }
+            }
+        }
+        Self { line, attach }
+    }
+}
+
+/// The name of a file that comes with a mail: its own, where that fits into a line of a shell.
+fn bare_name(file: &str) -> String {
+    const OTHERWISE: &str = "counterexample.json";
+    let name = Path::new(file).file_name().unwrap_or_default();
+    let name = name.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,+=@".contains(c);
+    let fits = name.len() <= WIDTH - 8 && name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    match fits && name.chars().all(plain) {
+        true => name.into_owned(),
+        false => OTHERWISE.to_owned(),
+    }
+}
+
+fn is_shipped(model: &Model) -> bool {
+    let known = Library::builtin().model(&model.name);
+    known.is_ok_and(|known| known == *model)
+}
+
+/// The command that finds it anew, where everybody has the scenario and the model.
+fn well_known(c: &Counterexample, model: &Model) -> Option<String> {
+    let scenario = Library::builtin().scenario(&c.scenario.name).ok()?;
+    if scenario.without_expectations() != c.scenario || !is_shipped(model) || c.engine != "dpor" {
+        return None;
+    }
     let run = format!(
         "nfsd-check run {} --model {} --all",
-        c.scenario.name, c.model.name
+        c.scenario.name, model.name
     );
-    match (c.engine.as_str(), c.memory_model.as_str()) {
-        ("dpor", "rc11") if known => run,
-        ("dpor", memory) if known => format!("{run} --memory-model {memory}"),
-        _ => format!("nfsd-check replay {}", plain(file)),
+    match c.memory_model.as_str() {
+        "rc11" => Some(run),
+        memory => Some(format!("{run} --memory-model {memory}")),
     }
+}
+
+/// The command that shows it: without the file, where the scenario and the model are well known.
+pub(super) fn command(c: &Counterexample, file: &str) -> String {
+    well_known(c, &c.model).unwrap_or_else(|| format!("nfsd-check replay {}", plain(file)))
 }
 
 /// A subject for the mail.
 #[must_use]
 pub fn subject(replay: &Replay) -> Option<String> {
     replay.violation.as_ref().map(headline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_fits_into_its_lines_and_is_the_same_to_a_shell() {
+        let library = Library::builtin();
+        let longest = |names: &mut dyn Iterator<Item = &str>| {
+            let longest = names.max_by_key(|name| name.len());
+            longest.unwrap_or_default().to_owned()
+        };
+        let scenario = longest(&mut library.scenario_names());
+        let model = longest(&mut library.model_names());
+        let command = format!("nfsd-check run {scenario} --model {model} --all --memory-model sc");
+        // A word is never taken apart, and needs a line of its own at least.
+        for width in [50, 60, WIDTH, 200] {
+            let lines = shell_lines(&command, "  ", width);
+            assert!(lines.lines().all(|line| line.len() <= width), "{lines}");
+            let words = lines.replace("\\\n", " ");
+            let words: Vec<&str> = words.split_whitespace().collect();
+            assert_eq!(words.join(" "), command);
+            // An option is not parted from its value.
+            assert!(!lines.contains("--model \\"), "{lines}");
+        }
+    }
+
+    #[test]
+    fn names_keep_their_small_letters() {
+        for (clause, is) in [
+            ("freed too late", "Freed too late."),
+            ("nfsd-stop waits.", "nfsd-stop waits."),
+            ("svc_wake_up(NULL): no", "svc_wake_up(NULL): no."),
+            ("v4, but later", "v4, but later."),
+            ("", "."),
+        ] {
+            assert_eq!(sentence(clause), is);
+        }
+    }
 }

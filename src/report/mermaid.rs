@@ -2,14 +2,15 @@
 //! An interleaving as a Mermaid sequence diagram, which code hosts and wikis draw.
 //!
 //! It has the steps of the digest, in notes, and an arrow from a step of one context to a step of
-//! another one that is ordered after it.
+//! another one that is ordered after it. Where the violation does not come about, it ends with why the
+//! interleaving goes no further.
 
 use super::{
     counterexample::Counterexample,
     digest::digest,
     order::Order,
     replay::Replay,
-    telling::Telling,
+    telling::{Telling, Wait},
     text::{headline, marked},
     why::Why,
 };
@@ -26,8 +27,18 @@ pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>) -> String {
     let marked = marked(replay);
 
     let mut contexts: Vec<&str> = c.scenario.actors.iter().map(|a| &*a.name).collect();
-    for &at in &rows {
-        let context = &*telling.step(at).context;
+    let wait = replay.violation.as_ref().and_then(Wait::of);
+    let was = replay
+        .parted
+        .as_ref()
+        .and_then(|parted| parted.was.as_ref());
+    let ends = wait.iter().map(|wait| wait.context);
+    let ends = ends.chain(was.map(|was| &*was.context));
+    for context in rows
+        .iter()
+        .map(|&at| &*telling.step(at).context)
+        .chain(ends)
+    {
         if !contexts.contains(&context) {
             contexts.push(context);
         }
@@ -37,9 +48,11 @@ pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>) -> String {
         format!("c{}", at.unwrap_or(0))
     };
     let mut out = String::from("sequenceDiagram\n");
-    if let Some(violation) = &replay.violation {
-        let _ = writeln!(out, "    title {}", text(&headline(violation)));
-    }
+    let title = match &replay.violation {
+        Some(violation) => headline(violation),
+        None => "The violation does not come about".to_owned(),
+    };
+    let _ = writeln!(out, "    title {}", text(&title));
     for context in &contexts {
         let _ = writeln!(out, "    participant {} as {}", id(context), text(context));
     }
@@ -63,6 +76,33 @@ pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>) -> String {
             out,
             "    Note over {context}: {number}. {place}{what}{mark}"
         );
+    }
+    if let Some(Wait {
+        context,
+        place,
+        what,
+    }) = &wait
+    {
+        let (context, what) = (id(context), text(what));
+        let place = if place.is_empty() {
+            String::new()
+        } else {
+            format!("{place}()<br/>")
+        };
+        let number = rows.len() + 1;
+        let _ = writeln!(out, "    Note over {context}: {number}. {place}{what} (!)");
+    }
+    if replay.violation.is_none() {
+        let end = match &replay.parted {
+            Some(parted) => format!("Here it goes no further: {}", parted.now),
+            None => "It runs to its end".to_owned(),
+        };
+        let was = replay
+            .parted
+            .as_ref()
+            .and_then(|parted| parted.was.as_ref());
+        let context = was.map_or(contexts[0], |was| &*was.context);
+        let _ = writeln!(out, "    Note over {}: {}", id(context), text(&end));
     }
     out
 }

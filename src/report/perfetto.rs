@@ -12,7 +12,7 @@ use super::{
     telling::Telling,
     text::{headline, said},
 };
-use crate::sync::operation;
+use crate::{model::Model, sync::operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ const STEP: usize = 10;
 
 /// Prints the trace.
 #[must_use]
-pub fn print(c: &Counterexample, replay: &Replay) -> String {
+pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
     let recording = &replay.recording;
     let telling = Telling::new(recording);
     let order = Order::new(recording);
     let mut events: Vec<Value> = Vec::new();
-    let name = format!("{} on {}", c.scenario.name, c.model.name);
+    let name = format!("{} on {}", c.scenario.name, model.name);
     events.push(json!({
         "ph": "M", "pid": 1, "name": "process_name", "args": { "name": name },
     }));
@@ -108,7 +108,11 @@ pub fn print(c: &Counterexample, replay: &Replay) -> String {
     }
     if let Some(violation) = &replay.violation {
         let at = time.get(&violation.site.step);
-        let thread = telling.step(violation.site.step).thread.0;
+        // The last step may be somebody else's, where the violation is a wait.
+        let site = &violation.site;
+        let mut own = recording.steps[..=site.step].iter().rev();
+        let own = own.find(|step| step.context == site.context);
+        let thread = own.unwrap_or(telling.step(site.step)).thread.0;
         events.push(json!({
             "ph": "i", "s": "g", "pid": 1, "tid": thread,
             "ts": at.map_or(end, |at| at * STEP + 3),

@@ -3,8 +3,8 @@
 
 use super::words::{short, words};
 use crate::{
-    engine::recording::{Recording, TraceStep},
-    sync::engine::Action,
+    engine::recording::{RecordedViolation, Recording, TraceStep},
+    sync::{engine::Action, violation::ViolationKind},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +74,9 @@ impl<'r> Telling<'r> {
     #[must_use]
     pub fn link(&self, at: usize) -> String {
         let text = self.words(at);
+        if matches!(self.step(at).action, Action::GracePeriodEnd(_)) {
+            return "end of a grace period".to_owned();
+        }
         match call(&text) {
             // Which lock it is, is the point of a lock.
             Some((name, rest)) if name.ends_with("lock") => {
@@ -86,6 +89,39 @@ impl<'r> Telling<'r> {
                 None => text,
             },
         }
+    }
+}
+
+/// A wait that nothing ends. It is no step, as it never comes to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait<'v> {
+    /// Who waits.
+    pub context: &'v str,
+    /// The function of nfsd that it is in.
+    pub place: &'static str,
+    /// What it waits in, and for what.
+    pub what: String,
+}
+
+impl<'v> Wait<'v> {
+    /// The wait that a violation is about, if it is about one.
+    #[must_use]
+    pub fn of(violation: &'v RecordedViolation) -> Option<Self> {
+        if violation.kind != ViolationKind::HungTask {
+            return None;
+        }
+        let site = &violation.site;
+        let place = place(&site.functions);
+        let object = short(&violation.object);
+        let what = match site.function {
+            function if function == place || function.is_empty() => format!("waits for {object}"),
+            function => format!("{function}({object})"),
+        };
+        Some(Self {
+            context: &site.context,
+            place,
+            what: format!("{what}: for ever"),
+        })
     }
 }
 

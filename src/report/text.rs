@@ -12,15 +12,19 @@
 
 use super::{
     counterexample::{Claim, Counterexample},
+    mail::shell_lines,
     replay::{Parted, Replay},
-    telling::{only_reads, short_names},
+    telling::{Wait, only_reads, short_names},
     why::{Decisive, Line, Why},
     words::{Weight, words},
 };
 use crate::{
     engine::recording::{Life, RecordedViolation, Recording, Site, TraceStep},
     model::{ChoiceValue, Model},
-    sync::{engine::Action, violation::ViolationKind},
+    sync::{
+        engine::Action,
+        violation::{NULL_DEREFERENCE, ViolationKind},
+    },
 };
 use anstyle::{AnsiColor, Style};
 use std::{
@@ -83,7 +87,12 @@ pub fn print(
             &mut out,
             &replay.recording,
             violation,
-            &|site| story.when(site),
+            &|site| match story.when(site) {
+                when if Wait::of(violation).is_some() && *site == violation.site => {
+                    when.replace(", step", ", after step")
+                }
+                when => when,
+            },
             width,
         ),
         None => {
@@ -119,7 +128,8 @@ pub fn print(
         true => String::new(),
         false => format!(" --model {}", plain(&model.name)),
     };
-    let _ = writeln!(out, "\nreplay: nfsd-check replay {}{model}", plain(file));
+    let command = format!("replay: nfsd-check replay {}{model}", plain(file));
+    let _ = writeln!(out, "\n{}", shell_lines(&command, "", width));
     out
 }
 
@@ -179,7 +189,12 @@ pub fn print_why(
                     place => format!("{place}: "),
                 };
                 let text = format!("{number:>4}  {context:widest$}  {place}{what}");
-                wrapped(&mut out, &text, "    ", width);
+                // What goes on in the next line is below the text, where there is room for it.
+                let hang = if widest + 30 < width { 8 + widest } else { 2 };
+                for (i, line) in wrap(&plain(&text), width - 4, hang).iter().enumerate() {
+                    let hang = if i == 0 { 0 } else { hang };
+                    let _ = writeln!(out, "    {}{line}", " ".repeat(hang));
+                }
             }
         }
     }
@@ -219,6 +234,7 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
         line("here on:", &about(&model.name, &model.about));
     }
     let step = match step {
+        Some(step) if *kind == ViolationKind::HungTask => format!("after step {step}"),
         Some(step) => format!("at step {step}"),
         None => "when all is brought to its end".to_owned(),
     };
@@ -356,6 +372,15 @@ impl Story {
         story.flush(&mut fold);
         for gone in missing {
             story.rows.push(gone_row(c, gone));
+        }
+        let wait = replay.violation.as_ref().and_then(Wait::of);
+        if let Some(wait) = wait.filter(|wait| wait.context != "main") {
+            story.rows.push(Row {
+                number: String::new(),
+                context: wait.context.to_owned(),
+                function: wait.place.to_owned(),
+                text: format!("{}  <--", wait.what),
+            });
         }
         story
     }
@@ -547,7 +572,10 @@ pub(super) fn shared_objects<'s>(steps: impl Iterator<Item = &'s TraceStep>) -> 
 pub(super) fn marked(replay: &Replay) -> BTreeSet<usize> {
     let mut marked = BTreeSet::new();
     if let Some(violation) = &replay.violation {
-        marked.insert(violation.site.step);
+        // A wait that does not end is none of the steps.
+        if violation.kind != ViolationKind::HungTask {
+            marked.insert(violation.site.step);
+        }
         let freed = violation.life.as_ref().and_then(|life| life.freed.as_ref());
         marked.extend(freed.map(|site| site.step));
         marked.extend(raced_with(&replay.recording, violation).map(|site| site.step));
@@ -595,16 +623,34 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
         ViolationKind::UseAfterFree => format!("BUG: KASAN: slab-use-after-free in {function}"),
         ViolationKind::DoubleFree => format!("BUG: KASAN: double-free in {function}"),
         ViolationKind::UseAfterDestroy => {
-            format!("BUG: use after destroy in {function}")
+            format!("BUG: {function}() after the destruction of {object}")
         }
         ViolationKind::ObjectsRemaining => {
             let cache = object.trim_end_matches("_slab");
             format!("BUG: {function} {cache}: slab cache still has objects")
         }
         ViolationKind::Refcount => format!("WARNING: {message} in {function}"),
-        ViolationKind::ListCorruption => format!("BUG: list corruption of {object} in {function}"),
+        ViolationKind::ListCorruption => {
+            if message.starts_with("list_add") {
+                format!("list_add corruption in {function}")
+            } else if message.starts_with("the walk") {
+                format!("Oops: general protection fault in {function}")
+            } else {
+                format!("BUG: KCSAN: data-race in {function}")
+            }
+        }
         ViolationKind::Leak => format!("kmemleak: unreferenced object {object}"),
-        ViolationKind::HungTask => format!("INFO: task {} blocked for ever", site.context),
+        ViolationKind::HungTask => {
+            // What is brought to an end by nobody of the scenario has no name.
+            let name = match site.context.as_str() {
+                "main" => String::new(),
+                context => format!(" {context}"),
+            };
+            format!("INFO: task{name} blocked for more than 120 seconds")
+        }
+        ViolationKind::Warning if is_null_dereference(violation) => {
+            format!("BUG: kernel NULL pointer dereference in {function}")
+        }
         ViolationKind::Warning => format!("WARNING in {function}"),
         ViolationKind::RefAfterExit => {
             format!("WARNING: {object} used after its end in {function}")
@@ -616,6 +662,11 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
         ViolationKind::Livelock => format!("watchdog: BUG: soft lockup in {function}"),
         ViolationKind::Assertion => format!("kernel BUG in {function}"),
     }
+}
+
+/// Whether a violation is no warning of the kernel's but an oops.
+pub(super) fn is_null_dereference(violation: &RecordedViolation) -> bool {
+    violation.kind == ViolationKind::Warning && violation.message.ends_with(NULL_DEREFERENCE)
 }
 
 /// What a kernel would log.
@@ -633,24 +684,42 @@ pub(super) fn oops(
         message,
         life,
     } = violation;
+    let is_wait = *kind == ViolationKind::HungTask;
     let lines = wrap(&headline(violation), width, 2);
     let _ = writeln!(out, "{BAD}{}{BAD:#}", lines.join("\n  "));
-    wrapped(out, &format!("{}.", said(object, message)), "", width);
+    let message = match message.strip_prefix("main ") {
+        Some(rest) => format!("a task {rest}"),
+        None => message.clone(),
+    };
+    wrapped(out, &format!("{}.", said(object, &message)), "", width);
     let mut trace = |what: &str, site: &Site| {
-        let _ = writeln!(out, "{what} by task {}{}:", site.context, when(site));
+        let when = when(site);
+        // What is done before and after is nobody's of the scenario.
+        let _ = match site.context.as_str() {
+            "main" if is_wait => writeln!(out, "Stack of the task{when}:"),
+            "main" => {
+                let when = when.trim_start_matches(',').trim();
+                writeln!(out, "{what} {}:", when.trim_matches(['(', ')']))
+            }
+            context => {
+                let who = if is_wait { "" } else { "by " };
+                writeln!(out, "{what} {who}task {context}{when}:")
+            }
+        };
         for function in site.functions.iter().rev() {
             let _ = writeln!(out, "  {function}");
         }
-        if site.functions.is_empty() {
-            let _ = writeln!(out, "  (between functions)");
-        }
     };
     let verb = match kind {
+        ViolationKind::HungTask => "Stack of",
         ViolationKind::UseAfterFree | ViolationKind::UseAfterDestroy => "Used",
         ViolationKind::DoubleFree => "Freed again",
         _ => "Noticed",
     };
-    trace(verb, site);
+    // Nobody notices what is only found to be left at the end.
+    if !site.functions.is_empty() || site.context != "main" {
+        trace(verb, site);
+    }
     if let Some(other) = raced_with(recording, violation) {
         trace("The other access", &other);
     }

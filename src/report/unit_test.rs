@@ -4,61 +4,98 @@
 //! It fails as soon as the violation does not come about any more: then somebody has fixed it, or
 //! the model of the kernel has changed so that the interleaving says something else by now.
 
-use super::{counterexample::Counterexample, why::Why};
-use crate::library::Library;
-use std::fmt::Write as _;
+use super::{counterexample::Counterexample, replay::Replay, why::Why};
+use crate::{library::Library, model::Model};
 
-/// Prints the test.
+/// Prints the test. Where the violation does not come about on `model`, it is a test of that.
 #[must_use]
-pub fn print(c: &Counterexample, why: Option<&Why>) -> String {
-    let stem = format!("{}-{}-{}", c.scenario.name, c.model.name, c.violation.kind);
-    let file = c.to_json();
-    // As many as it takes for the text not to end there.
-    let mut hashes = String::from("#");
-    while file.contains(&format!("\"{hashes}")) {
-        hashes.push('#');
-    }
+pub fn print(c: &Counterexample, model: &Model, replay: &Replay, why: Option<&Why>) -> String {
+    let kind = c.violation.kind;
+    let stem = format!("{}-{}-{kind}", c.scenario.name, c.model.name);
+    let came_about = replay.violation.is_some();
+    let test = match came_about {
+        true => stem.clone(),
+        false => format!("{stem}-not-on-{}", model.name),
+    };
+    let on = match came_about {
+        true => c.model.name.clone(),
+        false => format!("{} and not on {}", c.model.name, model.name),
+    };
+    let file = literal(&c.to_json());
     let mut out = format!(
         "// SPDX-License-Identifier: GPL-2.0-only
-//! {} on {}: {}.
+//! {} on {on}: {kind}.
 
 use nfsd_check::report::{{counterexample::Counterexample, replay::replay}};
 
 const NAME: &str = {stem:?};
-const FILE: &str = r{hashes}\"{file}\"{hashes};
+const FILE: &str = {file};
 
 #[test]
 fn {}() {{
     let counterexample = Counterexample::parse(NAME, FILE.as_bytes()).unwrap();
-    let again = replay(&counterexample, &counterexample.model);
+",
+        c.scenario.name,
+        identifier(&test),
+    );
+    if !came_about {
+        out += &not_on(model);
+        out.push_str("}\n");
+        return out;
+    }
+    out.push_str(
+        "    let again = replay(&counterexample, &counterexample.model);
     assert_eq!(again.parted, None);
     let violation = again.violation.expect(\"the violation comes about\");
     assert_eq!(violation.message, counterexample.violation.message);
 ",
-        c.scenario.name,
-        c.model.name,
-        c.violation.kind,
-        identifier(&stem),
     );
-    let library = Library::builtin();
     let against = why.and_then(|why| why.against.as_ref());
-    let against = against.filter(|against| {
-        let known = library.model(&against.model.name).ok();
-        against.elsewhere.violation.is_none() && known.as_ref() == Some(&against.model)
-    });
+    let against = against
+        .filter(|against| against.elsewhere.violation.is_none() && is_shipped(&against.model));
     if let Some(against) = against {
-        let _ = write!(
-            out,
-            "
-    let fixed = nfsd_check::library::Library::builtin();
-    let fixed = fixed.model({:?}).unwrap();
-    assert_eq!(replay(&counterexample, &fixed).violation, None);
-",
-            against.model.name
-        );
+        out.push('\n');
+        out += &not_on(&against.model);
     }
     out.push_str("}\n");
     out
+}
+
+/// That the violation does not come about on this model.
+fn not_on(model: &Model) -> String {
+    let found = match is_shipped(model) {
+        true => format!(
+            "    let fixed = nfsd_check::library::Library::builtin();
+    let fixed = fixed.model({:?}).unwrap();
+",
+            model.name
+        ),
+        false => {
+            let name = format!("{}.json", model.name);
+            let json = serde_json::to_string(model).unwrap_or_default();
+            format!(
+                "    let fixed = {};
+    let fixed = nfsd_check::model::Model::parse({name:?}, fixed.as_bytes()).unwrap();
+",
+                literal(&json)
+            )
+        }
+    };
+    found + "    assert_eq!(replay(&counterexample, &fixed).violation, None);\n"
+}
+
+fn is_shipped(model: &Model) -> bool {
+    let known = Library::builtin().model(&model.name);
+    known.is_ok_and(|known| known == *model)
+}
+
+/// A literal of a text, with as many '#' as it takes for the text not to end it.
+fn literal(text: &str) -> String {
+    let mut hashes = String::from("#");
+    while text.contains(&format!("\"{hashes}")) {
+        hashes.push('#');
+    }
+    format!("r{hashes}\"{text}\"{hashes}")
 }
 
 /// The name of a function that is made of this text.

@@ -56,6 +56,8 @@ pub struct Pair {
     pub tried: bool,
     /// The first happens before the second.
     pub ordered: bool,
+    /// That nothing orders them is all that is wrong: in whichever order they come, it is a race.
+    pub race: bool,
 }
 
 /// What orders the two steps on the other model. Indices are those of its recording.
@@ -131,7 +133,7 @@ pub struct Why {
 
 /// The model to compare with: the one that is asked for. Where none is, the one that the
 /// counterexample's model names as free of its bug, else v4, else the first one on which the
-/// scenario is expected to hold.
+/// scenario is expected to hold, of those that differ in the fewest choices.
 ///
 /// # Errors
 ///
@@ -146,25 +148,31 @@ pub fn against(
     }
     let scenario = &counterexample.scenario;
     let here = &counterexample.model;
-    let same = |known: &Scenario| {
-        Scenario {
-            expect: Vec::new(),
-            ..known.clone()
-        } == *scenario
-    };
+    let same = |known: &Scenario| known.without_expectations() == *scenario;
     // A scenario of that name that is another one says nothing of this one.
     let known = library.scenario(&scenario.name).ok().filter(same);
     let violated = |model: &str| {
-        let expected = known.as_ref().and_then(|known| known.expected(model));
-        matches!(
-            expected,
-            Some(Expectation::Violated(_) | Expectation::AtLeast { .. })
-        )
+        let expected = known
+            .iter()
+            .flat_map(|known| [known.expected(model), known.expected_under_rc11(model)]);
+        expected.flatten().any(|expected| {
+            matches!(
+                expected,
+                Expectation::Violated(_) | Expectation::AtLeast { .. }
+            )
+        })
     };
     let holding = known.iter().flat_map(|known| &known.expect);
     let holding = holding.filter(|(_, expected)| *expected == Expectation::Holds);
     let mut holding: Vec<&str> = holding.map(|(name, _)| &**name).collect();
-    holding.sort_by_key(|name| model_order(name));
+    // The nearest one says most.
+    let distance = |name: &str| {
+        let model = library.model(name).ok();
+        model.map_or(usize::MAX, |model| {
+            differing(here.choices, model.choices).len()
+        })
+    };
+    holding.sort_by_key(|name| (distance(name), model_order(name)));
     let fixed = here.bug.as_ref().map(|bug| &*bug.fixed);
     let names = fixed.into_iter().chain([AGAINST]).chain(holding);
     let found = names.filter(|name| !violated(name)).find_map(|name| {
@@ -184,10 +192,7 @@ impl Why {
         against: Option<&Model>,
     ) -> Option<Self> {
         replay.violation.as_ref()?;
-        let scenario = Arc::new(Scenario {
-            expect: Vec::new(),
-            ..counterexample.scenario.clone()
-        });
+        let scenario = Arc::new(counterexample.scenario.without_expectations());
         let here = counterexample.model.choices;
         let pair = pair(counterexample, replay, &program(&scenario, here));
         let against = against.map(|model| {
@@ -260,6 +265,10 @@ fn pair(c: &Counterexample, replay: &Replay, program: &Program) -> Option<Pair> 
                 second,
                 tried: false,
                 ordered: Order::new(recording).before(first, second),
+                race: matches!(
+                    violation.kind,
+                    ViolationKind::DataRace | ViolationKind::ListCorruption
+                ),
             })
         }
         _ => last_reversible(c, recording, program),
@@ -325,6 +334,7 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
                     second: steps[later],
                     tried: true,
                     ordered: order.before(steps[earlier], steps[later]),
+                    race: false,
                 });
             }
         }
@@ -460,8 +470,7 @@ fn dispensable(c: &Counterexample) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (at, actor) in c.scenario.actors.iter().enumerate() {
         for (place, operation) in actor.operations.iter().enumerate() {
-            let mut scenario = c.scenario.clone();
-            scenario.expect.clear();
+            let mut scenario = c.scenario.without_expectations();
             scenario.actors[at].operations.remove(place);
             if scenario.actors[at].operations.is_empty() {
                 scenario.actors.remove(at);
@@ -580,6 +589,15 @@ impl Why {
     /// begins.
     #[must_use]
     pub fn lines(&self, replay: &Replay, other: &str) -> Vec<Line> {
+        let mut lines = self.here(replay);
+        lines.extend(self.there(other));
+        lines.extend(self.without());
+        lines
+    }
+
+    /// What there is to say of the interleaving itself.
+    #[must_use]
+    pub fn here(&self, replay: &Replay) -> Vec<Line> {
         let mut lines = Vec::new();
         let here = Telling::new(&replay.recording);
         if let Some(pair) = self.pair {
@@ -599,17 +617,30 @@ impl Why {
                 lines.push(Line::Sentence(text.to_owned()));
             }
         }
+        lines
+    }
+
+    /// What there is of it on the other model. `other` is how a sentence about that begins.
+    #[must_use]
+    pub fn there(&self, other: &str) -> Vec<Line> {
+        let mut lines = Vec::new();
         if let Some(against) = &self.against {
-            let tried = self.pair.is_some_and(|pair| pair.tried);
-            against.lines(&mut lines, other, tried);
+            let race = self.pair.is_some_and(|pair| pair.race);
+            against.lines(&mut lines, other, race);
         }
+        lines
+    }
+
+    /// What it does not take.
+    #[must_use]
+    pub fn without(&self) -> Vec<Line> {
         let dispensable = self.dispensable.iter();
-        lines.extend(dispensable.map(|(actor, operation)| {
+        let lines = dispensable.map(|(actor, operation)| {
             Line::Sentence(format!(
                 "It comes about without '{operation}' of {actor}, too."
             ))
-        }));
-        lines
+        });
+        lines.collect()
     }
 }
 
@@ -623,30 +654,55 @@ fn step(telling: &Telling<'_>, at: usize, is_here: bool) -> Line {
 }
 
 impl Against {
-    fn lines(&self, lines: &mut Vec<Line>, other: &str, tried: bool) {
+    /// Whether it is known to be free of this violation, by what was tried: the interleaving does
+    /// not end in it there, and some of what the two differ in makes the difference.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.elsewhere.violation.is_none() && !self.decisive.is_empty()
+    }
+
+    fn lines(&self, lines: &mut Vec<Line>, other: &str, race: bool) {
         let there = Telling::new(&self.elsewhere.recording);
         let mut sentence = |text: String| lines.push(Line::Sentence(text));
         match &self.there {
-            // What makes the difference there comes after the two.
-            Some(There::Ordered(Ordered { same_way: true, .. })) if tried => sentence(format!(
-                "{other} they may come in the same order, and it does no harm."
+            // What makes the difference there is not their order.
+            Some(There::Ordered(Ordered { same_way: true, .. })) if !race => sentence(format!(
+                "{other} they may come in the same order{}.",
+                match self.elsewhere.violation {
+                    Some(_) => "",
+                    None => ", and it does no harm",
+                }
             )),
-            Some(There::Ordered(ordered)) => {
-                let which = match ordered.same_way {
+            Some(There::Ordered(Ordered {
+                chain,
+                queued,
+                same_way,
+            })) => {
+                let numbered = |&at: &usize| {
+                    let step = there.step(at);
+                    step.context.starts_with("rcu callback")
+                        || there.words(at).contains("grace period")
+                };
+                let anew = match queued.iter().chain(chain).any(numbered) {
+                    true => " (callbacks and grace periods are numbered anew there)",
+                    false => "",
+                };
+                let which = match same_way {
                     true => "the first is ordered before the second",
                     false => "the second is ordered before the first",
                 };
                 sentence(format!(
-                    "{other} {which}: each of these happens before the next."
+                    "{other} {which}: each of these happens before the next{anew}."
                 ));
-                let Ordered { chain, queued, .. } = ordered;
                 if !queued.is_empty() {
                     lines.extend(queued.iter().map(|&at| step(&there, at, false)));
                     let text = "so that rcu_barrier() waits for this callback:";
                     lines.push(Line::Sentence(text.to_owned()));
                 }
                 lines.extend(chain.iter().map(|&at| step(&there, at, false)));
-                lines.push(Line::Chain(in_short(&there, queued.iter().chain(chain))));
+                // What rcu_barrier() waits for is what it is for.
+                let short = if queued.is_empty() { chain } else { queued };
+                lines.push(Line::Chain(in_short(&there, short.iter())));
             }
             Some(There::Unordered) => sentence(format!(
                 "{other} nothing orders them either, as the interleaving goes there."
@@ -719,7 +775,13 @@ pub fn in_a_sentence(decisive: &Decisive) -> String {
 /// A chain by the names of functions. Who calls one is said once.
 fn in_short<'s>(telling: &Telling<'_>, chain: impl Iterator<Item = &'s usize>) -> String {
     let mut names: Vec<String> = Vec::new();
-    for &at in chain.filter(|&&at| telling.step(at).action != Action::Start) {
+    // That a callback has run is said by what it did.
+    let says = |at: usize| {
+        let step = telling.step(at);
+        step.action != Action::Start
+            && !(step.object.ends_with("rcu_head") && matches!(step.action, Action::Store(..)))
+    };
+    for &at in chain.filter(|&&at| says(at)) {
         let (place, link) = (telling.place(at).to_owned(), telling.link(at));
         if !place.is_empty() && place != link && !names.contains(&place) {
             names.push(place);

@@ -50,6 +50,18 @@ const WORK_STATE: &[&str] = &["pending", "running", "disabled"];
 const SP_FLAGS: &[&str] = &["TASK_PENDING"];
 const REF_FLAGS: &[&str] = &["ATOMIC", "DEAD"];
 
+/// Fields that are pointers: what they point to has a number here that says nothing.
+const POINTERS: &[&str] = &[
+    "gen",
+    "nfsd_serv",
+    "fcache_disposal",
+    "iocb->localio",
+    "nfl->file",
+    "nfl->nfs_uuid",
+    "nfs_uuid->net",
+    "nfs_uuid->list_lock",
+];
+
 /// `PERCPU_COUNT_BIAS` of the model.
 const BIAS: u64 = 1 << 32;
 
@@ -138,12 +150,37 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         ("bucket", Action::Load(_)) => (Shared, "reads the hash chain".to_owned()),
         ("bucket", Action::Update(..)) => (Always, "changes the hash chain".to_owned()),
 
-        ("gen" | "nfsd_serv" | "iocb->localio" | "fcache_disposal", Action::Load(_)) => (
+        ("nfs_uuid->list", Action::Load(_)) => (
+            Shared,
+            format!(
+                "{object} is {}",
+                if saw == 0 { "on no list" } else { "on a list" }
+            ),
+        ),
+        ("nfs_uuid->list", Action::Store(value, _)) => (
+            Shared,
+            format!(
+                "{object} goes {}",
+                if value == 0 {
+                    "off its list"
+                } else {
+                    "on a list"
+                }
+            ),
+        ),
+        (field, Action::Load(_)) if POINTERS.contains(&field) => (
             Shared,
             format!("{object} is {}", if saw == 0 { "NULL" } else { "set" }),
         ),
-        ("gen" | "nfsd_serv" | "fcache_disposal", Action::Store(value, _)) => (
+        ("nfl->file", Action::Update(Update::CompareExchange { .. }, ..)) => (
             Always,
+            match saw {
+                0 => format!("cmpxchg({object}, NULL): it was NULL"),
+                _ => format!("cmpxchg({object}, NULL): it is set, and stays"),
+            },
+        ),
+        (field, Action::Store(value, _)) if POINTERS.contains(&field) => (
+            if field.contains("->") { Shared } else { Always },
             format!(
                 "{object} = {}",
                 if value == 0 { "NULL" } else { "a pointer" }
@@ -181,7 +218,8 @@ pub fn in_words(object: &str, word: u64) -> String {
         "nfsd_net_ref" => bits(word, REF_FLAGS),
         "mark reaper" | "laundrette" if word != 0 => bits(word, WORK_STATE),
         "mark reaper" | "laundrette" => "idle".to_owned(),
-        "gen" | "nfsd_serv" | "iocb->localio" | "fcache_disposal" => match word {
+        "nfs_uuid->list" => if word == 0 { "on no list" } else { "on a list" }.to_owned(),
+        field if POINTERS.contains(&field) => match word {
             0 => "NULL".to_owned(),
             _ => "set".to_owned(),
         },

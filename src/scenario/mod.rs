@@ -212,7 +212,7 @@ impl Scenario {
             "expect",
             "expect_rc11",
         ];
-        let fields = source.fields(tree, "a scenario", &known)?;
+        let fields = source.file_fields(tree, "a scenario", &known)?;
         let text = |name: &str| match fields.get(name) {
             Some(value) => {
                 let text = source.string(value, &format!("'{name}'"))?;
@@ -314,6 +314,16 @@ impl Scenario {
     #[must_use]
     pub fn expected(&self, model: &str) -> Option<&Expectation> {
         of_model(&self.expect, model)
+    }
+
+    /// The same without what is expected of it, which is no part of what happens.
+    #[must_use]
+    pub fn without_expectations(&self) -> Self {
+        Self {
+            expect: Vec::new(),
+            expect_rc11: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// What is expected on a model under RC11, where anything is.

@@ -134,6 +134,9 @@ impl std::fmt::Display for ViolationKind {
     }
 }
 
+/// How the message of a [`ViolationKind::Warning`] ends that a kernel shows as an oops.
+pub const NULL_DEREFERENCE: &str = "NULL pointer dereference";
+
 /// A violation as the place that notices it reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

@@ -666,7 +666,13 @@ fn the_gate_names_each_difference() {
         let run = folder.run(&args);
         assert_eq!(run.status, status, "{}", run.stdout);
         assert!(run.stdout.contains(said), "{}", run.stdout);
-        let command = format!("      nfsd-check run put-order --model {model} --all\n");
+        let more = more.join(" ");
+        let more = if more.is_empty() {
+            more
+        } else {
+            format!(" {more}")
+        };
+        let command = format!("      nfsd-check run put-order --model {model} --all{more}\n");
         assert_eq!(run.stdout.contains(&command), status == 1);
     };
     gate(
@@ -854,13 +860,182 @@ fn lists_have_a_line_for_each() {
     assert!(run.stdout.contains("\n    at-dispose   "), "{}", run.stdout);
 }
 
+/// The commands that people are told of.
+const COMMANDS: [&str; 10] = [
+    "run",
+    "replay",
+    "gate",
+    "fixes",
+    "hunt",
+    "check-files",
+    "list",
+    "mutate",
+    "completions",
+    "man",
+];
+
+/// What the examples name is there: scenarios, models, and what is left by a run that the help of
+/// the same command or another one shows.
+#[test]
+fn examples_name_what_there_is() {
+    let folder = Folder::new("examples", &[]);
+    let library = nfsd_check::library::Library::builtin();
+    let mut files = 0;
+    let mut sites = 0;
+    for command in COMMANDS.iter().map(Some).chain([None]) {
+        let args: Vec<&str> = command.copied().into_iter().chain(["--help"]).collect();
+        let help = folder.run(&args).stdout;
+        let examples = help
+            .lines()
+            .filter_map(|line| line.strip_prefix("  nfsd-check "));
+        for example in examples {
+            // What follows two spaces says what it is for.
+            let example = example.split("  ").next().unwrap();
+            let words: Vec<&str> = example.split(' ').collect();
+            for (option, value) in words.iter().zip(&words[1..]) {
+                match *option {
+                    "--model" | "--from" if !value.contains('/') => {
+                        library.model(value).unwrap();
+                    }
+                    "--scenario" => drop(library.scenario(value).unwrap()),
+                    "--site" => {
+                        sites += 1;
+                        let (_, site) = example.split_once("--site ").unwrap();
+                        let site = match site.strip_prefix('\'') {
+                            Some(site) => site.split('\'').next().unwrap(),
+                            None => value,
+                        };
+                        let list = folder.run(&["mutate", "--list", "--site", site]);
+                        assert_eq!(list.status, 0, "{example}: {}", list.stderr);
+                    }
+                    _ => {}
+                }
+            }
+            if matches!(words[0], "run" | "gate" | "fixes")
+                && let Some(name) = words.get(1).filter(|word| !word.starts_with("--"))
+                && !name.contains('/')
+            {
+                library.scenario(name).unwrap();
+            }
+            let Some(name) = words
+                .iter()
+                .find_map(|word| word.strip_prefix("counterexamples/"))
+            else {
+                continue;
+            };
+            if name == "*.json" || name.contains("resume") {
+                continue;
+            }
+            files += 1;
+            assert_eq!(
+                name, "put-order-v2-8of9-use-after-destroy.json",
+                "{example}"
+            );
+        }
+    }
+    assert!(files >= 6 && sites >= 2, "{files}, {sites}");
+    // It is what this leaves, with which all begins.
+    let run = folder.run(&[
+        "run",
+        "put-order",
+        "--model",
+        "v2-8of9",
+        "--jobs",
+        "1",
+        "--all",
+    ]);
+    assert_eq!(run.status, 1);
+    let file = "counterexamples/put-order-v2-8of9-use-after-destroy.json";
+    assert!(folder.0.join(file).exists(), "{}", run.stdout);
+    assert_eq!(folder.run(&["replay", file]).status, 1);
+}
+
+#[test]
+fn an_example_of_the_manual_stays_in_its_line() {
+    let folder = Folder::new("manual-examples", &[]);
+    for command in COMMANDS {
+        let page = folder.run(&["man", command]).stdout;
+        let help = folder.run(&[command, "--help"]).stdout;
+        let (_, extra) = page.split_once(".SH EXTRA\n").unwrap();
+        let mut examples = help
+            .lines()
+            .filter(|line| line.starts_with("  nfsd-check "));
+        let first = examples.next().unwrap().replace('-', "\\-");
+        let at = extra
+            .find(&first)
+            .unwrap_or_else(|| panic!("{first}: {page}"));
+        let before = &extra[..at];
+        assert!(before.rfind(".nf\n") > before.rfind(".fi\n"), "{page}");
+    }
+}
+
+#[test]
+fn a_file_may_say_what_its_schema_is() {
+    let scenario = put_order(AS_IT_IS).replacen('{', "{\n  \"$schema\": \"../s.json\",", 1);
+    let folder = Folder::new("schema-field", &[("put-order", &scenario)]);
+    let v4 = fs::read_to_string(folder.0.join("models/v4.json")).unwrap();
+    folder.write(
+        "models/v4.json",
+        &v4.replacen('{', "{\n  \"$schema\": \"../m.json\",", 1),
+    );
+    let run = folder.run(&["run", "put-order", "--model", "v4"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let check = folder.run(&["check-files"]);
+    assert_eq!(check.status, 0, "{}", check.stderr);
+    folder.write(
+        "models/v4.json",
+        &v4.replacen('{', "{\n  \"$schema\": 7,", 1),
+    );
+    let check = folder.run(&["check-files"]);
+    assert_eq!(check.status, 2);
+    assert!(
+        check.stderr.contains("models/v4.json:2:14: "),
+        "{}",
+        check.stderr
+    );
+}
+
+/// No interleaving shows it, and so it is told from the file.
+#[test]
+fn what_cannot_be_replayed_is_a_document_too() {
+    let folder = Folder::new("told", &[]);
+    let run = folder.run(&[
+        "run",
+        "client-open-vs-stop",
+        "--model",
+        "v4",
+        "--all",
+        "--report",
+        "mail",
+    ]);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    let file = "counterexamples/client-open-vs-stop-v4-use-after-free.json";
+    assert!(
+        run.stderr.contains(&format!("{file}: no report of it")),
+        "{}",
+        run.stderr
+    );
+    let told = folder.run(&["replay", file, "--format", "json"]);
+    assert_eq!(told.status, 3, "{}", told.stderr);
+    let document = told.json();
+    let schema = nfsd_check::schema::Kind::Replay.schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&document), "{document}");
+    assert_eq!(document["came_about"], Value::Null);
+    assert_eq!(document["violations"][0]["kind"], "use-after-free");
+    assert!(document["steps"].as_array().unwrap().len() > 5);
+}
+
 #[test]
 fn help_is_there_with_examples() {
     let folder = Folder::new("help", &[]);
-    for command in ["run", "replay", "gate", "list"] {
+    for command in COMMANDS {
         let run = folder.run(&[command, "--help"]);
         assert_eq!((run.status, &*run.stderr), (0, ""));
         assert!(run.stdout.contains("Examples:\n  nfsd-check "));
+        for line in run.stdout.lines() {
+            assert!(line.chars().count() <= 100, "{command}: {line}");
+        }
     }
     let run = folder.run(&["--help"]);
     assert!(!run.stdout.contains("explore-for-parent"));
@@ -1085,12 +1260,62 @@ fn shards_put_together_are_what_one_machine_says() {
     folder.refuses(&doubled, "shard 1/2 again");
     folder.refuses(&["gate", "--merge", "nowhere.json"], "nowhere.json: ");
     folder.refuses(&["gate", "--shard", "3/2"], "expected K/N");
+    // What they were run with is in the files, and is the same in all of them.
+    folder.refuses(
+        &["gate", "--memory-model", "sc", "--merge", "a.json"],
+        "cannot be used with",
+    );
+    for (options, this, that) in [
+        (
+            &["--memory-model", "sc"][..],
+            "--memory-model sc",
+            "--memory-model rc11",
+        ),
+        (
+            &["--engine", "loom", "--max-executions", "50"],
+            "--engine loom",
+            "--engine dpor",
+        ),
+        (
+            &["--max-executions", "1"],
+            "--max-executions 1",
+            "no --max-executions",
+        ),
+    ] {
+        let shard = ["gate", "--format", "json", "--shard", "2/2"];
+        let run = folder.run(&[&shard[..], options].concat());
+        folder.write("other.json", &run.stdout);
+        let said = format!(
+            "other.json: another gate than shard-1.json: it was run with {this}, and \
+             shard-1.json with {that}"
+        );
+        folder.refuses(&["gate", "--merge", &files[0], "other.json"], &said);
+    }
+    // The command that reproduces it is one of what they were run with.
+    for shard in 1..=2 {
+        let of = format!("{shard}/2");
+        let args = [
+            "gate",
+            "--format",
+            "json",
+            "--max-executions",
+            "2",
+            "--engine",
+            "loom",
+        ];
+        let run = folder.run(&[&args[..], &["--shard", &of]].concat());
+        folder.write(&format!("loom-{shard}.json"), &run.stdout);
+    }
+    let loom = folder.run(&["gate", "--merge", "loom-1.json", "loom-2.json"]);
+    let command = "nfsd-check run put-order --model v4 --all --engine loom --max-executions 2\n";
+    assert!(loom.stdout.contains(command), "{}", loom.stdout);
     // What was checked is not what is here any more.
     folder.write(
         "scenarios/put-order.json",
         &put_order("{\"v4\": \"holds\"}"),
     );
     folder.refuses(&args, "not of the scenarios and models that are here");
+    folder.refuses(&args, "--merge is given the same");
 }
 
 #[test]
@@ -1098,6 +1323,7 @@ fn a_baseline_warns_and_never_fails() {
     let folder = Folder::new("gate-baseline", &[("put-order", &put_order(AS_IT_IS))]);
     let baseline = ["gate", "--baseline", "b.json"];
     folder.refuses(&baseline, "b.json: ");
+    folder.refuses(&baseline, "--update-baseline writes it");
     let update = folder.run(&["gate", "--baseline", "b.json", "--update-baseline"]);
     assert_eq!(update.status, 0, "{}", update.stderr);
     let text = fs::read_to_string(folder.0.join("b.json")).unwrap();

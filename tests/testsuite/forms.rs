@@ -48,6 +48,15 @@ fn story(scenario: &str, model: &str, kind: ViolationKind) -> Story {
     Story::new(counterexample, model, against.as_ref(), &file)
 }
 
+/// The first violation there is.
+fn first(scenario: &str, model: &str) -> Counterexample {
+    let library = Library::builtin();
+    let scenario = Arc::new(library.scenario(scenario).unwrap());
+    let model = library.model(model).unwrap();
+    let found = explore(&program(&scenario, model.choices), &Limits::default());
+    Counterexample::new(&scenario, &model, "dpor", "sc", &found.findings[0])
+}
+
 /// One of each way to find out why: two accesses, a destruction and a free, a race that was tried
 /// the other way round, a lock that is waited for, and no model that holds.
 fn stories() -> Vec<Story> {
@@ -162,6 +171,249 @@ fn a_mail_can_be_sent_and_quoted() {
     }
 }
 
+/// What a scenario expects of a memory model is no part of what happened.
+#[test]
+fn a_scenario_is_known_whatever_is_expected_of_it() {
+    let library = Library::builtin();
+    for name in ["client-open-vs-stop", "client-open-vs-netns-exit"] {
+        assert!(!library.scenario(name).unwrap().expect_rc11.is_empty());
+        let c = first(name, "v4");
+        let against = why::against(&c, None, &library).unwrap().unwrap();
+        assert_eq!(against.name, "v4-invalidate-one-by-one");
+        let model = c.model.clone();
+        let story = Story::new(c, model, Some(&against), "folder/a.json");
+        let mail = story.print(Form::Mail, &OPTIONS);
+        assert!(mail.contains(&format!("nfsd-check run {name}")), "{mail}");
+        assert!(mail.contains("The fixed form"), "{mail}");
+    }
+}
+
+/// In one line, however the text was wrapped.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn fits(mail: &str) {
+    for line in mail.lines() {
+        assert!(line.len() <= 72 && line.is_ascii(), "{line:?}");
+    }
+}
+
+#[test]
+fn a_report_is_of_the_model_that_it_ran_on() {
+    let library = Library::builtin();
+    let c = first("put-order", "v2-8of9");
+    let recorded = c.model.clone();
+    let model = library.model("v1-8of8").unwrap();
+    let against = library.model("v4").unwrap();
+    let story = Story::new(c, model.clone(), Some(&against), "a.json");
+    assert!(story.replay.violation.is_some() && !story.replay.same);
+
+    let mail = story.print(Form::Mail, &OPTIONS);
+    fits(&mail);
+    let mail = unwrapped(&mail);
+    let (head, _) = mail.split_once("What allows it").unwrap();
+    assert!(head.contains(&model.source), "{head}");
+    assert!(!head.contains(&recorded.source), "{head}");
+    assert!(
+        mail.contains("run put-order --model v1-8of8 --all"),
+        "{mail}"
+    );
+
+    let trace = story.print(Form::Perfetto, &OPTIONS);
+    assert!(trace.contains("put-order on v1-8of8"));
+
+    // What the test has in it is of that model, and comes about.
+    let test = story.print(Form::Test, &OPTIONS);
+    let (_, file) = test.split_once("r#\"").unwrap();
+    let (file, _) = file.split_once("\"#").unwrap();
+    let own = Counterexample::parse("own.json", file.as_bytes()).unwrap();
+    assert_eq!(own.model, model);
+    let again = nfsd_check::report::replay::replay(&own, &own.model);
+    assert_eq!(again.parted, None);
+    assert!(again.violation.is_some());
+}
+
+#[test]
+fn a_mail_names_the_file_that_has_to_come_with_it() {
+    let shipped = first("put-order", "v2-8of9");
+    let mut patch = shipped.clone();
+    patch.model.name = "my-patch".to_owned();
+    let mut scenario = shipped.clone();
+    scenario.scenario.name = "mine".to_owned();
+    let mut drawn = shipped.clone();
+    drawn.engine = "pct".to_owned();
+    let name = "put-order-my-patch-use-after-destroy.json";
+    for c in [patch, scenario, drawn] {
+        for folder in [
+            "counterexamples",
+            "/a/folder/far/away/from/where/the/mail/is/read",
+        ] {
+            let model = c.model.clone();
+            let story = Story::new(c.clone(), model, None, &format!("{folder}/{name}"));
+            let mail = story.print(Form::Mail, &OPTIONS);
+            fits(&mail);
+            assert!(
+                mail.contains(&format!("\n  nfsd-check replay {name}\n")),
+                "{mail}"
+            );
+            let attached = format!("the attached file {name}:");
+            assert!(unwrapped(&mail).contains(&attached), "{mail}");
+        }
+    }
+    // A name that does not fit into a line, or that a shell takes apart, is not used.
+    let mut c = shipped.clone();
+    c.model.name = "my-patch".to_owned();
+    for name in ["a".repeat(100) + ".json", "a b.json".to_owned()] {
+        let story = Story::new(c.clone(), c.model.clone(), None, &name);
+        let mail = story.print(Form::Mail, &OPTIONS);
+        fits(&mail);
+        assert!(
+            mail.contains("\n  nfsd-check replay counterexample.json\n"),
+            "{mail}"
+        );
+    }
+    // Where everybody has all that it takes, no file is needed.
+    let story = Story::new(shipped.clone(), shipped.model, None, "a.json");
+    let mail = story.print(Form::Mail, &OPTIONS);
+    assert!(!mail.contains("attached"), "{mail}");
+}
+
+#[test]
+fn what_is_violated_too_is_no_fixed_form() {
+    let c = first("put-order", "v2-8of9");
+    let library = Library::builtin();
+    for other in ["v2-8of9", "v1-8of8"] {
+        let against = library.model(other).unwrap();
+        let story = Story::new(c.clone(), c.model.clone(), Some(&against), "a.json");
+        let mail = story.print(Form::Mail, &OPTIONS);
+        assert!(!mail.contains("fixed form"), "{mail}");
+        assert!(mail.contains("Compared with"), "{mail}");
+        assert!(mail.contains("comes about there too"), "{mail}");
+    }
+    // Where no form is known to be free of it, the mail says so.
+    let c = first("close-sync-vs-stop", "v4");
+    assert_eq!(why::against(&c, None, &library).unwrap(), None);
+    let story = Story::new(c.clone(), c.model, None, "a.json");
+    let mail = story.print(Form::Mail, &OPTIONS);
+    assert!(mail.contains("There is no fixed form"), "{mail}");
+}
+
+#[test]
+fn what_does_not_come_about_is_told_as_far_as_it_goes() {
+    let c = first("put-order", "v2-8of9");
+    let v4 = Library::builtin().model("v4").unwrap();
+    let story = Story::new(c, v4, None, "folder/a.json");
+    assert_eq!(story.replay.violation, None);
+    let mail = story.print(Form::Mail, &OPTIONS);
+    fits(&mail);
+    let now = &story.replay.parted.as_ref().unwrap().now;
+    let end = format!("Here it goes no further: {now}.");
+    assert!(unwrapped(&mail).contains(&end), "{mail}");
+    assert!(mail.contains("nfsd_file_put_local()"), "{mail}");
+    assert!(
+        mail.contains("\n  nfsd-check replay a.json --model v4\n"),
+        "{mail}"
+    );
+
+    let diagram = story.print(Form::Mermaid, &OPTIONS);
+    assert!(diagram.matches("Note over").count() > 5, "{diagram}");
+    assert!(diagram.contains("Here it goes no further"), "{diagram}");
+    let test = story.print(Form::Test, &OPTIONS);
+    assert!(test.contains("fixed.model(\"v4\")"), "{test}");
+    assert!(!test.contains("comes about"), "{test}");
+    snapshot("put-order-v2-8of9-on-v4.mail", &mail);
+    snapshot("put-order-v2-8of9-on-v4.mmd", &diagram);
+}
+
+#[test]
+fn a_wait_for_ever_is_a_line_of_its_own() {
+    let story = story(
+        "client-io-vs-stop",
+        "v4-wait-before-purge",
+        ViolationKind::HungTask,
+    );
+    let wait = "wait_for_completion(nfsd_net_free_done):forever<--";
+    for form in [Form::Mail, Form::Text] {
+        let text = plain(&story.print(form, &OPTIONS));
+        assert_eq!(text.matches("<--").count(), 1, "{text}");
+        let letters: String = text.split_whitespace().collect();
+        assert!(letters.contains(wait), "{text}");
+        assert!(
+            text.contains("task nfsd-stop blocked for more than 120 seconds"),
+            "{text}"
+        );
+    }
+    let diagram = story.print(Form::Mermaid, &OPTIONS);
+    assert!(diagram.contains("for ever (!)"), "{diagram}");
+}
+
+#[test]
+fn a_null_pointer_is_an_oops() {
+    let story = story("gc-vs-stop", "v4-wake-untested", ViolationKind::Warning);
+    let mail = story.print(Form::Mail, &OPTIONS);
+    assert!(
+        mail.starts_with("A NULL pointer is dereferenced: "),
+        "{mail}"
+    );
+    assert!(
+        mail.contains("BUG: kernel NULL pointer dereference in "),
+        "{mail}"
+    );
+    assert!(!mail.contains("WARNING"), "{mail}");
+    assert!(!mail.contains("\n\n\n"), "{mail}");
+    // What the fix is about is not their order.
+    assert!(!mail.contains("In short:"), "{mail}");
+    snapshot("gc-vs-stop-v4-wake-untested-warning.mail", &mail);
+}
+
+/// The words of the program are none of the reader's.
+#[test]
+fn a_mail_is_in_the_words_of_its_reader() {
+    for story in stories() {
+        let text = story.print(Form::Mail, &OPTIONS);
+        for jargon in [
+            "task main",
+            "in main",
+            "Main ",
+            "(between functions)",
+            "stack_frame#",
+            "percpu_count#",
+            "no mail",
+            "blocked for ever",
+            "\n\n\n",
+        ] {
+            assert!(
+                !text.contains(jargon),
+                "{}: {jargon:?} in {text}",
+                story.file
+            );
+        }
+        // Names keep their small letters.
+        for word in text.split_whitespace() {
+            let mut chars = word.chars();
+            let capital = chars.next().is_some_and(|c| c.is_ascii_uppercase());
+            let rest = chars.as_str();
+            let is_name = rest.contains(|c: char| c == '_' || c.is_ascii_digit())
+                && rest.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+            assert!(!(capital && is_name), "{}: {word}", story.file);
+        }
+        let short = text.split("In short: ").nth(1).unwrap_or_default();
+        let short = short.split("\nThe").next().unwrap_or_default();
+        assert!(!short.contains("callback has run"), "{short}");
+        // No name is cut.
+        let lines: Vec<&str> = text.lines().collect();
+        let rule = lines.iter().position(|line| line.starts_with("     -"));
+        let heads = lines[..rule.unwrap()].iter().rev();
+        let heads = heads.take_while(|line| !line.is_empty());
+        let actors = &story.counterexample.scenario.actors;
+        for word in heads.flat_map(|line| line.split_whitespace()) {
+            let is_actor = actors.iter().any(|actor| actor.name == word);
+            assert!(is_actor || word == "(kernel)", "{}: {word}", story.file);
+        }
+    }
+}
+
 #[test]
 fn what_orders_the_two_is_read_off_the_other_model() {
     for (scenario, model, kind, which, through) in [
@@ -171,7 +423,7 @@ fn what_orders_the_two_is_read_off_the_other_model() {
             ViolationKind::ObjectsRemaining,
             "put_local_order",
             "nfsd_file_free -> call_rcu -> nfsd_net_put -> complete -> nfsd_shutdown_net -> \
-             wait_for_completion -> nfsd_file_cache_shutdown -> rcu_barrier ->",
+             wait_for_completion -> nfsd_file_cache_shutdown -> rcu_barrier",
         ),
         (
             "gc-vs-netns-exit",
@@ -179,7 +431,7 @@ fn what_orders_the_two_is_read_off_the_other_model() {
             ViolationKind::UseAfterFree,
             // Who holds a spinlock is a reader, so the grace period of the shutdown waits for it.
             "gc_lock_gc",
-            "spin_unlock(nfsd_gc_lock) -> grace period 2 is over -> \
+            "spin_unlock(nfsd_gc_lock) -> end of a grace period -> \
              percpu_ref_switch_to_atomic_rcu -> complete -> nfsd_shutdown_net -> \
              wait_for_completion -> svc_destroy -> kfree",
         ),
