@@ -214,7 +214,7 @@ const FILE: &str = r#"{
     "message": "destroyed with nfsd_file#1 still allocated",
     "step": 106
   },
-  "checksum": "sha256:d4ad34381ab411c9f5b1c9c109213b91250c4a7e8d17457eacc789cb0f577949"
+  "checksum": "sha256:ff423c2ff1a9c811ee796db9f93c5deff027de1fc2c92c8887396fef9ebf9881"
 }
 "#;
 

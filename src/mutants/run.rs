@@ -221,7 +221,8 @@ pub fn fate(
             return fate;
         }
     }
-    if weakening == Weakening::Relax || site.primitive == "fence" {
+    let is_barrier = site.primitive == "fence" || site.primitive.starts_with("smp_mb");
+    if weakening == Weakening::Relax || is_barrier {
         // Graphs are dearer than interleavings.
         let most = most / 10;
         for subject in &reach {
