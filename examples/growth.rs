@@ -76,11 +76,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows.push((format!("{actors} actors, with `{last}`"), scenario(actors)));
     }
     for files in 1..=3 {
-        let row = format!("`gc` and a stop, {files} files");
+        let row = format!("`gc` and a stop, files: {files}");
         rows.push((row, files_and_passes(files, 0)));
     }
     for passes in 1..=3 {
-        let row = format!("`gc` and a stop, 1 file, timer fires {passes} times");
+        let row = format!("`gc` and a stop, one file, timer fires: {passes}");
         rows.push((row, files_and_passes(1, passes)));
     }
     println!("| | rc11 | | sc | |");
