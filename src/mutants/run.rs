@@ -221,7 +221,10 @@ pub fn fate(
             return fate;
         }
     }
-    if weakening == Weakening::Relax || site.primitive == "fence" {
+    if weakening == Weakening::Relax
+        || site.primitive == "fence"
+        || site.primitive.starts_with("smp_")
+    {
         // Graphs are dearer than interleavings.
         let most = most / 10;
         for subject in &reach {
