@@ -221,7 +221,7 @@ pub fn fate(
             return fate;
         }
     }
-    let is_barrier = site.primitive == "fence" || site.primitive.starts_with("smp_mb");
+    let is_barrier = site.primitive == "fence" || site.primitive.starts_with("smp_");
     if weakening == Weakening::Relax || is_barrier {
         // Graphs are dearer than interleavings.
         let most = most / 10;
