@@ -92,6 +92,7 @@ const SCENARIOS: &[(&str, &str)] = builtin![
     "scenarios/client-disable-vs-stop.json",
     "scenarios/client-io-vs-stop.json",
     "scenarios/client-io-without-memory.json",
+    "scenarios/client-open-fails-vs-stop.json",
     "scenarios/client-open-vs-disable.json",
     "scenarios/client-open-vs-netns-exit.json",
     "scenarios/client-open-vs-open.json",

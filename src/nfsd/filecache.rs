@@ -476,7 +476,8 @@ pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
 /// `nfsd_file_dispose_list()` of a private list.
 fn nfsd_file_dispose_list(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list").forgets();
-    for nf in dispose {
+    // Whatever goes on a private list goes to its front.
+    for nf in dispose.into_iter().rev() {
         if take_off_dispose_list(nfsd, &nf) != Some(false) {
             nfsd_file_free(nfsd, &nf);
         }
@@ -510,7 +511,7 @@ fn fcache_disposal(nfsd: &Nfsd, nn: &NfsdNet) -> Arc<NfsdFcacheDisposal> {
 /// `nfsd_file_dispose_list_delayed()`: hands each file to its namespace's service threads.
 fn nfsd_file_dispose_list_delayed(nfsd: &Arc<Nfsd>, dispose: Vec<Arc<NfsdFile>>) {
     let _in = enter("nfsd_file_dispose_list_delayed").forgets();
-    for nf in dispose {
+    for nf in dispose.into_iter().rev() {
         if take_off_dispose_list(nfsd, &nf) == Some(false) {
             continue;
         }

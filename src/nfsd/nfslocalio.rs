@@ -16,7 +16,7 @@
 
 use super::{
     Nfsd,
-    filecache::{NfsdFile, nfsd_file_file, nfsd_file_put, nfsd_file_put_local},
+    filecache::{NfsdFile, Status, nfsd_file_file, nfsd_file_put, nfsd_file_put_local},
     localio::{LocalioError, nfsd_net_put, nfsd_net_try_get, nfsd_open_local_fh},
     netns::{Net, NfsdNet},
     nfssvc::{Rqst, in_service_thread},
@@ -620,11 +620,14 @@ fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
 }
 
 /// `nfs_local_open_fh()`: a LOCALIO I/O begins, if the server is local. What it answers is held by
-/// the I/O. Where the server has gone, the client forgets it, and asks again.
+/// the I/O. Where the server has gone, or its answer may mean that, the client forgets it, and asks
+/// again: `-ENXIO`, and `-ENOENT`, which is one of the errors of an open that fails. After any other
+/// the I/O goes over the wire.
 ///
 /// Kernel file: `fs/nfs/localio.c`.
 ///
-/// Left out: errors other than that the server has gone, after which the I/O goes over the wire.
+/// Left out: `-ENOMEM`, which no function below answers: nfsd without memory answers that the client
+/// should try later.
 pub fn nfs_local_open_fh(
     nfsd: &Arc<Nfsd>,
     rqst: Rqst,
@@ -643,12 +646,18 @@ pub fn nfs_local_open_fh(
             }
             Some(localio)
         }
-        Err(LocalioError::NoServer) => {
-            nfs_localio_disable_client(nfsd, clp);
-            nfs_local_probe(nfsd, rqst, clp);
+        Err(error) => {
+            let forgets = match error {
+                LocalioError::NoServer => true,
+                LocalioError::Failed(Status::OpenFailed) => sync::choose(2) == 1,
+                LocalioError::Failed(Status::Jukebox) => false,
+            };
+            if forgets {
+                nfs_localio_disable_client(nfsd, clp);
+                nfs_local_probe(nfsd, rqst, clp);
+            }
             None
         }
-        Err(LocalioError::Failed(_)) => None,
     }
 }
 
