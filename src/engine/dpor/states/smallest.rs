@@ -232,7 +232,8 @@ impl<'a> Smallest<'a> {
             }
         }
         let goes_on = enabled.iter().any(|(name, _)| Some(*name) == last);
-        // Whoever ran last goes on first.
+        // Whoever ran last goes on first, then in the order in which they were begun.
+        enabled.reverse();
         enabled.sort_by_key(|(name, _)| Some(*name) == last);
         let mut left = Vec::new();
         for (thread, choices) in enabled {
