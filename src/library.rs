@@ -73,6 +73,7 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v4-wake-untested.json",
     "models/v4.json",
     "models/v6.12-free-unhash.json",
+    "models/v6.12-invalidate-at-purge.json",
     "models/v6.12-put-no-recheck.json",
     "models/v6.12-shared-lru.json",
     "models/v6.12.json",
