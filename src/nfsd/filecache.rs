@@ -892,9 +892,9 @@ pub fn expkey_flush(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 ///
 /// Left out: how a path tells that a file is below the export. Here the export has the one inode
 /// that it is asked for, so other files stay, as those of another export do. The open file that
-/// is asked may be closed meanwhile. Its memory stays an open file's until the walk's section ends
-/// (`SLAB_TYPESAFE_BY_RCU`), so the answer may be wrong then, and a file that is being freed is unhashed
-/// already.
+/// is asked may be closed meanwhile, and its memory be another one's, as it stays an open file's until
+/// the walk's section ends (`SLAB_TYPESAFE_BY_RCU`). What the walk finds in it then is not modelled;
+/// the README names it among what may hide a race.
 pub fn nfsd_file_close_export(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
     let _in = enter("nfsd_file_close_export");
     let _mutex = control_mutex(nfsd, net);

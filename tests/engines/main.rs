@@ -15,6 +15,7 @@ mod native_engine;
 mod priorities;
 mod rc11;
 mod rc11_oracle;
+mod smallest;
 
 /// A number from the environment.
 fn number(name: &str, default: u64) -> u64 {

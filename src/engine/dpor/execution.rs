@@ -173,7 +173,7 @@ const SECTION_OPEN: u64 = 1;
 const SECTION_ENDED: u64 = 2;
 
 /// The most steps an execution may have.
-const STEP_LIMIT: usize = 60_000;
+pub(super) const STEP_LIMIT: usize = 60_000;
 
 impl Execution {
     pub(super) fn new() -> Self {
@@ -1209,13 +1209,7 @@ impl Execution {
     /// An equivalent schedule with few switches between threads, after a violation that ended the
     /// execution without what it did not need. `None` where none was found.
     pub(super) fn calm_schedule(&self) -> Option<Vec<Scheduled<ThreadKey>>> {
-        let alone_at_the_end = matches!(self.end, Some(End::Fatal)) && self.violations.len() == 1;
-        self.calm_schedule_that(alone_at_the_end)
-    }
-
-    /// An equivalent schedule with few switches; only of what the last step needs, where that `ends`
-    /// the execution.
-    pub(super) fn calm_schedule_that(&self, ends: bool) -> Option<Vec<Scheduled<ThreadKey>>> {
+        let ends = matches!(self.end, Some(End::Fatal)) && self.violations.len() == 1;
         let order = calm::order(self.search.events(), ends, &self.grace_orders())?;
         let scheduled = order.into_iter().map(|index| Scheduled {
             thread: self.threads[self.search.events()[index].thread].key,

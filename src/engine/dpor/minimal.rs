@@ -8,7 +8,7 @@
 
 use super::{
     Explorer, directed,
-    execution::{Director, End, Scheduled, ThreadKey},
+    execution::{Director, End, STEP_LIMIT, Scheduled, ThreadKey},
     states::Smallest,
 };
 use crate::{
@@ -35,6 +35,16 @@ struct Wanted<'a> {
     stop: &'a dyn Fn() -> bool,
     kind: ViolationKind,
     object: String,
+    message: String,
+}
+
+/// An object's name without the numbers that tell those of a name apart, which are given as the objects
+/// come and differ from run to run.
+fn without_numbers(object: &str) -> String {
+    let mut parts = object.split('#');
+    let mut name = parts.next().unwrap_or_default().to_owned();
+    name.extend(parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())));
+    name
 }
 
 /// Look for a smaller execution than the one that was found, with the same kind of violation on the same
@@ -53,6 +63,7 @@ pub fn minimise(
         stop,
         kind: finding.kind,
         object: found.object.clone(),
+        message: found.message.clone(),
     };
     let schedule = keys(program, &finding.recording)?;
     let known = wanted.tried(schedule.clone())?;
@@ -94,22 +105,30 @@ impl Wanted<'_> {
     ) -> Smaller {
         let limits = Limits::default();
         let mut states = Smallest::new(self.program, &limits, self.kind, most, self.stop);
-        states.of_the_object_of(schedule);
-        for bound in 0..=known.size.preemptions {
-            let below = match bound < known.size.preemptions {
-                true => usize::MAX,
-                false => known.size.steps,
+        // It may have a grace period that ends too early for a kernel: then any other one is better.
+        let is_one = states.can_follow(schedule, &without_numbers(&self.object));
+        for bound in 0.. {
+            let is_last = is_one && bound == known.size.preemptions;
+            let below = match is_last {
+                true => known.size.steps,
+                false => STEP_LIMIT,
             };
             let bounded = states.within(bound, below);
             let mut complete = bounded.complete;
+            let mut found = false;
             if let Some(schedule) = bounded.smallest {
                 match self.tried(schedule) {
-                    Some(smaller) if smaller.size.preemptions == bound => known = smaller,
-                    // It counts otherwise there.
-                    _ => complete = false,
+                    Some(mut smaller) => {
+                        // A replay takes more threads for ones that could go on.
+                        smaller.size.preemptions = bound;
+                        known = smaller;
+                        found = true;
+                    }
+                    // Of another object, or of one that goes by another name there.
+                    None => complete = false,
                 }
             }
-            if bound == known.size.preemptions {
+            if found || is_last {
                 known.size.fewest_preemptions = true;
                 known.size.fewest_steps = complete;
                 return known;
@@ -126,10 +145,11 @@ impl Wanted<'_> {
         let length = schedule.len();
         let replay = directed(self.program, Director::Deferring(schedule)).0;
         let recording = replay.recording;
-        // Objects of a name are numbered as they come, which differs from run to run.
-        let named = |object: &str| object.split('#').next().map(str::to_owned);
-        let same =
-            |v: &RecordedViolation| v.kind == self.kind && named(&v.object) == named(&self.object);
+        let same = |v: &RecordedViolation| {
+            v.kind == self.kind
+                && without_numbers(&v.object) == without_numbers(&self.object)
+                && (!v.object.is_empty() || v.message == self.message)
+        };
         let violated = recording.violations.iter().any(same);
         let steps = recording
             .steps

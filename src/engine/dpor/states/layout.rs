@@ -145,6 +145,8 @@ const NEVER: ViolationKind = ViolationKind::Warning;
 pub(super) struct Layout {
     cells: CellIndex,
     objects: Vec<Object>,
+    /// By object: what it is called in what it lies in.
+    names: Vec<&'static str>,
     object_names: HashMap<(Maker, &'static str, u64), ObjectId>,
     threads: Vec<Thread>,
     thread_names: HashMap<(u32, u32), ThreadName>,
@@ -160,6 +162,9 @@ pub(super) struct Layout {
     sections: Map<(u32, u32), u32>,
     section_threads: Vec<ThreadName>,
     locks: Map<u32, u32>,
+    /// Whether a grace period waits for every section that is open when it begins, and not only for
+    /// those that have begun before it.
+    pub(super) waits_for_open: bool,
     /// Why there are no names left.
     pub(super) full: Option<String>,
 }
@@ -192,6 +197,15 @@ impl Layout {
         let cell = self.take_cells(1);
         self.counts.insert((maker, name), cell);
         cell
+    }
+
+    /// What an object is called, without numbers.
+    pub(super) fn path(&self, object: ObjectId) -> String {
+        let name = self.names[object.0 as usize];
+        match self.object(object).owner {
+            Some(owner) => format!("{}.{name}", self.path(owner)),
+            None => name.to_owned(),
+        }
     }
 
     /// The `number`th object of that name.
@@ -243,6 +257,7 @@ impl Layout {
     fn add_object(&mut self, key: (Maker, &'static str, u64), object: Object) -> ObjectId {
         let name = ObjectId(self.objects.len() as u32);
         self.objects.push(object);
+        self.names.push(key.1);
         self.object_names.insert(key, name);
         name
     }

@@ -481,7 +481,7 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// Where there is no such thread.
+    /// Where it cannot go on.
     pub(super) fn follow(&self, scheduled: &Scheduled<ThreadKey>) -> Result<(), String> {
         let Scheduled { thread, choice } = *scheduled;
         let name = {
@@ -493,7 +493,10 @@ impl Learner {
         };
         let thread = name.ok_or("there is no such context yet")?;
         self.take(Taken { thread, choice });
-        Ok(())
+        match &self.execution.borrow().end {
+            Some(End::Cut(why)) => Err(why.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Go to the state that these steps lead to.

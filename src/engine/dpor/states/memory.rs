@@ -2,11 +2,12 @@
 //! What a step does to a state.
 //!
 //! The same rules as in [`super::super::execution`], with two differences that come from a state
-//! having no past. A grace period waits for every section that is open when it begins, as in the
-//! kernel. And what happens before what is not kept as clocks, which never come back to where they
-//! were: all that matters of it is whether a thread that accesses a plain variable knows of the last
-//! write, and of each thread's last read since. Those are *events*, a set of them for each thread
-//! and message, and an event that a later one replaces is forgotten by all.
+//! having no past. A grace period waits for the sections that have begun before it and are open; or for
+//! all that are open, as in the kernel, where that is asked for. And what happens before what is not
+//! kept as clocks, which never come back to where they were: all that matters of it is whether a
+//! thread that accesses a plain variable knows of the last write, and of each thread's last read
+//! since. Those are *events*, a set of them for each thread and message, and an event that a later
+//! one replaces is forgotten by all.
 
 use super::{
     super::search::is_over,
@@ -320,7 +321,7 @@ impl Memory<'_> {
         let grace_period = self.layout.name_grace_period(domain, thread, number);
         let sections_wait = self.sections_wait(domain);
         let mut sections = self.value(domain);
-        if self.concurrent && !sections_wait {
+        if self.concurrent && !sections_wait && !self.layout.waits_for_open {
             sections &= self.state.get(self.of_thread(thread, BEFORE));
         }
         self.state.set(self.cell(grace_period, WAITS_FOR), sections);

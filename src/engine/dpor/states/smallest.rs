@@ -20,11 +20,7 @@ use crate::{
         Limits, Program,
         dpor::execution::{Scheduled, ThreadKey},
     },
-    sync::{
-        self,
-        engine::{Engine, ObjectId},
-        violation::ViolationKind,
-    },
+    sync::{self, engine::Engine, violation::ViolationKind},
 };
 use std::rc::Rc;
 
@@ -36,6 +32,8 @@ struct Node {
     depth: usize,
     /// Whether the violation has come about.
     shown: bool,
+    /// Whether all others have returned, and the thread that has waited for that goes on.
+    settles: bool,
     /// The steps to take from it with the preemptions after each, the next one last.
     left: Vec<(Taken, u32)>,
 }
@@ -53,8 +51,8 @@ pub(in super::super) struct Bounded {
 pub(in super::super) struct Smallest<'a> {
     search: Search<'a>,
     kind: ViolationKind,
-    /// The object that it has to be about.
-    object: Option<ObjectId>,
+    /// What the object has to be called, without numbers.
+    object: Option<String>,
     /// How many steps may be taken yet.
     left: u64,
     stop: &'a dyn Fn() -> bool,
@@ -74,8 +72,10 @@ impl<'a> Smallest<'a> {
         most: u64,
         stop: &'a dyn Fn() -> bool,
     ) -> Self {
+        let search = Search::new(program, limits);
+        search.learner.execution.borrow_mut().layout.waits_for_open = true;
         Self {
-            search: Search::new(program, limits),
+            search,
             kind,
             object: None,
             left: most,
@@ -85,21 +85,33 @@ impl<'a> Smallest<'a> {
         }
     }
 
-    /// Look for a violation of the object alone that this interleaving shows it of.
-    pub(in super::super) fn of_the_object_of(&mut self, shown: &[Scheduled<ThreadKey>]) {
+    /// Whether an interleaving can be followed where a grace period waits for every section that was open
+    /// when it began. Where it shows the violation of an object of that name, only such are looked for.
+    pub(in super::super) fn can_follow(
+        &mut self,
+        shown: &[Scheduled<ThreadKey>],
+        object: &str,
+    ) -> bool {
         let learner = Rc::clone(&self.search.learner);
         let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&learner);
         sync::with_engine(engine, || {
             learner.begin_execution(self.search.program);
             let followed = shown.iter().try_for_each(|step| learner.follow(step));
-            learner.finish();
+            let ended = learner.execution.borrow().end.clone();
+            if !matches!(ended, Some(End::Fatal | End::Cut(_))) {
+                learner.finish();
+            }
             let execution = learner.execution.borrow();
             let mut noted = execution.violations.iter();
-            let of_kind = noted.find(|noted| noted.kind == self.kind);
-            self.object = followed.ok().and(of_kind).and_then(|noted| noted.object);
+            let is_it = |noted: &&Noted| {
+                let path = noted.object.map(|object| execution.layout.path(object));
+                noted.kind == self.kind && path.as_deref() == Some(object)
+            };
+            self.object = noted.any(|noted| is_it(&noted)).then(|| object.to_owned());
             drop(execution);
             learner.end_execution();
-        });
+            followed.is_ok()
+        })
     }
 
     /// Look at every interleaving with at most `bound` preemptions and less than `below` steps.
@@ -137,7 +149,7 @@ impl<'a> Smallest<'a> {
                 continue;
             }
             self.count()?;
-            let mut shown = node.shown;
+            let (mut shown, settles) = (node.shown, node.settles);
             let outcome = self.search.step(taken)?;
             self.search.path.push(taken);
             shown |= self
@@ -147,7 +159,7 @@ impl<'a> Smallest<'a> {
                 .any(|noted| self.is_wanted(*noted));
             match outcome {
                 Outcome::Fatal => {}
-                Outcome::Alone => shown = shown || self.shown_alone()?,
+                Outcome::Alone => shown = shown || self.shown_alone(settles)?,
                 Outcome::GoesOn => {
                     if !self.is_new(preemptions, steps, shown) {
                         continue;
@@ -171,7 +183,9 @@ impl<'a> Smallest<'a> {
     }
 
     fn is_wanted(&self, noted: Noted) -> bool {
-        noted.kind == self.kind && (self.object.is_none() || noted.object == self.object)
+        let path = |object| self.search.learner.execution.borrow().layout.path(object);
+        let is_called = |name: &String| noted.object.map(path).as_ref() == Some(name);
+        noted.kind == self.kind && self.object.as_ref().is_none_or(is_called)
     }
 
     fn count(&mut self) -> Result<(), Stop> {
@@ -225,7 +239,8 @@ impl<'a> Smallest<'a> {
                 Standing::Waits(_) => hung |= !self.search.is_daemon(name),
             }
         }
-        if enabled.is_empty() {
+        let all_over = enabled.is_empty();
+        if all_over {
             match settles {
                 Some(name) if !hung => enabled.push((name, 1)),
                 _ => return Err(Stuck { hung }),
@@ -247,28 +262,28 @@ impl<'a> Smallest<'a> {
             mark: self.search.state.mark(),
             depth: self.search.path.len(),
             shown,
+            settles: all_over,
             left,
         })
     }
 
     /// Whether the violation comes about in what comes after the part where every interleaving counts.
-    fn shown_alone(&mut self) -> Result<bool, Stop> {
+    /// Whoever has only waited for the end has learned nothing that the state does not say.
+    fn shown_alone(&mut self, settles: bool) -> Result<bool, Stop> {
         let state = self.search.state.fingerprint();
-        if let Some(shown) = self.ends.get(&state) {
+        if let Some(shown) = self.ends.get(&state).filter(|_| settles) {
             return Ok(*shown);
         }
         self.search.run_path()?;
         self.search.learner.finish();
-        let shown = {
+        let violations = {
             let execution = self.search.learner.execution.borrow();
             if let Some(End::Cut(why)) = &execution.end {
                 return Err(why.clone());
             }
-            execution
-                .violations
-                .iter()
-                .any(|noted| self.is_wanted(*noted))
+            execution.violations.clone()
         };
+        let shown = violations.iter().any(|noted| self.is_wanted(*noted));
         self.ends.insert(state, shown);
         Ok(shown)
     }

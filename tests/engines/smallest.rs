@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The smallest interleaving, where a generated program has no case of it: grace periods, choices, and
+//! objects of a name.
+
+use nfsd_check::{
+    engine::{Limits, Program, Size, dpor},
+    sync::{
+        self,
+        alloc::Allocation,
+        atomic::AtomicU64,
+        engine::{Ordering::SeqCst, Phase},
+        rcu::Domain,
+        thread,
+        violation::{Violation, ViolationKind},
+    },
+};
+use std::sync::Arc;
+
+type Body = Box<dyn FnOnce() + Send>;
+
+/// A program of these threads, by name.
+fn program(threads: impl Fn() -> Vec<(&'static str, Body)> + Send + Sync + 'static) -> Program {
+    Arc::new(move || {
+        let threads = threads();
+        thread::set_phase(Phase::Concurrent);
+        for (name, body) in threads {
+            thread::spawn_detached(name, body);
+        }
+        thread::settle();
+        thread::set_phase(Phase::Alone);
+    })
+}
+
+/// How small the violation of this kind is.
+fn smallest(program: &Program, kind: ViolationKind) -> Size {
+    let limits = Limits {
+        all: true,
+        ..Limits::default()
+    };
+    let exploration = dpor::explore(program, &limits);
+    let mut findings = exploration.findings.iter();
+    let finding = findings.find(|finding| finding.kind == kind).unwrap();
+    let smallest = dpor::minimise(program, finding, 100_000, &|| false).unwrap();
+    smallest.size.unwrap()
+}
+
+fn warns(message: &str) {
+    sync::report(Violation::of(ViolationKind::Warning, message));
+}
+
+/// A section of which one load comes before a store that the grace period is begun before, and one after
+/// a store that comes after its end: so the section has begun within it. Nothing orders the two
+/// beginnings. With one preemption the section begins first, and the grace period ends with it open, which
+/// no kernel does.
+#[test]
+fn a_section_that_began_within_a_grace_period_takes_two_preemptions() {
+    let program = program(|| {
+        let rcu = Arc::new(Domain::new("rcu"));
+        let [x, y] = ["x", "y"].map(|name| Arc::new(AtomicU64::new(name, 0)));
+        let (domain, before, stored) = (Arc::clone(&rcu), Arc::clone(&x), Arc::clone(&y));
+        let reader: Body = Box::new(move || {
+            rcu.read_lock();
+            let before = x.load(SeqCst);
+            if y.load(SeqCst) == 1 && before == 0 {
+                warns("the section has begun before the store to x, and ended after the other");
+            }
+            rcu.read_unlock();
+        });
+        let updater: Body = Box::new(move || {
+            let grace_period = domain.begin();
+            before.store(1, SeqCst);
+            grace_period.end();
+            stored.store(1, SeqCst);
+        });
+        vec![("reader", reader), ("updater", updater)]
+    });
+    let size = smallest(&program, ViolationKind::Warning);
+    assert_eq!(size.preemptions, 2);
+    assert!(size.fewest_preemptions && size.fewest_steps);
+}
+
+/// An object of the same name that another thread makes counts as well.
+#[test]
+fn an_object_is_one_of_its_name() {
+    let program = program(|| {
+        let x = Arc::new(AtomicU64::new("x", 0));
+        let uses = || {
+            let memory = Allocation::new("memory", ViolationKind::UseAfterFree);
+            memory.free();
+            memory.access();
+        };
+        let [first, second, third] = [0, 1, 2].map(|_| Arc::clone(&x));
+        let looks: Body = Box::new(move || {
+            if first.load(SeqCst) == 2 {
+                uses();
+            }
+        });
+        let stores_and_looks: Body = Box::new(move || {
+            second.store(1, SeqCst);
+            if second.load(SeqCst) == 2 {
+                uses();
+            }
+        });
+        let stores: Body = Box::new(move || third.store(2, SeqCst));
+        vec![
+            ("looks", looks),
+            ("stores and looks", stores_and_looks),
+            ("stores", stores),
+        ]
+    });
+    let size = smallest(&program, ViolationKind::UseAfterFree);
+    assert_eq!(size.preemptions, 0);
+    assert!(size.fewest_preemptions && size.fewest_steps);
+}
+
+/// What a thread chooses after all others have returned is not in the state.
+#[test]
+fn a_choice_at_the_end_is_seen() {
+    let program: Program = Arc::new(|| {
+        thread::set_phase(Phase::Concurrent);
+        thread::settle();
+        let chosen = sync::choose(2);
+        thread::set_phase(Phase::Alone);
+        if chosen == 1 {
+            warns("the other one was chosen");
+        }
+    });
+    let size = smallest(&program, ViolationKind::Warning);
+    assert!(size.fewest_preemptions && size.fewest_steps);
+}
