@@ -241,6 +241,7 @@ fn counterexample() -> Value {
             "object": text("to which object; empty where it is about the context itself"),
             "saw": { "type": "integer", "minimum": 0, "description": "what it answered" },
             "choice": { "type": "integer", "minimum": 0, "description": "what was chosen" },
+            "reads": { "type": "integer", "minimum": 0, "description": "the step whose write it read, from 1, or 0 for none, where weak memory let it read an older one" },
         }),
         &["context", "function", "operation", "object", "saw"],
     );

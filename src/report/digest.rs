@@ -40,6 +40,9 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
         about.extend(ends(replay));
     }
     about.retain(|&at| recording.steps[at].concurrent);
+    if about.is_empty() {
+        about = last_of_each(recording);
+    }
     let objects = objects(replay, &about);
     let actors: BTreeSet<&str> = actors.iter().map(|actor| &*actor.name).collect();
     let mut cone: BTreeSet<usize> = BTreeSet::new();
@@ -88,6 +91,17 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     let shown = shown.into_iter();
     shown
         .filter(|&at| about.contains(&at) || !says_little(at))
+        .collect()
+}
+
+/// What each context did last, where all that the violation is about came after them.
+fn last_of_each(recording: &Recording) -> BTreeSet<usize> {
+    let mut contexts: BTreeSet<u32> = BTreeSet::new();
+    let steps = recording.steps.iter().enumerate().rev();
+    steps
+        .filter(|(_, step)| step.concurrent && !step.functions.is_empty())
+        .filter(|(_, step)| contexts.insert(step.thread.0))
+        .map(|(at, _)| at)
         .collect()
 }
 

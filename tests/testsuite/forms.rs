@@ -171,6 +171,22 @@ fn a_mail_can_be_sent_and_quoted() {
     }
 }
 
+/// Also where all that the violation is about comes after the part that is told.
+#[test]
+fn a_mail_has_steps() {
+    for (scenario, model, kind) in [
+        ("client-probe-vs-flush", "v4", ViolationKind::UseAfterFree),
+        (
+            "gc-idle-server",
+            "v4-queue-without-wake",
+            ViolationKind::Leak,
+        ),
+    ] {
+        let mail = story(scenario, model, kind).print(Form::Mail, &OPTIONS);
+        assert!(mail.lines().any(|line| line.starts_with("  1  ")), "{mail}");
+    }
+}
+
 /// What a scenario expects of a memory model is no part of what happened.
 #[test]
 fn a_scenario_is_known_whatever_is_expected_of_it() {

@@ -5,7 +5,7 @@
 use jsonschema::Validator;
 use nfsd_check::{
     check::program::program,
-    engine::{Limits, dpor::explore},
+    engine::{Limits, MemoryModel, dpor::explore},
     library::Library,
     model::choices::CHOICES,
     report::{
@@ -185,4 +185,26 @@ fn the_schemas_know_every_name_that_the_parsers_know() {
     for kind in ViolationKind::ALL {
         assert!(text.contains(kind.name()));
     }
+}
+
+/// A counterexample that only weak memory shows says what is read that is older.
+#[test]
+fn what_reads_something_older_is_valid() {
+    let library = Library::builtin();
+    let scenario = Arc::new(library.scenario("wake-up-vs-request").unwrap());
+    let model = library.model("v4").unwrap();
+    let limits = Limits {
+        memory_model: MemoryModel::Rc11,
+        all: true,
+        ..Limits::default()
+    };
+    let explored = explore(&program(&scenario, model.choices), &limits);
+    let finding = &explored.findings[0];
+    let text = Counterexample::new(&scenario, &model, "dpor", "rc11", finding).to_json();
+    assert!(text.contains("\"reads\": "));
+    is_valid(
+        &validator(Kind::Counterexample),
+        "wake-up-vs-request",
+        &text,
+    );
 }
