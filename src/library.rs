@@ -260,6 +260,12 @@ impl Library {
         }
     }
 
+    /// Whether a model is one that everybody has, as it is.
+    pub(crate) fn ships(model: &Model) -> bool {
+        let known = Self::builtin().model(&model.name);
+        known.is_ok_and(|known| known == *model)
+    }
+
     /// What is compiled in.
     #[must_use]
     pub fn builtin() -> Self {

@@ -3,7 +3,7 @@
 //! describes it.
 
 use super::{
-    counterexample::{Counterexample, Step, claim},
+    counterexample::{Claim, Counterexample, Step, claim},
     replay::Replay,
     telling::Telling,
     why::{Against, Decisive, Ordered, There, Why},
@@ -11,6 +11,18 @@ use super::{
 use crate::{engine::recording::Recording, model::Model, sync::operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What is claimed of an execution.
+fn claimed(claim: &Claim) -> Value {
+    json!({
+        "kind": claim.kind,
+        "object": claim.object,
+        "context": claim.context,
+        "function": claim.function,
+        "message": claim.message,
+        "step": claim.step,
+    })
+}
 
 /// The document. `file` is where the counterexample is kept.
 #[must_use]
@@ -23,17 +35,7 @@ pub fn document(
 ) -> Value {
     let recording = &replay.recording;
     let violations = recording.violations.iter();
-    let violations = violations.map(|violation| {
-        let claim = claim(recording, violation);
-        json!({
-            "kind": claim.kind,
-            "object": claim.object,
-            "context": claim.context,
-            "function": claim.function,
-            "message": claim.message,
-            "step": claim.step,
-        })
-    });
+    let violations = violations.map(|violation| claimed(&claim(recording, violation)));
     let telling = Telling::new(recording);
     let numbers = numbers(recording);
     let steps = numbers.iter().map(|(&index, &at)| {
@@ -115,14 +117,7 @@ pub fn told(c: &Counterexample, file: &str) -> Value {
         "came_about": null,
         "followed": false,
         "parted": null,
-        "violations": [{
-            "kind": claim.kind,
-            "object": claim.object,
-            "context": claim.context,
-            "function": claim.function,
-            "message": claim.message,
-            "step": claim.step,
-        }],
+        "violations": [claimed(claim)],
         "missing": [],
         "why": null,
         "steps": steps.collect::<Vec<_>>(),

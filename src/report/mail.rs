@@ -719,7 +719,7 @@ impl Command {
         let mut line = format!("nfsd-check replay {file}");
         let mut attach = vec![file];
         if *model != c.model {
-            match is_shipped(model) {
+            match Library::ships(model) {
                 true => line += &format!(" --model {}", model.name),
                 false => {
                     let file = format!("{}.json", model.name);
@@ -745,15 +745,11 @@ fn bare_name(file: &str) -> String {
     }
 }
 
-fn is_shipped(model: &Model) -> bool {
-    let known = Library::builtin().model(&model.name);
-    known.is_ok_and(|known| known == *model)
-}
-
 /// The command that finds it anew, where everybody has the scenario and the model.
 fn well_known(c: &Counterexample, model: &Model) -> Option<String> {
     let scenario = Library::builtin().scenario(&c.scenario.name).ok()?;
-    if scenario.without_expectations() != c.scenario || !is_shipped(model) || c.engine != "dpor" {
+    if scenario.without_expectations() != c.scenario || !Library::ships(model) || c.engine != "dpor"
+    {
         return None;
     }
     let run = format!(

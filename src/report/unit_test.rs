@@ -52,7 +52,7 @@ fn {}() {{
     );
     let against = why.and_then(|why| why.against.as_ref());
     let against = against
-        .filter(|against| against.elsewhere.violation.is_none() && is_shipped(&against.model));
+        .filter(|against| against.elsewhere.violation.is_none() && Library::ships(&against.model));
     if let Some(against) = against {
         out.push('\n');
         out += &not_on(&against.model);
@@ -63,7 +63,7 @@ fn {}() {{
 
 /// That the violation does not come about on this model.
 fn not_on(model: &Model) -> String {
-    let found = match is_shipped(model) {
+    let found = match Library::ships(model) {
         true => format!(
             "    let fixed = nfsd_check::library::Library::builtin();
     let fixed = fixed.model({:?}).unwrap();
@@ -82,11 +82,6 @@ fn not_on(model: &Model) -> String {
         }
     };
     found + "    assert_eq!(replay(&counterexample, &fixed).violation, None);\n"
-}
-
-fn is_shipped(model: &Model) -> bool {
-    let known = Library::builtin().model(&model.name);
-    known.is_ok_and(|known| known == *model)
 }
 
 /// A literal of a text, with as many '#' as it takes for the text not to end it.

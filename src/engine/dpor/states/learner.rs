@@ -119,16 +119,15 @@ impl Execution {
     }
 
     fn memory<R>(&mut self, f: impl FnOnce(&mut Memory<'_>) -> R) -> R {
-        let mut memory = Memory {
-            layout: &mut self.layout,
-            state: &mut self.state,
-            concurrent: self.phase == Phase::Concurrent,
-            accesses: &mut self.accesses,
-            violations: &mut self.violations,
-            begun: &mut self.begun,
-            fatal: false,
-            alone: false,
-        };
+        let concurrent = self.phase == Phase::Concurrent;
+        let mut memory = Memory::new(
+            &mut self.layout,
+            &mut self.state,
+            concurrent,
+            &mut self.accesses,
+            &mut self.violations,
+            &mut self.begun,
+        );
         let result = f(&mut memory);
         let fatal = memory.fatal;
         self.begun.clear();

@@ -100,6 +100,28 @@ pub(super) struct Memory<'a> {
     pub(super) alone: bool,
 }
 
+impl<'a> Memory<'a> {
+    pub(super) fn new(
+        layout: &'a mut Layout,
+        state: &'a mut State,
+        concurrent: bool,
+        accesses: &'a mut Vec<(ObjectId, Access)>,
+        violations: &'a mut Vec<Noted>,
+        begun: &'a mut Vec<ThreadName>,
+    ) -> Self {
+        Self {
+            layout,
+            state,
+            concurrent,
+            accesses,
+            violations,
+            begun,
+            fatal: false,
+            alone: false,
+        }
+    }
+}
+
 impl Memory<'_> {
     fn access(&mut self, object: ObjectId, access: Access) {
         self.accesses.push((object, access));

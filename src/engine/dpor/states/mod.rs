@@ -437,16 +437,14 @@ impl<'a> Search<'a> {
             _ => 1,
         };
         self.accesses.clear();
-        let memory = Memory {
-            layout: &mut execution.layout,
-            state: &mut self.state,
-            concurrent: true,
-            accesses: &mut self.accesses,
-            violations: &mut self.violations,
-            begun: &mut self.begun,
-            fatal: false,
-            alone: false,
-        };
+        let memory = Memory::new(
+            &mut execution.layout,
+            &mut self.state,
+            true,
+            &mut self.accesses,
+            &mut self.violations,
+            &mut self.begun,
+        );
         match memory.is_enabled(name, &asked) {
             true => Standing::GoesOn { choices },
             false => Standing::Waits(asked),
@@ -483,16 +481,14 @@ impl<'a> Search<'a> {
                 }),
                 Standing::Waits(asked) => {
                     let execution = &mut *self.learner.execution.borrow_mut();
-                    let mut memory = Memory {
-                        layout: &mut execution.layout,
-                        state: &mut self.state,
-                        concurrent: true,
-                        accesses: &mut self.accesses,
-                        violations: &mut self.violations,
-                        begun: &mut self.begun,
-                        fatal: false,
-                        alone: false,
-                    };
+                    let mut memory = Memory::new(
+                        &mut execution.layout,
+                        &mut self.state,
+                        true,
+                        &mut self.accesses,
+                        &mut self.violations,
+                        &mut self.begun,
+                    );
                     memory.would_access(&asked);
                     let before = memory.waits_for(&asked);
                     all_daemons &= memory.layout.thread(name).daemon;
@@ -578,30 +574,26 @@ impl<'a> Search<'a> {
             for other in 0..layout.threads() {
                 let place = self.state.get(layout.thread(other).cells + PLACE);
                 if other != name && place != 0 {
-                    let mut memory = Memory {
+                    let mut memory = Memory::new(
                         layout,
-                        state: &mut self.state,
-                        concurrent: true,
-                        accesses: &mut self.accesses,
-                        violations: &mut self.violations,
-                        begun: &mut self.begun,
-                        fatal: false,
-                        alone: false,
-                    };
+                        &mut self.state,
+                        true,
+                        &mut self.accesses,
+                        &mut self.violations,
+                        &mut self.begun,
+                    );
                     memory.finish(other);
                 }
             }
         }
-        let mut memory = Memory {
+        let mut memory = Memory::new(
             layout,
-            state: &mut self.state,
-            concurrent: true,
-            accesses: &mut self.accesses,
-            violations: &mut self.violations,
-            begun: &mut self.begun,
-            fatal: false,
-            alone: false,
-        };
+            &mut self.state,
+            true,
+            &mut self.accesses,
+            &mut self.violations,
+            &mut self.begun,
+        );
         (self.held, self.under) = (memory.held(name), memory.under(name, &asked));
         let (_, mut learned) = memory.perform(name, &asked, taken.choice);
         loop {
