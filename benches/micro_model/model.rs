@@ -4,7 +4,7 @@
 //! This file is compiled once for each set of primitives, so that every explorer runs the same
 //! text.
 
-use super::primitives::{Completion, List, Memory, Word, run_actors};
+use super::primitives::{Completion, List, Memory, Word, learns, run_actors};
 use crate::micro_model::{PutOrder, Size};
 use std::sync::Arc;
 
@@ -88,82 +88,100 @@ impl Cache {
 
     fn put(&self, i: usize) {
         let file = &self.files[i];
-        if file.flags.load() & (GC | HASHED) == GC | HASHED {
-            if self.decrement_unless_one(i) {
-                return;
+        learns(|| {
+            if file.flags.load() & (GC | HASHED) == GC | HASHED {
+                if self.decrement_unless_one(i) {
+                    return;
+                }
+                file.flags.fetch_or(REFERENCED);
+                self.lru_add(i);
+                if file.flags.load() & HASHED != 0 {
+                    return;
+                }
+                // It was unhashed meanwhile: whoever takes it off the LRU has its reference.
+                if !remove(&self.lru, i) {
+                    return;
+                }
             }
-            file.flags.fetch_or(REFERENCED);
-            self.lru_add(i);
-            if file.flags.load() & HASHED != 0 {
-                return;
+            if file.refs.fetch_sub(1) == 1 {
+                self.free(i);
             }
-            // It was unhashed meanwhile: whoever takes it off the LRU has its reference.
-            if !remove(&self.lru, i) {
-                return;
-            }
-        }
-        if file.refs.fetch_sub(1) == 1 {
-            self.free(i);
-        }
+        });
     }
 
     fn decrement_unless_one(&self, i: usize) -> bool {
         let refs = &self.files[i].refs;
-        let mut count = refs.load();
-        while count != 1 {
-            match refs.compare_exchange(count, count - 1) {
-                Ok(_) => return true,
-                Err(now) => count = now,
+        learns(|| {
+            let mut count = refs.load();
+            while count != 1 {
+                match refs.compare_exchange(count, count - 1) {
+                    Ok(_) => return true,
+                    Err(now) => count = now,
+                }
             }
-        }
-        false
+            false
+        })
     }
 
     fn lru_add(&self, i: usize) {
-        let mut lru = self.lru.lock();
-        if !lru.contains(&i) {
-            lru.push(i);
-        }
+        learns(|| {
+            let mut lru = self.lru.lock();
+            if !lru.contains(&i) {
+                lru.push(i);
+            }
+        });
     }
 
     /// Whether this is who unhashed it.
     fn unhash(&self, i: usize) -> bool {
-        if self.files[i].flags.fetch_and_not(HASHED) & HASHED == 0 {
-            return false;
-        }
-        remove(&self.hash, i);
-        true
+        learns(|| {
+            if self.files[i].flags.fetch_and_not(HASHED) & HASHED == 0 {
+                return false;
+            }
+            remove(&self.hash, i);
+            true
+        })
     }
 
     fn free(&self, i: usize) {
-        self.files[i].memory.touch();
-        self.unhash(i);
-        self.slab.touch();
-        self.rcu.lock().push(i);
+        learns(|| {
+            self.files[i].memory.touch();
+            self.unhash(i);
+            self.slab.touch();
+            self.rcu.lock().push(i);
+        });
     }
 
     fn net_put(&self) {
-        if self.net_refs.fetch_sub(1) == 1 {
-            self.net_gone.complete();
-        }
+        learns(|| {
+            if self.net_refs.fetch_sub(1) == 1 {
+                self.net_gone.complete();
+            }
+        });
     }
 
     fn gc_pass(&self) {
         let mut freed = Vec::new();
         self.lru.lock().retain(|&i| {
             let file = &self.files[i];
-            file.memory.touch();
-            if file.flags.fetch_and_not(REFERENCED) & REFERENCED != 0 {
-                return true;
-            }
-            if file.refs.compare_exchange(1, 0).is_ok() {
-                self.unhash(i);
+            let (stays, is_free) = learns(|| {
+                file.memory.touch();
+                if file.flags.fetch_and_not(REFERENCED) & REFERENCED != 0 {
+                    return (true, false);
+                }
+                let is_free = file.refs.compare_exchange(1, 0).is_ok();
+                if is_free {
+                    self.unhash(i);
+                }
+                (false, is_free)
+            });
+            if is_free {
                 freed.push(i);
             }
-            false
+            stays
         });
         for i in freed {
-            self.dispose.lock().push(i);
+            learns(|| self.dispose.lock().push(i));
         }
     }
 
@@ -171,13 +189,15 @@ impl Cache {
         self.net_put();
         let hashed = self.hash.lock().clone();
         for i in hashed {
-            if !self.unhash(i) {
-                continue;
-            }
-            remove(&self.lru, i);
-            if self.files[i].refs.fetch_sub(1) == 1 {
-                self.free(i);
-            }
+            learns(|| {
+                if !self.unhash(i) {
+                    return;
+                }
+                remove(&self.lru, i);
+                if self.files[i].refs.fetch_sub(1) == 1 {
+                    self.free(i);
+                }
+            });
         }
         let disposed = std::mem::take(&mut *self.dispose.lock());
         for i in disposed {
@@ -194,8 +214,10 @@ impl Cache {
 
 /// Whether it was on the list.
 fn remove(list: &List, i: usize) -> bool {
-    let mut list = list.lock();
-    let before = list.len();
-    list.retain(|&other| other != i);
-    list.len() < before
+    learns(|| {
+        let mut list = list.lock();
+        let before = list.len();
+        list.retain(|&other| other != i);
+        list.len() < before
+    })
 }

@@ -24,6 +24,8 @@ mod primitives {
         violation::ViolationKind,
     };
 
+    pub(crate) use nfsd_check::sync::learns;
+
     pub(crate) struct Word(AtomicU64);
 
     impl Word {
