@@ -111,9 +111,7 @@ const FILE: &str = r#"{
     { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "sub 1 release", "object": "nfsd_file_mark#1.fsn_mark.refcnt", "saw": 1 },
     { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "add 1 acq-rel", "object": "i_fsnotify_marks", "saw": 1 },
     { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "unlock", "object": "conn->lock", "saw": 0 },
-    { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "lock", "object": "destroy_lock", "saw": 1 },
-    { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "unlock", "object": "destroy_lock", "saw": 0 },
-    { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "when any 0x0 none 0x1: clear 0x1 add 1 acq-rel", "object": "mark reaper", "saw": 0 },
+    { "context": "io-completion", "function": "fsnotify_put_mark", "operation": "begin grace period", "object": "fsnotify_mark_srcu", "saw": 0 },
     { "context": "io-completion", "function": "nfsd_file_free", "operation": "read", "object": "nfsd_file#1.nf_file", "saw": 0 },
     { "context": "io-completion", "function": "nfsd_file_free", "operation": "load relaxed", "object": "nfsd_file#1.nf_lru", "saw": 0 },
     { "context": "io-completion", "function": "nfsd_file_free", "operation": "load relaxed", "object": "nfsd_file#1.nf_flags", "saw": 0 },
@@ -139,14 +137,10 @@ const FILE: &str = r#"{
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "sub 1 acq-rel", "object": "percpu_ref_data.count", "saw": 4294967298 },
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "unlock", "object": "percpu_ref_switch_lock", "saw": 0 },
     { "context": "mark reaper", "function": "", "operation": "start", "object": "", "saw": 0 },
-    { "context": "mark reaper", "function": "fsnotify_mark_destroy_workfn", "operation": "wait until clear 0x2, swap 2 acq-rel", "object": "mark reaper", "saw": 1 },
-    { "context": "mark reaper", "function": "fsnotify_mark_destroy_workfn", "operation": "lock", "object": "destroy_lock", "saw": 1 },
-    { "context": "mark reaper", "function": "fsnotify_mark_destroy_workfn", "operation": "unlock", "object": "destroy_lock", "saw": 0 },
-    { "context": "mark reaper", "function": "synchronize_srcu", "operation": "begin grace period", "object": "fsnotify_mark_srcu", "saw": 0 },
-    { "context": "mark reaper", "function": "synchronize_srcu", "operation": "wait for grace period 0", "object": "fsnotify_mark_srcu", "saw": 0 },
+    { "context": "mark reaper", "function": "", "operation": "wait for grace period 0", "object": "fsnotify_mark_srcu", "saw": 0 },
     { "context": "mark reaper", "function": "kmem_cache_free", "operation": "free", "object": "nfsd_file_mark#1", "saw": 0 },
     { "context": "mark reaper", "function": "fsnotify_put_group", "operation": "sub 1 release", "object": "fsnotify_group.refcnt", "saw": 2 },
-    { "context": "mark reaper", "function": "fsnotify_mark_destroy_workfn", "operation": "and-not 0x2 release", "object": "mark reaper", "saw": 2 },
+    { "context": "mark reaper", "function": "", "operation": "store 1 release", "object": "mark reaped", "saw": 0 },
     { "context": "rcu callback", "function": "", "operation": "start", "object": "", "saw": 0 },
     { "context": "rcu callback", "function": "", "operation": "wait for grace period 0", "object": "rcu", "saw": 0 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu0", "saw": 1 },
@@ -196,7 +190,8 @@ const FILE: &str = r#"{
     { "context": "nfsd-stop", "function": "fsnotify_put_group", "operation": "free", "object": "fsnotify_group", "saw": 0 },
     { "context": "nfsd-stop", "function": "nfsd_file_cache_shutdown", "operation": "write", "object": "nfsd_file_fsnotify_group", "saw": 0 },
     { "context": "nfsd-stop", "function": "kmem_cache_destroy", "operation": "free", "object": "nfsd_file_slab", "saw": 0 },
-    { "context": "nfsd-stop", "function": "flush_work", "operation": "wait until clear 0x3, load acquire", "object": "mark reaper", "saw": 0 },
+    { "context": "nfsd-stop", "function": "flush_work", "operation": "count grace periods", "object": "fsnotify_mark_srcu", "saw": 1 },
+    { "context": "nfsd-stop", "function": "flush_work", "operation": "wait until 1, load acquire", "object": "mark reaped", "saw": 1 },
     { "context": "nfsd-stop", "function": "kmem_cache_destroy", "operation": "free", "object": "nfsd_file_mark_slab", "saw": 0 },
     { "context": "nfsd-stop", "function": "rhltable_destroy", "operation": "free", "object": "nfsd_file_rhltable", "saw": 0 },
     { "context": "nfsd-stop", "function": "nfsd_shutdown_net", "operation": "and-not 0x1 relaxed", "object": "nfsd_net#1.flags", "saw": 1 },
@@ -212,9 +207,9 @@ const FILE: &str = r#"{
     "context": "nfsd-stop",
     "function": "kmem_cache_destroy",
     "message": "destroyed with nfsd_file#1 still allocated",
-    "step": 106
+    "step": 100
   },
-  "checksum": "sha256:ff423c2ff1a9c811ee796db9f93c5deff027de1fc2c92c8887396fef9ebf9881"
+  "checksum": "sha256:bec07697d239bd547806b84c9e82bd2569bc79aaaecdaff998a2c8098b1e41fa"
 }
 "#;
 

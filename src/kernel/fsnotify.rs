@@ -4,19 +4,19 @@
 //!
 //! nfsd has one group, and one mark for each inode that it has files of. A mark pins its group. The
 //! list of marks of an inode is read under `fsnotify_mark_srcu`; a mark that is detached is freed
-//! by the reaper after a grace period of that.
+//! after a grace period of that.
 
 use super::{
     Kernel,
+    rcu::{Callbacks, Names},
     refcount::Refcount,
     spinlock::{KernelMutex, SpinLock},
     srcu::Srcu,
     versioned::Versioned,
-    workqueue::Work,
 };
 use crate::sync::{
     alloc::Allocation,
-    atomic::AtomicU64,
+    atomic::{AtomicU64, fence},
     engine::Ordering,
     enter,
     mutation::{self, Weakening},
@@ -141,9 +141,16 @@ pub struct Fsnotify<M> {
     /// `fsnotify_mark_srcu`.
     srcu: Srcu,
     inodes: Vec<Connector<M>>,
-    /// `destroy_list` under `destroy_lock`.
-    destroy_list: SpinLock<Vec<Arc<M>>>,
-    reaper_work: Work,
+    /// The marks that nobody can find any more, until they are freed.
+    ///
+    /// In C such a mark goes to `destroy_list`, and `reaper_work` frees those that it finds there, one
+    /// after the other, after one grace period. Here each is freed by itself, after a grace period of
+    /// its own that begins at once. All that this adds are orders in which marks are freed, and
+    /// nobody who frees one looks at another; a reader that has begun since cannot find the mark,
+    /// whether it is waited for or not; and who flushes the work waits for the same marks.
+    /// `destroy_lock`, which nobody holds for longer than it takes to add a mark, is left out: it would
+    /// only ever order two who put marks one way or the other.
+    destroy_list: Callbacks,
 }
 
 impl<M: Mark> Fsnotify<M> {
@@ -158,8 +165,11 @@ impl<M: Mark> Fsnotify<M> {
             kernel: Arc::clone(kernel),
             srcu: Srcu::new("fsnotify_mark_srcu"),
             inodes: (0..inodes).map(connector).collect(),
-            destroy_list: SpinLock::new(kernel, "destroy_lock", Vec::new()),
-            reaper_work: Work::new("mark reaper"),
+            destroy_list: Callbacks::new(Names {
+                context: "mark reaper",
+                done: "mark reaped",
+                all: "destroy_list",
+            }),
         })
     }
 
@@ -276,24 +286,13 @@ impl<M: Mark> Fsnotify<M> {
             .marks
             .change(|marks| marks.retain(|other| !Arc::ptr_eq(other, mark)));
         drop(lock);
-        self.destroy_list.lock().push(Arc::clone(mark));
-        let fsnotify = Arc::clone(self);
-        self.reaper_work
-            .queue(&self.kernel, move || fsnotify.mark_destroy_workfn());
-    }
-
-    /// `fsnotify_mark_destroy_workfn()`: frees the marks that no event can find any more.
-    fn mark_destroy_workfn(&self) {
-        let _in = enter("fsnotify_mark_destroy_workfn");
-        self.reaper_work.begin(&self.kernel);
-        let marks = std::mem::take(&mut *self.destroy_list.lock());
-        self.srcu.synchronize(&self.kernel);
-        for mark in marks {
-            let group = Arc::clone(&mark.fsn_mark().group);
-            mark.free_mark();
-            group.put();
-        }
-        self.reaper_work.end();
+        // queue_delayed_work() is fully ordered.
+        fence(Ordering::SeqCst);
+        let dead = Arc::clone(mark);
+        self.destroy_list
+            .call(&self.kernel, &self.srcu.domain, mark.memory(), move || {
+                final_mark_destroy(dead.as_ref())
+            });
     }
 
     /// `fsnotify_wait_marks_destroyed()`.
@@ -303,7 +302,9 @@ impl<M: Mark> Fsnotify<M> {
             return;
         }
         let _in = enter("fsnotify_wait_marks_destroyed");
-        self.reaper_work.flush(&self.kernel);
+        let _flush = enter("flush_work");
+        self.kernel.might_sleep("flush_work()");
+        self.destroy_list.wait(&self.kernel, &self.srcu.domain);
     }
 
     /// `fsnotify()`: calls `handle_event` for each mark that the inode has.
@@ -323,4 +324,12 @@ impl<M: Mark> Fsnotify<M> {
             handle_event(&mark);
         }
     }
+}
+
+/// `fsnotify_final_mark_destroy()`, from `fsnotify_mark_destroy_workfn()`.
+fn final_mark_destroy<M: Mark>(mark: &M) {
+    let _in = enter("fsnotify_mark_destroy_workfn");
+    let group = Arc::clone(&mark.fsn_mark().group);
+    mark.free_mark();
+    group.put();
 }

@@ -32,9 +32,9 @@ pub mod srcu;
 mod versioned;
 pub mod workqueue;
 
-use crate::sync::{rcu::Domain, shadow::Shadow};
+use crate::sync::rcu::Domain;
 use context::Contexts;
-use rcu::Callback;
+use rcu::{Callbacks, Names};
 use std::sync::Arc;
 
 /// What a scenario says about the kernel it runs on.
@@ -66,7 +66,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Kernel {
     pub(crate) rcu: Domain,
-    pub(crate) callbacks: Shadow<Vec<Arc<Callback>>>,
+    pub(crate) callbacks: Callbacks,
     pub(crate) contexts: Contexts,
     pub(crate) options: Options,
 }
@@ -77,7 +77,11 @@ impl Kernel {
     pub fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
             rcu: Domain::new("rcu"),
-            callbacks: Shadow::new("rcu callbacks", Vec::new()),
+            callbacks: Callbacks::new(Names {
+                context: "rcu callback",
+                done: "rcu_head",
+                all: "rcu callbacks",
+            }),
             contexts: Contexts::default(),
             options,
         })

@@ -12,6 +12,8 @@ use crate::sync::{
     atomically,
     engine::{Condition, ObjectId, Ordering},
     enter, mutation,
+    rcu::Domain,
+    shadow::Shadow,
     thread::{next_knows, spawn_detached},
 };
 use std::{
@@ -19,9 +21,9 @@ use std::{
     sync::Arc,
 };
 
-/// A callback that was queued by `call_rcu()`.
+/// A callback that was queued.
 #[derive(Debug)]
-pub(crate) struct Callback {
+struct Callback {
     /// The number of its grace period.
     number: u64,
     done: AtomicU64,
@@ -37,6 +39,87 @@ impl Callback {
 impl Hash for Callback {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key().hash(state);
+    }
+}
+
+/// What callbacks are called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    /// The context that one runs in.
+    pub(crate) context: &'static str,
+    /// The word that says that one has run.
+    pub(crate) done: &'static str,
+    /// All of them.
+    pub(crate) all: &'static str,
+}
+
+/// What waits for grace periods.
+#[derive(Debug)]
+pub(crate) struct Callbacks {
+    names: Names,
+    queued: Shadow<Vec<Arc<Callback>>>,
+}
+
+impl Callbacks {
+    pub(crate) fn new(names: Names) -> Self {
+        Self {
+            names,
+            queued: Shadow::new(names.all, Vec::new()),
+        }
+    }
+
+    /// A grace period of `domain` begins. Once it has ended, `callback` runs, about `object`.
+    #[track_caller]
+    pub(crate) fn call(
+        &self,
+        kernel: &Arc<Kernel>,
+        domain: &Domain,
+        object: &Allocation,
+        callback: impl FnOnce() + Send + 'static,
+    ) {
+        // Before the grace period begins: who counts it finds the callback initialised.
+        let done = AtomicU64::new(self.names.done, 0);
+        let (grace_period, queued) = atomically(|| {
+            let grace_period = domain.begin();
+            let queued = Arc::new(Callback {
+                number: grace_period.number(),
+                done,
+            });
+            self.queued.with_mut(|callbacks| {
+                let before = callbacks.partition_point(|other| other.key() < queued.key());
+                callbacks.insert(before, Arc::clone(&queued));
+            });
+            (grace_period, queued)
+        });
+        // Not a context of the kernel's own: it is no reader while it waits.
+        let kernel = Arc::clone(kernel);
+        next_knows(&(object, queued.key()));
+        spawn_detached(self.names.context, move || {
+            grace_period.end();
+            kernel.begin_running();
+            callback();
+            kernel.end_running();
+            queued.done.store(1, Ordering::Release);
+        });
+    }
+
+    /// Wait until every callback queued before has run. Says nothing of later ones, and waits for no
+    /// grace period where none is queued.
+    #[track_caller]
+    pub(crate) fn wait(&self, kernel: &Kernel, domain: &Domain) {
+        kernel.end_running();
+        let queued: Vec<Arc<Callback>> = atomically(|| {
+            let begun = domain.begun();
+            let callbacks = self.queued.get();
+            let queued = callbacks.iter().filter(|c| begun.includes(c.number));
+            queued.cloned().collect()
+        });
+        for callback in queued {
+            callback
+                .done
+                .wait_until(Condition::Equal(1), Ordering::Acquire);
+        }
+        kernel.begin_running();
     }
 }
 
@@ -91,30 +174,7 @@ impl Kernel {
             return callback();
         }
         let _in = enter("call_rcu").forgets();
-        // Before the grace period begins: who counts it finds the callback initialised.
-        let done = AtomicU64::new("rcu_head", 0);
-        let (grace_period, queued) = atomically(|| {
-            let grace_period = self.rcu.begin();
-            let queued = Arc::new(Callback {
-                number: grace_period.number(),
-                done,
-            });
-            self.callbacks.with_mut(|callbacks| {
-                let before = callbacks.partition_point(|other| other.key() < queued.key());
-                callbacks.insert(before, Arc::clone(&queued));
-            });
-            (grace_period, queued)
-        });
-        // Not a context of the kernel's own: it is no reader while it waits.
-        let kernel = Arc::clone(self);
-        next_knows(&(object, queued.key()));
-        spawn_detached("rcu callback", move || {
-            grace_period.end();
-            kernel.begin_running();
-            callback();
-            kernel.end_running();
-            queued.done.store(1, Ordering::Release);
-        });
+        self.callbacks.call(self, &self.rcu, object, callback);
     }
 
     /// `rcu_barrier()`: waits until every callback queued before it has run. Says nothing of later
@@ -126,18 +186,6 @@ impl Kernel {
         }
         let _in = enter("rcu_barrier");
         self.might_sleep("rcu_barrier()");
-        self.end_running();
-        let queued: Vec<Arc<Callback>> = atomically(|| {
-            let begun = self.rcu.begun();
-            let callbacks = self.callbacks.get();
-            let queued = callbacks.iter().filter(|c| begun.includes(c.number));
-            queued.cloned().collect()
-        });
-        for callback in queued {
-            callback
-                .done
-                .wait_until(Condition::Equal(1), Ordering::Acquire);
-        }
-        self.begin_running();
+        self.callbacks.wait(self, &self.rcu);
     }
 }

@@ -9,7 +9,7 @@ use crate::sync::{enter, mutation, rcu::Domain};
 /// `struct srcu_struct`.
 #[derive(Debug)]
 pub struct Srcu {
-    domain: Domain,
+    pub(super) domain: Domain,
 }
 
 /// A read-side critical section, until dropped.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work that runs in a context of its own, at once or when a timer fires. C header:
-//! `include/linux/workqueue.h`; code: `kernel/workqueue.c`.
+//! Work that runs when a timer fires. C header: `include/linux/workqueue.h`; code:
+//! `kernel/workqueue.c`.
 //!
 //! A work is queued at most once at a time and never runs twice at the same time. What came before
 //! the queueing happens before the work function.
@@ -35,80 +35,6 @@ fn set_unless(bits: u64, unless: u64) -> Update {
 }
 
 type Function = Arc<dyn Fn() + Send + Sync>;
-
-/// `struct work_struct`, and its function.
-#[derive(Debug)]
-pub struct Work {
-    name: &'static str,
-    state: AtomicU64,
-}
-
-impl Work {
-    /// `DECLARE_WORK()`.
-    #[must_use]
-    pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            state: AtomicU64::new(name, IDLE),
-        }
-    }
-
-    /// `queue_work()`: fully ordered. Nothing where the work is queued already.
-    /// `work` runs in a context of its own, between [`Work::begin`] and [`Work::end`].
-    #[track_caller]
-    pub fn queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
-        if !mutation::is_skipped() {
-            self.do_queue(kernel, work);
-        }
-    }
-
-    fn do_queue(&self, kernel: &Arc<Kernel>, work: impl FnOnce() + Send + 'static) {
-        fence(Ordering::SeqCst);
-        let queued = learns(|| {
-            let pending = set_unless(PENDING, PENDING);
-            self.state
-                .update(pending, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
-        });
-        fence(Ordering::SeqCst);
-        if queued {
-            next_knows(&self.state.object());
-            kernel.spawn(self.name, work);
-        }
-    }
-
-    /// The worker takes the work up: it is queued no more, and waits for an instance that runs.
-    #[track_caller]
-    pub fn begin(&self, kernel: &Kernel) {
-        kernel.end_running();
-        self.state.wait_and_update(
-            Condition::Clear(RUNNING),
-            Update::Swap(RUNNING),
-            Ordering::AcqRel,
-        );
-        fence(Ordering::SeqCst);
-        kernel.begin_running();
-    }
-
-    /// The work function has returned.
-    #[track_caller]
-    pub fn end(&self) {
-        self.state.fetch_and_not(RUNNING, Ordering::Release);
-    }
-
-    /// `flush_work()`: waits until the work is neither queued nor running.
-    #[track_caller]
-    pub fn flush(&self, kernel: &Kernel) {
-        if mutation::is_skipped() {
-            return;
-        }
-        let _in = enter("flush_work");
-        kernel.sleeping("flush_work()", || {
-            self.state
-                .wait_until(Condition::Clear(PENDING | RUNNING), Ordering::Acquire)
-        });
-    }
-}
 
 /// `struct delayed_work`.
 pub struct DelayedWork {

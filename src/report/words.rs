@@ -112,6 +112,9 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
             Shared,
             format!("{object}: grace period {} is over", number + 1),
         ),
+        ("fsnotify_mark_srcu", Action::GracePeriodCount) => {
+            (Minor, format!("{function}(): {saw} marks were put"))
+        }
         (_, Action::GracePeriodCount) => {
             (Always, format!("{function}(): {saw} callbacks were queued"))
         }
@@ -131,7 +134,8 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
 
         ("sp_flags", action) => flags(action, object, saw, SP_FLAGS, Always),
 
-        ("mark reaper", action) => (Minor, work(action, object, saw)),
+        ("mark reaped", Action::Await(..)) => (Minor, "a mark is freed".to_owned()),
+        ("mark reaped", Action::Store(..)) => (Minor, "the mark is freed".to_owned()),
         ("laundrette", Action::AwaitUpdate(..)) => (Always, "the timer fires".to_owned()),
         ("laundrette", action) => (Shared, work(action, object, saw)),
 
@@ -216,8 +220,8 @@ pub fn in_words(object: &str, word: u64) -> String {
         "flags" if owner.starts_with("nfsd_net") => bits(word, NET_FLAGS),
         "sp_flags" => bits(word, SP_FLAGS),
         "nfsd_net_ref" => bits(word, REF_FLAGS),
-        "mark reaper" | "laundrette" if word != 0 => bits(word, WORK_STATE),
-        "mark reaper" | "laundrette" => "idle".to_owned(),
+        "laundrette" if word != 0 => bits(word, WORK_STATE),
+        "laundrette" => "idle".to_owned(),
         "nfs_uuid->list" => if word == 0 { "on no list" } else { "on a list" }.to_owned(),
         field if POINTERS.contains(&field) => match word {
             0 => "NULL".to_owned(),
@@ -260,6 +264,7 @@ pub fn waits(action: Action, object: &str) -> String {
             format!("grace period {} of {object}", number + 1)
         }
         ("rcu_head", _) => "an RCU callback".to_owned(),
+        ("mark reaped", _) => "a mark that is to be freed".to_owned(),
         (_, Action::Settle) => "all others".to_owned(),
         _ if field.ends_with("_done") => format!("complete({field})"),
         _ => object.to_owned(),

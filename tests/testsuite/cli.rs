@@ -191,7 +191,7 @@ put-order  v2-8of9        violated   N execution
     nfsd-check replay counterexamples/put-order-v2-8of9-objects-remaining.json
   use-after-destroy of nfsd_file_slab in kmem_cache_free(), rcu callback 3
     used after it was destroyed
-    1 preemption, the fewest; 98 steps, the fewest with these
+    1 preemption, the fewest; 97 steps, the fewest with these
     counterexamples/put-order-v2-8of9-use-after-destroy.json
     nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
   stopped at the first violation
