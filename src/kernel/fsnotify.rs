@@ -168,7 +168,7 @@ impl<M: Mark> Fsnotify<M> {
             destroy_list: Callbacks::new(Names {
                 context: "mark reaper",
                 done: "mark reaped",
-                all: "destroy_list",
+                queue: "destroy_list",
             }),
         })
     }

@@ -80,7 +80,7 @@ impl Kernel {
             callbacks: Callbacks::new(Names {
                 context: "rcu callback",
                 done: "rcu_head",
-                all: "rcu callbacks",
+                queue: "rcu callbacks",
             }),
             contexts: Contexts::default(),
             options,

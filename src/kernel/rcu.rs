@@ -49,8 +49,8 @@ pub(crate) struct Names {
     pub(crate) context: &'static str,
     /// The word that says that one has run.
     pub(crate) done: &'static str,
-    /// All of them.
-    pub(crate) all: &'static str,
+    /// Where they wait.
+    pub(crate) queue: &'static str,
 }
 
 /// What waits for grace periods.
@@ -64,7 +64,7 @@ impl Callbacks {
     pub(crate) fn new(names: Names) -> Self {
         Self {
             names,
-            queued: Shadow::new(names.all, Vec::new()),
+            queued: Shadow::new(names.queue, Vec::new()),
         }
     }
 

@@ -104,7 +104,6 @@ pub const PRIMITIVES: &[Primitive] = &[
     no_guard("fire", CHECKER),
     weakened("first", &[Never]),
     weakened("first_unlocked", &[Never]),
-    weakened("flush", &[Skip]),
     weakened("free", &[Skip]),
     no_guard("generic", PARTS),
     no_guard("generic_unchecked", CHECKER),

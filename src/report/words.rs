@@ -104,6 +104,10 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         ("rcu", Action::GracePeriodEnd(number)) => {
             (Always, format!("grace period {} is over", number + 1))
         }
+        ("fsnotify_mark_srcu", Action::GracePeriodBegin) => (
+            Shared,
+            format!("the mark waits for SRCU grace period {}", saw + 1),
+        ),
         (_, Action::GracePeriodBegin) => (
             Shared,
             format!("{function}({object}): grace period {}", saw + 1),
