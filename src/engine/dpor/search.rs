@@ -208,22 +208,47 @@ struct Past {
     old: u64,
 }
 
+/// What happens before a step.
+#[derive(Debug)]
+struct Clocks {
+    /// By itself: what its thread did.
+    before: Clock,
+    /// What it cannot come before: what its thread did, and what ended its wait.
+    certain: Clock,
+    all: Clock,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            before: Clock::ZERO,
+            certain: Clock::ZERO,
+            all: Clock::ZERO,
+        }
+    }
+}
+
 /// The search over all executions.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    nodes: Vec<Node>,
+    nodes: Vec<Box<Node>>,
     /// Nodes that were left, for their memory.
-    spare: Vec<Node>,
+    spare: Vec<Box<Node>>,
     /// Steps that race with the last one, for its memory.
     racing: Vec<usize>,
+    /// What happens before the last one, for its memory.
+    clocks: Option<Box<Clocks>>,
     /// Events of the current execution; the tail beyond `length` is kept for its memory.
     events: Vec<Event>,
     length: usize,
     /// How many events have been looked at for races.
     analysed: usize,
-    /// The first event of this execution that the last one did not have.
+    /// The first event of this execution that the last one did not have. Those before are not made
+    /// again.
     frontier: usize,
     histories: Vec<Vec<Past>>,
+    /// How many events are in there.
+    remembered: usize,
     pub(super) preemption_bound: Option<u32>,
     /// Whether an interleaving was left out for the bound.
     pub(super) bound_hit: bool,
@@ -257,9 +282,16 @@ impl Search {
             true => self.nodes.len().saturating_sub(1),
             false => 0,
         };
+        self.remembered = self.remembered.min(self.frontier);
         for history in &mut self.histories {
-            history.clear();
+            let kept = history.partition_point(|past| past.event < self.remembered);
+            history.truncate(kept);
         }
+    }
+
+    /// Whether the last event is one that the last execution had.
+    fn is_known(&self) -> bool {
+        self.length <= self.frontier
     }
 
     /// How many steps the current execution has.
@@ -298,7 +330,7 @@ impl Search {
         if enabled == 0 {
             return Decision::Stuck;
         }
-        let mut node = self.spare.pop().unwrap_or_else(Node::new);
+        let mut node = self.spare.pop().unwrap_or_else(|| Box::new(Node::new()));
         self.inherit_sleep(&mut node);
         let free = enabled & !asleep(&node.sleep);
         if free == 0 {
@@ -316,21 +348,19 @@ impl Search {
             self.spare.push(node);
             return Decision::Blocked;
         }
+        node.thread = thread;
+        node.request = request(thread);
+        node.choice = 0;
+        node.enabled = enabled;
+        node.backtrack = 1 << thread;
         node.queue.clear();
+        node.done = 0;
+        node.preemptions = preemptions;
         node.accessed.clear();
-        self.nodes.push(Node {
-            thread,
-            request: request(thread),
-            choice: 0,
-            enabled,
-            backtrack: 1 << thread,
-            done: 0,
-            preemptions,
-            fatal: false,
-            probed: false,
-            handed: None,
-            ..node
-        });
+        node.fatal = false;
+        node.probed = false;
+        node.handed = None;
+        self.nodes.push(node);
         Decision::Run(thread)
     }
 
@@ -384,25 +414,31 @@ impl Search {
                 clock: Clock::ZERO,
             });
         }
-        let event = &mut self.events[self.length];
+        self.length += 1;
+        if self.is_known() {
+            return;
+        }
+        let event = &mut self.events[self.length - 1];
         event.thread = thread;
         event.number = number;
         event.previous = previous;
         event.accesses.clear();
         event.follows.clear();
-        self.length += 1;
     }
 
     /// The last event comes after this one in every interleaving: it waited for it.
     pub(super) fn follows(&mut self, event: usize) {
         let last = self.length - 1;
-        if event < last {
+        if event < last && !self.is_known() {
             self.events[last].follows.push(event);
         }
     }
 
     /// The last event accesses an object.
     pub(super) fn access(&mut self, object: ObjectId, mode: Mode, old: u64) {
+        if self.is_known() {
+            return;
+        }
         let accesses = &mut self.events[self.length - 1].accesses;
         let object = object.0;
         if let Some(known) = accesses.iter_mut().find(|a| a.object == object) {
@@ -434,11 +470,13 @@ impl Search {
         debug_assert_eq!(self.analysed + 1, self.length);
         let index = self.analysed;
         self.analysed = self.length;
-        self.remember_what_slept(index);
         if index >= self.frontier {
+            self.remember_what_slept(index);
             self.analyse(index);
         }
-        self.add_to_histories(index);
+        if index >= self.remembered {
+            self.add_to_histories(index);
+        }
     }
 
     /// The last event of an execution that is given, not searched, is over: there is nothing to
@@ -464,6 +502,7 @@ impl Search {
     }
 
     fn add_to_histories(&mut self, index: usize) {
+        self.remembered = index + 1;
         for i in 0..self.events[index].accesses.len() {
             let Access {
                 object, mode, old, ..
@@ -511,15 +550,24 @@ impl Search {
     /// Give an event its clock and find its races.
     fn analyse(&mut self, index: usize) {
         let event = &self.events[index];
-        let before = self.clock_before(event.previous);
         let request = self.nodes[index].request;
         let mut racing = std::mem::take(&mut self.racing);
         racing.clear();
+        let mut clocks = self.clocks.take().unwrap_or_default();
+        let Clocks {
+            before,
+            certain,
+            all,
+        } = &mut *clocks;
+        match event.previous {
+            Some(previous) => before.copy_from(&self.events[previous].clock),
+            None => before.clear(),
+        }
         let waits =
             |access: &Access| is_waiting(request.action) && access.object == request.object.0;
-        // What the step cannot come before: what its thread did, and what ended its wait. A race
-        // with any of that cannot be reversed, and must not stand for one that can.
-        let mut certain = before;
+        // A race with what the step cannot come before cannot be reversed, and must not stand for
+        // one that can.
+        certain.copy_from(before);
         for access in &event.accesses {
             if access.awaited || waits(access) {
                 self.conflicting(access, |past| certain.join(&self.events[past.event].clock));
@@ -533,13 +581,13 @@ impl Search {
             }
             certain.join(&self.events[earlier].clock);
         }
-        let mut clock = certain;
+        all.copy_from(certain);
         for access in &event.accesses {
-            self.conflicting(access, |past| clock.join(&self.events[past.event].clock));
+            self.conflicting(access, |past| all.join(&self.events[past.event].clock));
             if bounded {
-                self.all_races(access, &before, &mut racing);
+                self.all_races(access, before, &mut racing);
             } else if waits(access) {
-                self.race_of_wait(access.object, access.mode, request, &before, &mut racing);
+                self.race_of_wait(access.object, access.mode, request, before, &mut racing);
             } else if !access.awaited {
                 self.conflicting(access, |past| {
                     let earlier = &self.events[past.event];
@@ -550,12 +598,13 @@ impl Search {
             }
         }
         let event = &mut self.events[index];
-        clock.set(event.thread, event.number);
-        event.clock = clock;
+        all.set(event.thread, event.number);
+        event.clock.copy_from(all);
         let thread = event.thread;
         let accesses = std::mem::take(&mut event.accesses);
-        self.reverse_all(&mut racing, thread, &before, &accesses);
+        self.reverse_all(&mut racing, thread, before, &accesses);
         self.racing = racing;
+        self.clocks = Some(clocks);
         self.events[index].accesses = accesses;
     }
 
@@ -832,7 +881,10 @@ impl Search {
                 continue;
             };
             let preemptions = self.preemptions_at(depth, thread, node.enabled);
-            let mut nodes: Vec<Node> = self.nodes[..=depth].iter().map(Node::copy).collect();
+            let copies = self.nodes[..=depth]
+                .iter()
+                .map(|node| Box::new(node.copy()));
+            let mut nodes: Vec<Box<Node>> = copies.collect();
             let node = &mut nodes[depth];
             let mut accesses = std::mem::take(&mut node.accessed);
             remember(&mut accesses, &self.events[depth].accesses);

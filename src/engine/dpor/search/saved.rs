@@ -126,7 +126,7 @@ impl SavedSearch {
                 follows: Vec::new(),
                 clock: Clock::ZERO,
             });
-            Node {
+            Box::new(Node {
                 thread: node.thread,
                 // Until it is known.
                 request: Request {
@@ -145,9 +145,9 @@ impl SavedSearch {
                 fatal: node.fatal,
                 probed: node.probed,
                 handed: node.handed.map(&mut handed),
-            }
+            })
         });
-        let nodes: Vec<Node> = nodes.collect();
+        let nodes: Vec<Box<Node>> = nodes.collect();
         // Where a search waits, the deepest node's step is over and done with.
         let length = nodes.len().saturating_sub(1);
         Search {
