@@ -22,7 +22,7 @@ mod on_shuttle;
 use micro_model::{PutOrder, Size, on_sync};
 use nfsd_check::{
     check::program::program,
-    engine::{Exploration, Limits, Program, dpor, loom},
+    engine::{Exploration, Jobs, Limits, MemoryModel, Program, dpor, loom},
     library::Library,
 };
 use std::{
@@ -40,6 +40,13 @@ use std::{
 const BUDGET: f64 = 10.0;
 /// The variable of the environment that says.
 const BUDGET_VARIABLE: &str = "BENCH_BUDGET";
+/// How many times as long as `dpor` took loom is given on a scenario, and how many seconds at most:
+/// where that is more, it is cut as all others are.
+const TIMES: f64 = 1000.0;
+const MOST: f64 = 120.0;
+
+/// Sizes with three actors and enough executions to time them.
+const THREE_ACTORS: [Size; 3] = [Size::new(0, 2, 6), Size::new(1, 1, 5), Size::new(1, 1, 6)];
 
 /// What other tools do with the micro-model, measured once on a machine of two cores, seconds of
 /// wall time. Not made in the run that prints the table: take the ratios with a grain of salt.
@@ -99,17 +106,25 @@ fn budget() -> Result<f64> {
 fn micro() -> Result<()> {
     let budget = budget()?;
     println!(
-        "| GC passes, I/Os, files | `dpor` | a second | `loom` engine | loom itself | shuttle DFS | \
-         GenMC `--sc` | SPIN, states | GenMC's a second, times |"
+        "| GC passes, I/Os, files | `dpor`, rc11 | a second | `dpor`, sc | a second | stored states | \
+         `loom` engine | loom itself | shuttle DFS | GenMC `--sc` | SPIN, states | GenMC's a second, \
+         times: rc11 | sc |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---:|---|---:|---|---|---|---|---|---|---:|---:|");
     for ((size, _), elsewhere) in Size::ROWS.iter().zip(ELSEWHERE) {
-        let row = |tool| Outcome::of(&["micro", tool, &size.to_string(), "file-first"]);
-        let ours = row("dpor")?;
+        let row = |tool| Outcome::of(&["micro", tool, &size.to_string(), "file-first"], None);
+        let (rc11, sc) = (row("rc11")?, row("sc")?);
         let (executions, seconds) = elsewhere.genmc;
+        let times = |ours: Outcome| match seconds {
+            // The rest is the time it takes to start.
+            s if s >= 0.5 => format!("{:.0}", ours.a_second() / (executions as f64 / s)),
+            _ => String::new(),
+        };
         println!(
-            "| {size} | {ours} | {} | {} | {} | {} | {} in {} | {} in {} | {} |",
-            thousands(ours.a_second() as u64),
+            "| {size} | {rc11} | {} | {sc} | {} | {} | {} | {} | {} | {} in {} | {} in {} | {} | {} |",
+            thousands(rc11.a_second() as u64),
+            thousands(sc.a_second() as u64),
+            row("states")?,
             row("loom-engine")?,
             row("loom")?,
             row("shuttle")?,
@@ -117,31 +132,42 @@ fn micro() -> Result<()> {
             time(seconds),
             thousands(elsewhere.spin.0),
             time(elsewhere.spin.1),
-            match seconds {
-                // The rest is the time it takes to start.
-                s if s >= 0.5 => format!("{:.0}", ours.a_second() / (executions as f64 / s)),
-                _ => String::new(),
-            },
+            times(rc11),
+            times(sc),
         );
     }
-    let swapped = |tool| Outcome::of(&["micro", tool, "0,1,1", "net-first"]);
+    let swapped = |tool| Outcome::of(&["micro", tool, "0,1,1", "net-first"], None);
     println!(
-        "| put order swapped, 0,1,1 | {} | | {} | {} | {} | found in 40 ms | found in 110 ms | |",
-        swapped("dpor")?,
+        "| put order swapped, 0,1,1 | {} | | {} | | {} | {} | {} | {} | found in 40 ms | found in 110 ms | | |",
+        swapped("rc11")?,
+        swapped("sc")?,
+        swapped("states")?,
         swapped("loom-engine")?,
         swapped("loom")?,
         swapped("shuttle")?,
     );
     println!();
     println!(
-        "Executions and wall time; `>`: cut after {budget} s. GenMC and SPIN: constants from \
-         another run, see `benches/README.md`."
+        "Executions, or states, and wall time on one core; `>`: cut after {budget} s. GenMC and SPIN: \
+         constants from another run, see `benches/README.md`."
     );
+    println!();
+    println!("| three actors | `dpor`, rc11 | a second | `dpor`, sc | a second |");
+    println!("|---|---|---:|---|---:|");
+    for size in THREE_ACTORS {
+        let row = |tool| Outcome::of(&["micro", tool, &size.to_string(), "file-first"], None);
+        let (rc11, sc) = (row("rc11")?, row("sc")?);
+        println!(
+            "| {size} | {rc11} | {} | {sc} | {} |",
+            thousands(rc11.a_second() as u64),
+            thousands(sc.a_second() as u64),
+        );
+    }
     Ok(())
 }
 
 fn scenarios(models: &str, only: Option<&str>) -> Result<()> {
-    let library = Library::find()?;
+    let (library, budget) = (Library::find()?, budget()?);
     println!("| scenario | model | `dpor` | a second | `loom` engine | time, times |");
     println!("|---|---|---|---|---|---|");
     for scenario in library.scenarios()? {
@@ -152,8 +178,13 @@ fn scenarios(models: &str, only: Option<&str>) -> Result<()> {
             if models != "all" && models != model.name {
                 continue;
             }
-            let cell = |tool| Outcome::of(&["scenario", tool, &scenario.name, &model.name]);
-            let (ours, theirs) = (cell("dpor")?, cell("loom-engine")?);
+            let cell = |tool, seconds| {
+                Outcome::of(&["scenario", tool, &scenario.name, &model.name], seconds)
+            };
+            let ours = cell("rc11", None)?;
+            let enough = Some(ours.seconds * TIMES * 1.05)
+                .filter(|&enough| ours.end == End::Complete && enough <= MOST && enough > budget);
+            let theirs = cell("loom-engine", enough)?;
             let times = match (ours.end, theirs.end) {
                 (End::Complete, End::Complete) => format!("{:.0}", theirs.seconds / ours.seconds),
                 (End::Complete, End::Cut) => format!("> {:.0}", theirs.seconds / ours.seconds),
@@ -169,10 +200,10 @@ fn scenarios(models: &str, only: Option<&str>) -> Result<()> {
     }
     println!();
     println!(
-        "All executions, not only those up to the first violation; `>`: cut after {} s. loom's \
-         executions include those of its two searches with a bound on preemptions, which this \
-         engine lets it make first.",
-        budget()?
+        "All executions that RC11 allows, not only those up to the first violation, on one core; `>`: cut \
+         after {budget} s. loom is given {TIMES} times as long as `dpor` took, where that is no more \
+         than {MOST} s. Its executions include those of its two searches with a bound on \
+         preemptions, which this engine lets it make first."
     );
     Ok(())
 }
@@ -207,13 +238,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Run a cell in a process of its own.
-    fn of(cell: &[&str]) -> Result<Self> {
-        let output = Command::new(std::env::current_exe()?)
-            .arg("--cell")
-            .args(cell)
-            .stderr(Stdio::null())
-            .output()?;
+    /// Run a cell in a process of its own, cut after so many seconds, or after the budget.
+    fn of(cell: &[&str], seconds: Option<f64>) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        if let Some(seconds) = seconds {
+            command.env(BUDGET_VARIABLE, seconds.to_string());
+        }
+        let command = command.arg("--cell").args(cell);
+        let output = command.stderr(Stdio::null()).output()?;
         let output = String::from_utf8(output.stdout)?;
         Ok(Self::parse(&output).unwrap_or(Self {
             executions: 0,
@@ -295,7 +327,9 @@ fn run_cell(cell: &[&str]) -> Result<()> {
 
 fn size_of(text: &str) -> Result<Size> {
     let rows = Size::ROWS.iter().map(|(size, _)| *size);
-    let mut fitting = rows.filter(|size| size.to_string() == text);
+    let mut fitting = rows
+        .chain(THREE_ACTORS)
+        .filter(|size| size.to_string() == text);
     fitting.next().ok_or_else(|| "no such size".into())
 }
 
@@ -303,14 +337,21 @@ fn on_engine(engine: &str, program: &Program, budget: Duration, all: bool) -> (u
     let limits = Limits {
         budget: Some(budget),
         all,
+        jobs: Jobs::new(1),
+        memory_model: match engine {
+            "rc11" => MemoryModel::Rc11,
+            _ => MemoryModel::Sc,
+        },
+        stored_states: engine == "states",
         ..Limits::default()
     };
     let exploration = match engine {
-        "dpor" => dpor::explore(program, &limits),
-        _ => loom::explore(program, &limits),
+        "loom-engine" => loom::explore(program, &limits),
+        _ => dpor::explore(program, &limits),
     };
     let Exploration {
         executions,
+        states,
         complete,
         reason,
         findings,
@@ -323,7 +364,7 @@ fn on_engine(engine: &str, program: &Program, budget: Duration, all: bool) -> (u
         true => End::Complete,
         false => End::Cut,
     };
-    (executions, end)
+    (states.unwrap_or(executions), end)
 }
 
 /// Run a tool that says by a panic that it found something, and stops by itself after the budget.
