@@ -7,7 +7,9 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order, shards},
+    check::{
+        self, CheckOptions, EngineKind, MemoryModel, Outcome, Written, jobs, model_order, shards,
+    },
     engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
@@ -71,9 +73,9 @@ pub(super) struct ExploreArgs {
     /// Tell each counterexample in this form too, in a file beside it; may be given again
     #[arg(long = "report", value_name = "FORM", value_enum)]
     reports: Vec<Form>,
-    /// The folder that counterexamples are written to
-    #[arg(long, value_name = "DIR", default_value = check::COUNTEREXAMPLES)]
-    out: String,
+    /// The folder that counterexamples are written to [default: counterexamples]
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
 }
 
 /// How results are printed.
@@ -147,8 +149,9 @@ impl ExploreArgs {
                 "--preemption-bound is not for --engine {engine}"
             )));
         }
-        if Path::new(&self.out).metadata().is_ok_and(|m| !m.is_dir()) {
-            return Err(usage(&format!("--out: {} is not a folder", self.out)));
+        let out = self.out.as_deref().unwrap_or(check::COUNTEREXAMPLES);
+        if Path::new(out).metadata().is_ok_and(|m| !m.is_dir()) {
+            return Err(usage(&format!("--out: {out} is not a folder")));
         }
         Ok(CheckOptions {
             engine,
@@ -163,9 +166,15 @@ impl ExploreArgs {
             },
             runs: self.runs.unwrap_or(check::RUNS),
             seed: self.seed.unwrap_or_default(),
-            out: self.out.clone().into(),
+            out: out.into(),
+            minimise: true,
             ..CheckOptions::default()
         })
+    }
+
+    /// Whether counterexamples are asked for.
+    pub(super) fn wants_counterexamples(&self) -> bool {
+        self.out.is_some() || !self.reports.is_empty()
     }
 
     /// The memory that is asked for: that of interleavings where it is by something that they have
@@ -467,6 +476,7 @@ pub(super) fn check_all(
     options: &CheckOptions,
     pairs: &[Pair],
     ways: &[Way],
+    written: &[Written],
     output: &mut Output,
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
@@ -477,8 +487,10 @@ pub(super) fn check_all(
     let cores = Jobs::new(jobs.saturating_sub(pairs.len()));
     let work: Vec<CheckOptions> = ways
         .iter()
-        .map(|way| {
+        .zip(written)
+        .map(|(way, written)| {
             let mut options = options.clone();
+            options.written = written.clone();
             options.limits.progress = Arc::default();
             options.limits.share = Arc::default();
             options.limits.jobs = cores.clone();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     check::{
-        CheckOptions, EngineKind, MemoryModel, Outcome,
+        CheckOptions, EngineKind, MemoryModel, Outcome, Written,
         baseline::Baseline,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
         shards::{Options, Part, Piece, Shard, inputs, merge},
@@ -51,6 +51,9 @@ exactly the verdict, or the kinds of violation, that it expects. On a model that
 failure where there is none, and says what it could be. A pair that is expected to be undecided is
 tried for 20,000 executions, and must not show a violation in them. Of one that is expected to be
 violated at least in some way that an interleaving shows, that interleaving is run.
+
+The counterexamples of a pair that is not as expected are written, each the smallest that is found;
+with --out or --report those of every violated pair are.
 
 Exit status: 0 all is as expected, 1 not, 2 bad input or usage.")]
 pub(super) struct GateArgs {
@@ -235,6 +238,7 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             &options,
             &all,
             &ways,
+            &written(args, &all, &options),
             &mut output,
             |output, index, outcome| each(output, &all[index], outcome),
         );
@@ -278,6 +282,17 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         false => u8::from(differ > 0),
     };
     output.exit(status)
+}
+
+/// Whose counterexamples are written: where they are not asked for, only what nobody expects.
+fn written(args: &GateArgs, pairs: &[Pair], options: &CheckOptions) -> Vec<Written> {
+    let pairs = pairs
+        .iter()
+        .map(|pair| match args.explore.wants_counterexamples() {
+            true => Written::All,
+            false => Written::Unexpected(expected(pair, options.memory_model).cloned()),
+        });
+    pairs.collect()
 }
 
 /// How to check what is expected of each pair.

@@ -657,6 +657,39 @@ all 3 pairs are as expected
     );
 }
 
+/// The files of counterexamples that are in a folder.
+fn counterexamples(folder: &Folder, name: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.0.join(name)) else {
+        return Vec::new();
+    };
+    let files = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.collect()
+}
+
+/// What is written is the smallest, and nothing is where all is as expected and nobody asked.
+#[test]
+fn what_the_gate_writes_is_the_smallest() {
+    let folder = Folder::new("gate-smallest", &[("put-order", &put_order(AS_IT_IS))]);
+    let gate = |args: &[&str], status| {
+        let args = [&["gate", "--model", "v2-8of9"], args].concat();
+        assert_eq!(folder.run(&args).status, status);
+    };
+    let fewest = "\"fewest_preemptions\": true,\n    \"fewest_steps\": true";
+    let smallest = |name: &str| {
+        let files = counterexamples(&folder, name);
+        let all = files.iter().all(|file| file.contains(fewest));
+        assert!(files.len() == 2 && all, "{files:#?}");
+    };
+    gate(&[], 0);
+    assert_eq!(counterexamples(&folder, "counterexamples"), [""; 0]);
+    gate(&["--out", "asked"], 0);
+    smallest("asked");
+    let expect = r#"{"v2-8of9": "holds"}"#;
+    folder.write("scenarios/put-order.json", &put_order(expect));
+    gate(&[], 1);
+    smallest("counterexamples");
+}
+
 #[test]
 fn the_gate_names_each_difference() {
     let folder = Folder::new("gate-differs", &[("put-order", &put_order("{}"))]);
