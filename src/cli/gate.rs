@@ -437,13 +437,19 @@ fn judged<'c>(given: &Options, checked: &'c [Checked]) -> Vec<Judged<'c>> {
     pairs.collect()
 }
 
-/// How the violations of an outcome come about, for SARIF: a thread for each context.
-fn flows(outcome: &Outcome) -> Vec<Value> {
-    let violations = outcome.violations.iter().filter(|entry| entry.replayable);
-    let flows = violations.filter_map(|entry| {
+/// How the violations of a pair come about, for SARIF: a thread for each context.
+fn flows(judged: &Judged<'_>) -> Vec<Value> {
+    let file = &judged.place.file;
+    // One that the program carries is in no folder.
+    let text = fs::read_to_string(file).ok();
+    let place = |actor: &str| match &text {
+        Some(text) => Place::of_actor(file, text, actor),
+        None => judged.place.clone(),
+    };
+    let flows = judged.outcome.violations.iter().filter_map(|entry| {
         let path = entry.counterexample.as_ref()?;
-        match flow(path, &entry.message) {
-            Ok(flow) => Some(flow),
+        match flow(path, &entry.message, &place) {
+            Ok(flow) => flow,
             Err(error) => {
                 complain(&said(&error));
                 None
@@ -453,23 +459,32 @@ fn flows(outcome: &Outcome) -> Vec<Value> {
     flows.collect()
 }
 
-fn flow(path: &str, message: &str) -> Result<Value, LoadError> {
+/// A step has no line of C: its place is that of what its context does, in the scenario's file.
+fn flow(
+    path: &str,
+    message: &str,
+    place: &dyn Fn(&str) -> Place,
+) -> Result<Option<Value>, LoadError> {
     let counterexample = Counterexample::load(path.as_ref())?;
     let model = counterexample.model.clone();
     let story = Story::new(counterexample, model, None, path);
+    if story.replay.violation.is_none() {
+        return Ok(None);
+    }
     let threads = story.threads().into_iter().map(|(context, steps)| {
+        let place = place(&context).physical_location();
         let locations = steps.into_iter().map(|(order, text)| {
             json!({
                 "executionOrder": order,
-                "location": { "message": { "text": text } },
+                "location": { "physicalLocation": place, "message": { "text": text } },
             })
         });
         json!({ "id": context, "locations": locations.collect::<Vec<_>>() })
     });
-    Ok(json!({
+    Ok(Some(json!({
         "message": { "text": message },
         "threadFlows": threads.collect::<Vec<_>>(),
-    }))
+    })))
 }
 
 fn entry<'a>(given: &Options, checked: &'a Checked) -> Entry<'a> {
