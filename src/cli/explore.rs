@@ -196,14 +196,11 @@ impl ExploreArgs {
             let Some(path) = &entry.counterexample else {
                 continue;
             };
-            if !entry.replayable {
-                complain(&format!(
-                    "warning: {path}: no report of it: no interleaving shows it"
-                ));
-                continue;
-            }
             match reports(Path::new(path), &self.reports) {
-                Ok(paths) => entry.reports = paths,
+                Ok(Ok(paths)) => entry.reports = paths,
+                Ok(Err(why)) => {
+                    complain(&format!("warning: {path}: no report of it: {why}"));
+                }
                 Err(error) => entry.counterexample_error = Some(error),
             }
         }
@@ -255,22 +252,29 @@ pub(super) fn reproduce(pair: &Pair, options: &shards::Options) -> String {
     command
 }
 
-/// Tells the counterexample in that file in these forms; the paths of the files.
-fn reports(path: &Path, forms: &[Form]) -> Result<Vec<String>, String> {
+/// Tells the counterexample in that file in these forms; the paths of the files, or why there is nothing to
+/// tell.
+fn reports(path: &Path, forms: &[Form]) -> Result<Result<Vec<String>, String>, String> {
     let load = || {
         let counterexample = Counterexample::load(path)?;
         let against = why::against(&counterexample, None, &Library::find()?)?;
         Ok((counterexample, against))
     };
     let (counterexample, against) = load().map_err(|error| said(&error))?;
+    if counterexample.schedule.is_empty() {
+        return Ok(Err("its steps were not recorded".to_owned()));
+    }
     let model = counterexample.model.clone();
     let file = path.to_string_lossy();
     let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if let Some(why) = story.untold() {
+        return Ok(Err(why));
+    }
     let saved = forms.iter().map(|form| match story.save(*form) {
         Ok(path) => Ok(path.display().to_string()),
         Err(error) => Err(format!("a report of {file}: {error}")),
     });
-    saved.collect()
+    saved.collect::<Result<_, String>>().map(Ok)
 }
 
 /// What is wrong with the arguments.
@@ -279,15 +283,7 @@ pub(super) fn usage(message: &str) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// A word for a shell.
-pub(super) fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
+pub(super) use crate::report::mail::shell_word as quote;
 
 /// What to go on with, from a file that a run which was stopped has left, and how. Where scenarios
 /// or models are named, or there are some of the same names, they must be the same.
