@@ -596,6 +596,14 @@ pub(super) fn marked(replay: &Replay) -> BTreeSet<usize> {
         marked.extend(freed.map(|site| site.step));
         marked.extend(raced_with(&replay.recording, violation).map(|site| site.step));
     }
+    // Where none of the steps is, it is about the last read that misses a store.
+    let steps = &replay.recording.steps;
+    let is_step = |at: &usize| steps.get(*at).is_some_and(|step| step.concurrent);
+    if replay.violation.is_some() && !marked.iter().any(is_step) {
+        let mut reads = (0..steps.len()).rev();
+        let missed = reads.find_map(|at| Some([at, unseen(&replay.recording, at)?]));
+        marked.extend(missed.into_iter().flatten());
+    }
     marked
 }
 

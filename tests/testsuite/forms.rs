@@ -148,6 +148,10 @@ fn what_only_weak_memory_shows_is_told_too() {
             assert!(text.contains("weakly ordered memory"), "{text}");
             if story.counterexample.violation.kind == ViolationKind::Leak {
                 assert!(text.contains("is not seen here"), "{text}");
+                assert!(
+                    form == Form::Html || text.contains("is not seen here <--"),
+                    "{text}"
+                );
             }
         }
     }
