@@ -73,6 +73,18 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     let file = args.file.to_string_lossy();
+    if counterexample.weak && model.choices != counterexample.model.choices {
+        let why = "no interleaving shows it, so there is none to follow on another model";
+        let command = format!(
+            "nfsd-check run {} --model {} --all",
+            counterexample.scenario.name, model.name
+        );
+        let _ = writeln!(
+            io::stderr(),
+            "error: {file}: {why}; {command} explores that"
+        );
+        return ExitCode::from(2);
+    }
     let story = Story::new(counterexample, model, against.as_ref(), &file);
     if let Some(parted) = story.untold() {
         let text = match args.format {

@@ -196,7 +196,10 @@ impl Why {
         let here = counterexample.model.choices;
         let pair = pair(counterexample, replay, &program(&scenario, here));
         let against = against.map(|model| {
-            let elsewhere = self::replay(counterexample, model);
+            let mut elsewhere = self::replay(counterexample, model);
+            // What no interleaving shows is followed as one there, which says nothing of it.
+            let weak = counterexample.weak;
+            elsewhere.parted.take_if(|_| weak);
             let trial = Trial {
                 counterexample,
                 scenario: &scenario,
@@ -205,7 +208,9 @@ impl Why {
             let (decisive, certain) = trial.decisive(here, &differing);
             Against {
                 model: model.clone(),
-                there: pair.map(|pair| there(replay, &elsewhere, pair)),
+                there: pair
+                    .filter(|_| !weak)
+                    .map(|pair| there(replay, &elsewhere, pair)),
                 elsewhere,
                 differing: differing.len(),
                 decisive,

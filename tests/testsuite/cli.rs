@@ -1055,6 +1055,8 @@ fn what_only_weak_memory_shows_is_replayed_and_told() {
     assert_eq!(document["came_about"], true);
     assert_eq!(document["violations"][0]["kind"], "use-after-free");
     assert!(document["steps"].as_array().unwrap().len() > 5);
+    let other = ["replay", file, "--model", "v2-8of9"];
+    folder.refuses(&other, "there is none to follow on another model");
     // A file that cannot be followed is told as it is, and not in other forms.
     let text = fs::read_to_string(folder.0.join(file)).unwrap();
     let text = text.replacen("\"saw\": 3", "\"saw\": 4", 1);
