@@ -275,7 +275,10 @@ fn counterexample() -> Value {
             "model": model(),
             "engine": name(),
             "memory_model": name(),
-            "replayable": { "type": "boolean" },
+            "replayable": {
+                "type": "boolean",
+                "description": "false: no interleaving shows it; 'reads' says what is read that is older than the last write",
+            },
             "size": size,
             "schedule": { "type": "array", "items": step },
             "violation": violation,
@@ -387,7 +390,7 @@ fn replay() -> Value {
         "memory_model": string,
         "came_about": {
             "type": ["boolean", "null"],
-            "description": "null: no interleaving shows it; the violation is the one in the file",
+            "description": "null: no interleaving shows it, and its steps could not be followed; the violation is the one in the file",
         },
         "followed": flag,
         "parted": or_null(parted),

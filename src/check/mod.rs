@@ -15,13 +15,13 @@ pub mod shards;
 
 use crate::{
     engine::{
-        self, Exploration, Finding, Limits, Size,
+        self, Exploration, Finding, Limits, Program, Size,
         dpor::{self, priorities},
         loom, native,
     },
     model::{Choices, Model},
     report::{counterexample::Counterexample, replay, resume::Resume},
-    scenario::Scenario,
+    scenario::{Expectation, Scenario},
     sync::violation::ViolationKind,
 };
 use serde::{Deserialize, Serialize};
@@ -175,8 +175,29 @@ pub struct CheckOptions {
     pub resume: Option<dpor::Checkpoint>,
     /// Whether an exploration that is stopped is to be written down.
     pub keep: bool,
-    /// Look for the smallest execution with each violation that is found, see [`dpor::minimise`].
+    /// Look for the smallest execution with each violation that is written, see [`dpor::minimise`].
     pub minimise: bool,
+    /// Whose counterexamples are written.
+    pub written: Written,
+}
+
+/// Whose counterexamples are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Written {
+    /// Those of every outcome.
+    #[default]
+    All,
+    /// Those of an outcome that differs from what is expected.
+    Unexpected(Option<Expectation>),
+}
+
+impl Written {
+    fn has(&self, outcome: &Outcome) -> bool {
+        match self {
+            Self::All => true,
+            Self::Unexpected(expected) => gate::compare(expected.as_ref(), outcome).is_some(),
+        }
+    }
 }
 
 /// How many runs the `native` and `pct` engines make unless told otherwise.
@@ -197,6 +218,7 @@ impl Default for CheckOptions {
             resume: None,
             keep: false,
             minimise: false,
+            written: Written::default(),
         }
     }
 }
@@ -353,26 +375,13 @@ pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) ->
         }
     };
     let explored = catch_unwind(AssertUnwindSafe(|| {
-        explore().map(|mut exploration| {
-            if options.minimise && options.engine == EngineKind::Dpor {
-                let stop = || limits.reached(start, 0).is_some();
-                for finding in exploration
-                    .findings
-                    .iter_mut()
-                    .filter(|f| !f.recording.weak)
-                {
-                    if let Some(smaller) =
-                        dpor::minimise(&program, finding, dpor::MOST_STEPS, &stop)
-                    {
-                        *finding = smaller;
-                    }
-                }
-            }
-            exploration
+        explore().map(|exploration| {
+            let stop = || limits.reached(start, 0).is_some();
+            judge(scenario, model, options, exploration, &program, &stop)
         })
     }));
     let mut outcome = match explored {
-        Ok(Ok(exploration)) => judge(scenario, model, options, exploration),
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(message)) => Outcome {
             resume_error: Some(format!("the exploration cannot go on: {message}")),
             ..Outcome::undecided(scenario, model, options, message)
@@ -414,7 +423,9 @@ pub fn follow(
             });
         }
     }
-    let mut outcome = judge(scenario, model, options, exploration);
+    let program = program::program(scenario, model.choices);
+    let stop = || options.limits.reached(start, 0).is_some();
+    let mut outcome = judge(scenario, model, options, exploration, &program, &stop);
     outcome.seconds = seconds_since(start);
     outcome
 }
@@ -425,11 +436,15 @@ pub fn seconds_since(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
 
+/// What an exploration comes to. What is written of it is made as small as it can be before, until it is
+/// to `stop`.
 fn judge(
     scenario: &Scenario,
     model: &Model,
     options: &CheckOptions,
     exploration: Exploration,
+    program: &Program,
+    stop: &dyn Fn() -> bool,
 ) -> Outcome {
     // Only dpor's silence is a proof.
     let complete = exploration.complete && options.engine == EngineKind::Dpor;
@@ -441,8 +456,6 @@ fn judge(
     let reason = exploration.reason.filter(|_| !complete).or_else(|| {
         (!complete).then(|| format!("the {} engine cannot prove anything", options.engine))
     });
-    let findings = exploration.findings.iter();
-    let violations = findings.map(|finding| entry(scenario, model, options, finding));
     let left = exploration.left.filter(|_| options.keep);
     let saved = left.map(|left| {
         let resume = Resume {
@@ -464,18 +477,39 @@ fn judge(
             (None, Some(message))
         }
     };
-    Outcome {
+    let mut outcome = Outcome {
         verdict,
         complete,
         executions: exploration.executions,
         blocked: exploration.blocked,
         states: exploration.states,
         reason,
-        violations: violations.collect(),
+        violations: exploration.findings.iter().map(describe).collect(),
         resume,
         resume_error,
         ..Outcome::undecided(scenario, model, options, String::new())
+    };
+    if options.written.has(&outcome) {
+        let findings = exploration.findings.into_iter();
+        let entries = findings.map(|finding| {
+            let finding = match options.minimise && options.engine == EngineKind::Dpor {
+                true => smallest(program, finding, stop),
+                false => finding,
+            };
+            entry(scenario, model, options, &finding)
+        });
+        outcome.violations = entries.collect();
     }
+    outcome
+}
+
+/// The finding with the smallest execution that is found for it, where an interleaving shows it.
+#[must_use]
+pub fn smallest(program: &Program, finding: Finding, stop: &dyn Fn() -> bool) -> Finding {
+    if finding.recording.weak {
+        return finding;
+    }
+    dpor::minimise(program, &finding, dpor::MOST_STEPS, stop).unwrap_or(finding)
 }
 
 /// Explore a scenario on a tree with `choices` with [`dpor`], the one engine that can prove. A panic

@@ -7,7 +7,9 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    check::{self, CheckOptions, EngineKind, MemoryModel, Outcome, jobs, model_order, shards},
+    check::{
+        self, CheckOptions, EngineKind, MemoryModel, Outcome, Written, jobs, model_order, shards,
+    },
     engine::{Jobs, Limits},
     library::{Library, LoadError},
     model::Model,
@@ -71,9 +73,9 @@ pub(super) struct ExploreArgs {
     /// Tell each counterexample in this form too, in a file beside it; may be given again
     #[arg(long = "report", value_name = "FORM", value_enum)]
     reports: Vec<Form>,
-    /// The folder that counterexamples are written to
-    #[arg(long, value_name = "DIR", default_value = check::COUNTEREXAMPLES)]
-    out: String,
+    /// The folder that counterexamples are written to [default: counterexamples]
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
 }
 
 /// How results are printed.
@@ -147,8 +149,9 @@ impl ExploreArgs {
                 "--preemption-bound is not for --engine {engine}"
             )));
         }
-        if Path::new(&self.out).metadata().is_ok_and(|m| !m.is_dir()) {
-            return Err(usage(&format!("--out: {} is not a folder", self.out)));
+        let out = self.out.as_deref().unwrap_or(check::COUNTEREXAMPLES);
+        if Path::new(out).metadata().is_ok_and(|m| !m.is_dir()) {
+            return Err(usage(&format!("--out: {out} is not a folder")));
         }
         Ok(CheckOptions {
             engine,
@@ -163,9 +166,15 @@ impl ExploreArgs {
             },
             runs: self.runs.unwrap_or(check::RUNS),
             seed: self.seed.unwrap_or_default(),
-            out: self.out.clone().into(),
+            out: out.into(),
+            minimise: true,
             ..CheckOptions::default()
         })
+    }
+
+    /// Whether counterexamples are asked for.
+    pub(super) fn wants_counterexamples(&self) -> bool {
+        self.out.is_some() || !self.reports.is_empty()
     }
 
     /// The memory that is asked for: that of interleavings where it is by something that they have
@@ -187,14 +196,11 @@ impl ExploreArgs {
             let Some(path) = &entry.counterexample else {
                 continue;
             };
-            if !entry.replayable {
-                complain(&format!(
-                    "warning: {path}: no report of it: no interleaving shows it"
-                ));
-                continue;
-            }
             match reports(Path::new(path), &self.reports) {
-                Ok(paths) => entry.reports = paths,
+                Ok(Ok(paths)) => entry.reports = paths,
+                Ok(Err(why)) => {
+                    complain(&format!("warning: {path}: no report of it: {why}"));
+                }
                 Err(error) => entry.counterexample_error = Some(error),
             }
         }
@@ -246,22 +252,29 @@ pub(super) fn reproduce(pair: &Pair, options: &shards::Options) -> String {
     command
 }
 
-/// Tells the counterexample in that file in these forms; the paths of the files.
-fn reports(path: &Path, forms: &[Form]) -> Result<Vec<String>, String> {
+/// Tells the counterexample in that file in these forms; the paths of the files, or why there is nothing to
+/// tell.
+fn reports(path: &Path, forms: &[Form]) -> Result<Result<Vec<String>, String>, String> {
     let load = || {
         let counterexample = Counterexample::load(path)?;
         let against = why::against(&counterexample, None, &Library::find()?)?;
         Ok((counterexample, against))
     };
     let (counterexample, against) = load().map_err(|error| said(&error))?;
+    if counterexample.schedule.is_empty() {
+        return Ok(Err("its steps were not recorded".to_owned()));
+    }
     let model = counterexample.model.clone();
     let file = path.to_string_lossy();
     let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if let Some(why) = story.untold() {
+        return Ok(Err(why));
+    }
     let saved = forms.iter().map(|form| match story.save(*form) {
         Ok(path) => Ok(path.display().to_string()),
         Err(error) => Err(format!("a report of {file}: {error}")),
     });
-    saved.collect()
+    saved.collect::<Result<_, String>>().map(Ok)
 }
 
 /// What is wrong with the arguments.
@@ -270,15 +283,7 @@ pub(super) fn usage(message: &str) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-/// A word for a shell.
-pub(super) fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
+pub(super) use crate::report::mail::shell_word as quote;
 
 /// What to go on with, from a file that a run which was stopped has left, and how. Where scenarios
 /// or models are named, or there are some of the same names, they must be the same.
@@ -467,6 +472,7 @@ pub(super) fn check_all(
     options: &CheckOptions,
     pairs: &[Pair],
     ways: &[Way],
+    written: &[Written],
     output: &mut Output,
     mut each: impl FnMut(&mut Output, usize, Outcome),
 ) {
@@ -477,8 +483,10 @@ pub(super) fn check_all(
     let cores = Jobs::new(jobs.saturating_sub(pairs.len()));
     let work: Vec<CheckOptions> = ways
         .iter()
-        .map(|way| {
+        .zip(written)
+        .map(|(way, written)| {
             let mut options = options.clone();
+            options.written = written.clone();
             options.limits.progress = Arc::default();
             options.limits.share = Arc::default();
             options.limits.jobs = cores.clone();

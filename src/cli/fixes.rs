@@ -19,6 +19,7 @@ use crate::{
         self, MemoryModel, SERIES, Verdict, ViolationEntry,
         fixes::{Answer, Asked, Search, Set, contains, count, search},
         jobs,
+        program::program,
     },
     engine::{self, Limits},
     library::Library,
@@ -418,7 +419,11 @@ impl Question {
             let mut entry = check::describe(finding);
             if let Some(out) = &self.out {
                 let memory = self.memory_model.name();
-                match Counterexample::new(scenario, model, "dpor", memory, finding).save(out) {
+                let program = program(scenario, model.choices);
+                let stop = || self.interrupted();
+                let finding = check::smallest(&program, finding.clone(), &stop);
+                entry = check::describe(&finding);
+                match Counterexample::new(scenario, model, "dpor", memory, &finding).save(out) {
                     Ok(path) => entry.counterexample = Some(path.display().to_string()),
                     Err(error) => {
                         let error = format!("{}: {error}", Path::new(out).display());

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     check::{
-        CheckOptions, EngineKind, MemoryModel, Outcome,
+        CheckOptions, EngineKind, MemoryModel, Outcome, Written,
         baseline::Baseline,
         gate::{Cell, Difference, UNDECIDED_EXECUTIONS, compare, found, matrix},
         shards::{Options, Part, Piece, Shard, inputs, merge},
@@ -51,6 +51,9 @@ exactly the verdict, or the kinds of violation, that it expects. On a model that
 failure where there is none, and says what it could be. A pair that is expected to be undecided is
 tried for 20,000 executions, and must not show a violation in them. Of one that is expected to be
 violated at least in some way that an interleaving shows, that interleaving is run.
+
+The counterexamples of a pair that is not as expected are written, each the smallest that is found;
+with --out or --report those of every violated pair are.
 
 Exit status: 0 all is as expected, 1 not, 2 bad input or usage.")]
 pub(super) struct GateArgs {
@@ -235,6 +238,7 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
             &options,
             &all,
             &ways,
+            &written(args, &all, &options),
             &mut output,
             |output, index, outcome| each(output, &all[index], outcome),
         );
@@ -278,6 +282,17 @@ pub(super) fn gate(args: &GateArgs) -> ExitCode {
         false => u8::from(differ > 0),
     };
     output.exit(status)
+}
+
+/// Whose counterexamples are written: where they are not asked for, only what nobody expects.
+fn written(args: &GateArgs, pairs: &[Pair], options: &CheckOptions) -> Vec<Written> {
+    let pairs = pairs
+        .iter()
+        .map(|pair| match args.explore.wants_counterexamples() {
+            true => Written::All,
+            false => Written::Unexpected(expected(pair, options.memory_model).cloned()),
+        });
+    pairs.collect()
 }
 
 /// How to check what is expected of each pair.
@@ -422,13 +437,19 @@ fn judged<'c>(given: &Options, checked: &'c [Checked]) -> Vec<Judged<'c>> {
     pairs.collect()
 }
 
-/// How the violations of an outcome come about, for SARIF: a thread for each context.
-fn flows(outcome: &Outcome) -> Vec<Value> {
-    let violations = outcome.violations.iter().filter(|entry| entry.replayable);
-    let flows = violations.filter_map(|entry| {
+/// How the violations of a pair come about, for SARIF: a thread for each context.
+fn flows(judged: &Judged<'_>) -> Vec<Value> {
+    let file = &judged.place.file;
+    // One that the program carries is in no folder.
+    let text = fs::read_to_string(file).ok();
+    let place = |actor: &str| match &text {
+        Some(text) => Place::of_actor(file, text, actor),
+        None => judged.place.clone(),
+    };
+    let flows = judged.outcome.violations.iter().filter_map(|entry| {
         let path = entry.counterexample.as_ref()?;
-        match flow(path, &entry.message) {
-            Ok(flow) => Some(flow),
+        match flow(path, &entry.message, &place) {
+            Ok(flow) => flow,
             Err(error) => {
                 complain(&said(&error));
                 None
@@ -438,23 +459,32 @@ fn flows(outcome: &Outcome) -> Vec<Value> {
     flows.collect()
 }
 
-fn flow(path: &str, message: &str) -> Result<Value, LoadError> {
+/// A step has no line of C: its place is that of what its context does, in the scenario's file.
+fn flow(
+    path: &str,
+    message: &str,
+    place: &dyn Fn(&str) -> Place,
+) -> Result<Option<Value>, LoadError> {
     let counterexample = Counterexample::load(path.as_ref())?;
     let model = counterexample.model.clone();
     let story = Story::new(counterexample, model, None, path);
+    if story.replay.violation.is_none() {
+        return Ok(None);
+    }
     let threads = story.threads().into_iter().map(|(context, steps)| {
+        let place = place(&context).physical_location();
         let locations = steps.into_iter().map(|(order, text)| {
             json!({
                 "executionOrder": order,
-                "location": { "message": { "text": text } },
+                "location": { "physicalLocation": place, "message": { "text": text } },
             })
         });
         json!({ "id": context, "locations": locations.collect::<Vec<_>>() })
     });
-    Ok(json!({
+    Ok(Some(json!({
         "message": { "text": message },
         "threadFlows": threads.collect::<Vec<_>>(),
-    }))
+    })))
 }
 
 fn entry<'a>(given: &Options, checked: &'a Checked) -> Entry<'a> {

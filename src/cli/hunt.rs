@@ -12,6 +12,7 @@ use super::{
     progress::counted,
 };
 use crate::{
+    check::{self, program::program},
     engine::Limits,
     hunt::{Counts, Finding, Found, Hunt, State, space::Bounds},
     library::Library,
@@ -289,8 +290,11 @@ fn write(found: &Found, model: &Model, known: bool, out: &Path) -> Result<Vec<St
     }
     let path = write_scenario(&scenario, out).map_err(failed)?;
     let mut files = vec![path.display().to_string()];
+    let program = program(&Arc::new(scenario.clone()), model.choices);
     for finding in &found.exploration.findings {
-        let counterexample = Counterexample::new(&scenario, model, "dpor", "sc", finding);
+        // Not even an interrupt cuts this short: the same files are written every time.
+        let finding = check::smallest(&program, finding.clone(), &|| false);
+        let counterexample = Counterexample::new(&scenario, model, "dpor", "sc", &finding);
         let path = counterexample.save(out).map_err(failed)?;
         files.push(path.display().to_string());
     }

@@ -72,29 +72,39 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         let _ = writeln!(io::stderr(), "error: {why}");
         return ExitCode::from(2);
     }
-    if counterexample.weak {
+    let file = args.file.to_string_lossy();
+    if counterexample.weak && model.choices != counterexample.model.choices {
+        let why = "no interleaving shows it, so there is none to follow on another model";
+        let command = format!(
+            "nfsd-check run {} --model {} --all",
+            counterexample.scenario.name, model.name
+        );
+        let _ = writeln!(
+            io::stderr(),
+            "error: {file}: {why}; {command} explores that"
+        );
+        return ExitCode::from(2);
+    }
+    let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if let Some(parted) = story.untold() {
         let text = match args.format {
-            _ if args.step => {
-                let why = "no interleaving shows it: there is none to step through";
-                let _ = writeln!(io::stderr(), "error: {}: {why}", args.file.display());
-                return ExitCode::from(2);
+            Form::Text if !args.step => {
+                let told = story.counterexample.tell();
+                format!("{told}\nIt could not be followed: {parted}.\n")
             }
-            Form::Text => counterexample.tell(),
-            Form::Json => format!(
-                "{:#}\n",
-                told(&counterexample, &args.file.to_string_lossy())
-            ),
+            Form::Json if !args.step => {
+                format!("{:#}\n", told(&story.counterexample, &file))
+            }
             _ => {
-                let why = "no interleaving shows it: it is told as text and as json only";
-                let _ = writeln!(io::stderr(), "error: {}: {why}", args.file.display());
+                let why = "an execution that no interleaving shows, and that could not be followed, is told \
+                           as text and as json only";
+                let _ = writeln!(io::stderr(), "error: {file}: {why}: {parted}");
                 return ExitCode::from(2);
             }
         };
         let _ = anstream::stdout().lock().write_all(text.as_bytes());
         return ExitCode::from(COULD_NOT_FOLLOW);
     }
-    let file = args.file.to_string_lossy();
-    let story = Story::new(counterexample, model, against.as_ref(), &file);
     if args.step {
         if let Err(error) = step::step(&mut Stepping::new(&story)) {
             let _ = writeln!(io::stderr(), "error: the terminal: {error}");

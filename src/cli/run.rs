@@ -9,7 +9,7 @@ use super::{
     output::Output,
     progress::counted,
 };
-use crate::check::{CheckOptions, Outcome, Verdict, ViolationEntry};
+use crate::check::{CheckOptions, Outcome, Verdict, ViolationEntry, Written};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
@@ -67,15 +67,8 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     };
     let (pairs, options) = match found {
         Ok((pairs, options)) => {
-            let (keep, minimise) = (true, true);
-            (
-                pairs,
-                CheckOptions {
-                    keep,
-                    minimise,
-                    ..options
-                },
-            )
+            let keep = true;
+            (pairs, CheckOptions { keep, ..options })
         }
         Err(status) => return status,
     };
@@ -87,6 +80,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         &options,
         &pairs,
         &vec![Way::Explore(None); pairs.len()],
+        &vec![Written::All; pairs.len()],
         &mut output,
         |output, _, outcome| {
             if args.format == Format::Text {

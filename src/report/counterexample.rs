@@ -15,7 +15,7 @@
 use crate::{
     engine::{
         Finding, Size,
-        dpor::ScheduleStep,
+        dpor::{ScheduleStep, graphs::GivenStep},
         recording::{Older, RecordedViolation, Recording, TraceStep},
     },
     json::{Diagnostic, Source, quote},
@@ -138,7 +138,7 @@ pub struct Counterexample {
     /// The violation.
     pub violation: Claim,
     /// No interleaving shows it: the steps are an execution of weak memory, in an order that
-    /// happens-before allows, and cannot be replayed.
+    /// happens-before allows, with what each read reads where that is not the last write.
     pub weak: bool,
 }
 
@@ -198,7 +198,7 @@ impl Counterexample {
         }
         let _ = writeln!(text, ": {}", quote(&claim.message));
         text + "\nNo interleaving shows it: this is an execution of weak memory, in an order that \
-                happens-before allows. It is told from the file and not run again.\n"
+                happens-before allows. It is told from the file.\n"
     }
 
     /// The schedule, for [`crate::engine::dpor::replay`].
@@ -207,6 +207,17 @@ impl Counterexample {
         let steps = self.schedule.iter().map(|step| ScheduleStep {
             context: step.context.clone(),
             choice: step.choice.unwrap_or(0),
+        });
+        steps.collect()
+    }
+
+    /// The same where it is no interleaving, for [`crate::engine::dpor::graphs::replay`].
+    #[must_use]
+    pub fn given_steps(&self) -> Vec<GivenStep> {
+        let steps = self.schedule.iter().map(|step| GivenStep {
+            context: step.context.clone(),
+            choice: step.choice.unwrap_or(0),
+            reads: step.reads,
         });
         steps.collect()
     }

@@ -10,13 +10,13 @@
 use super::{
     order::Order,
     replay::Replay,
-    telling::{Telling, only_reads},
+    telling::{Telling, only_reads, unseen},
     text::marked,
     why::Why,
     words::{Weight, words},
 };
 use crate::{
-    engine::recording::{RecordedViolation, Recording, TraceStep},
+    engine::recording::{Older, RecordedViolation, Recording, TraceStep},
     scenario::Actor,
     sync::{
         engine::{Action, Update},
@@ -39,9 +39,26 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     if pair.is_none() || !replay.violation.as_ref().is_some_and(late) {
         about.extend(ends(replay));
     }
+    // What weak memory lets a read miss is what it is about.
+    for at in 0..recording.steps.len() {
+        if let Some(write) = unseen(recording, at) {
+            about.extend([at, write]);
+        }
+    }
     about.retain(|&at| recording.steps[at].concurrent);
-    if about.is_empty() {
-        about = last_of_each(recording);
+    // Where nothing else explains it: what was done to what is left, and which lists were changed.
+    if pair.is_none() && about.is_empty() && replay.violation.is_some() {
+        let objects = objects(replay, &about);
+        let steps = recording.steps.iter().enumerate();
+        let done = steps.filter(|(_, step)| {
+            let is_part = objects.iter().any(|object| lies_in(&step.object, object));
+            words(step, &step.object).weight == Weight::Always
+                && (is_part || step.action == Action::Write)
+        });
+        about.extend(done.map(|(at, _)| at));
+    }
+    if pair.is_none() && replay.violation.as_ref().is_some_and(late) || about.is_empty() {
+        about.extend(last_of_each(recording));
     }
     let objects = objects(replay, &about);
     let actors: BTreeSet<&str> = actors.iter().map(|actor| &*actor.name).collect();
@@ -181,6 +198,11 @@ fn writer(recording: &Recording, at: usize) -> Option<usize> {
     };
     if !reads || step.object.is_empty() {
         return None;
+    }
+    match step.older {
+        Some(Older::Step(from)) => return Some(from),
+        Some(Older::Initial) => return None,
+        None => {}
     }
     let before = recording.steps[..at].iter().enumerate().rev();
     let mut before = before.take_while(|(_, step)| step.concurrent);

@@ -7,7 +7,7 @@ use super::{
     document::document,
     html, mail, mermaid, perfetto,
     replay::{Replay, replay},
-    telling::Telling,
+    telling::{Telling, Wait},
     text, unit_test,
     why::Why,
 };
@@ -115,6 +115,18 @@ impl Story {
         own.replay.violation.is_some().then_some(own)
     }
 
+    /// Why an execution that is no interleaving could not be followed: all that there is of it is what the
+    /// file says.
+    #[must_use]
+    pub fn untold(&self) -> Option<String> {
+        let is_weak = self.counterexample.weak && self.replay.same;
+        match (&self.replay.parted, &self.replay.violation) {
+            (Some(parted), _) if is_weak => Some(parted.to_string()),
+            (None, None) if is_weak => Some("the violation did not come about".to_owned()),
+            _ => None,
+        }
+    }
+
     /// Prints it. The options are for [`Form::Text`].
     #[must_use]
     pub fn print(&self, form: Form, options: &text::Options) -> String {
@@ -172,6 +184,14 @@ impl Story {
             match threads.iter_mut().find(|(name, _)| name == context) {
                 Some((_, steps)) => steps.push((order, text)),
                 None => threads.push((context.clone(), vec![(order, text)])),
+            }
+        }
+        if let Some(wait) = Wait::after_the_steps(&self.replay) {
+            let order = threads.iter().map(|(_, steps)| steps.len()).sum::<usize>() + 1;
+            let text = format!("{}(): {}", wait.place, wait.what);
+            match threads.iter_mut().find(|(name, _)| name == wait.context) {
+                Some((_, steps)) => steps.push((order, text)),
+                None => threads.push((wait.context.to_owned(), vec![(order, text)])),
             }
         }
         threads

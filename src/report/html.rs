@@ -6,11 +6,11 @@
 use super::{
     counterexample::Counterexample,
     digest::digest,
-    mail::{claim, command, in_words},
+    mail::{claim, command, in_words, shell_word},
     order::Order,
     replay::Replay,
     state::States,
-    telling::Telling,
+    telling::{Telling, Wait},
     text::{self, Options, headline, marked, oops, shared_objects},
     why::{Line, Why, in_a_sentence},
     words::{Weight, words},
@@ -138,7 +138,22 @@ fn data(
             "changes": changes.into_iter().collect::<Vec<_>>(),
         })
     });
-    let steps: Vec<Value> = steps.collect();
+    let wait = Wait::after_the_steps(replay);
+    let waits = wait.map(|wait| {
+        json!({
+            "number": number.len() + 1,
+            "context": contexts.iter().position(|context| *context == wait.context),
+            "place": wait.place,
+            "functions": wait.functions,
+            "text": wait.what,
+            "object": objects.get(wait.object),
+            "shown": true,
+            "marked": true,
+            "sources": [],
+            "changes": [],
+        })
+    });
+    let steps: Vec<Value> = steps.chain(waits).collect();
     let all = states.objects.iter();
     let objects = all.map(|object| json!({ "name": object.name, "initial": object.initial }));
     let when = |site: &Site| match number.get(&site.step) {
@@ -152,12 +167,16 @@ fn data(
     let mut claimed = format!("It did not come about on {}.", model.name);
     if let Some(violation) = &replay.violation {
         claimed = claim(violation);
-        oops(&mut kernel, recording, violation, &when, 100);
+        let as_it_is = str::to_owned;
+        oops(&mut kernel, recording, violation, &as_it_is, &when, 100);
     }
     let kernel = anstream::adapter::strip_str(&kernel).to_string();
     let command = match replay.same {
         true => command(c, file),
-        false => format!("nfsd-check replay {} --model {}", file, model.name),
+        false => {
+            let (file, model) = (shell_word(file), shell_word(&model.name));
+            format!("nfsd-check replay {file} --model {model}")
+        }
     };
     json!({
         "scenario": { "name": c.scenario.name, "about": c.scenario.about },

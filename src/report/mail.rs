@@ -21,7 +21,11 @@ use crate::{
     scenario::{Epilogue, Operation, Scenario},
     sync::violation::ViolationKind,
 };
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+};
 
 const WIDTH: usize = 72;
 
@@ -67,7 +71,7 @@ pub fn print(
     setup(&mut out, &c.scenario);
     let rows = digest(replay, why, &c.scenario.actors);
     let number: BTreeMap<usize, usize> = rows.iter().zip(1..).map(|(&at, n)| (at, n)).collect();
-    let wait = wait(replay).map(|_| rows.len() + 1);
+    let wait = Wait::after_the_steps(replay).map(|_| rows.len() + 1);
     steps(&mut out, c, replay, &rows, &number);
 
     match &replay.violation {
@@ -89,7 +93,8 @@ pub fn print(
                 }
             };
             let mut log = String::new();
-            oops(&mut log, &replay.recording, violation, &when, WIDTH - 2);
+            let recording = &replay.recording;
+            oops(&mut log, recording, violation, &named, &when, WIDTH - 2);
             for line in log.lines() {
                 let _ = writeln!(out, "  {}", unstyled(line));
             }
@@ -102,12 +107,6 @@ pub fn print(
     }
     reproduce(&mut out, c, model, replay, &rows, file);
     out
-}
-
-/// The wait that the violation is about, where it is one of those that run at the same time.
-fn wait(replay: &Replay) -> Option<Wait<'_>> {
-    let wait = replay.violation.as_ref().and_then(Wait::of);
-    wait.filter(|wait| wait.context != "main")
 }
 
 /// How far the interleaving goes, where the violation does not come about.
@@ -128,10 +127,11 @@ fn parted(out: &mut String, replay: &Replay) {
 /// What a form of the functions is, and where it is from. What it is said to be like comes first.
 fn about(out: &mut String, model: &Model, indent: &str) {
     let library = Library::builtin();
-    let other = model.about.split_once(", ").and_then(|(name, rest)| {
-        let rest = match rest.split_once(' ') {
-            Some(("and", rest)) => format!("on top of that, {rest}"),
-            Some(("but", rest)) => format!("but {rest}"),
+    let other = model.about.split_once(' ').and_then(|(name, rest)| {
+        let (name, rest) = match (name.strip_suffix(','), rest.split_once(' ')) {
+            (Some(name), Some(("and", rest))) => (name, format!("on top of that, {rest}")),
+            (Some(name), Some(("but", rest))) => (name, format!("but {rest}")),
+            (None, Some(("with", rest))) => (name, format!("on top of that, {rest}")),
             _ => return None,
         };
         let other = library.model(name).ok()?;
@@ -154,28 +154,45 @@ fn is_public(source: &str) -> bool {
     !source.is_empty() && !source.starts_with("no mail")
 }
 
-/// An object in words that a reader of the kernel knows.
-fn named(object: &str) -> String {
-    let mut words = object.split(' ').map(|word| {
-        let cpu = word.strip_prefix("percpu_count#");
-        let cpu = cpu.and_then(|rest| rest.split_once(".cpu"));
-        if let Some((_, cpu)) = cpu {
-            let (cpu, rest) =
-                cpu.split_at(cpu.find(|c: char| !c.is_ascii_digit()).unwrap_or(cpu.len()));
-            return format!("percpu_count (CPU {cpu}){rest}");
-        }
-        match word.strip_prefix("stack_frame#") {
-            Some(rest) => {
-                let end = rest.find(|c: char| !c.is_ascii_digit());
-                format!(
-                    "the list on the stack{}",
-                    &rest[end.unwrap_or(rest.len())..]
-                )
+/// Objects in words that a reader of the kernel knows.
+pub(super) fn named(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, known)) = ["percpu_count#", "stack_frame#"]
+        .iter()
+        .filter_map(|known| Some((rest.find(known)?, *known)))
+        .min()
+    {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + known.len()..];
+        let digits = |text: &str| {
+            text.find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(text.len())
+        };
+        let after = &after[digits(after)..];
+        rest = match (known, after.strip_prefix(".cpu"), after.strip_prefix('.')) {
+            ("percpu_count#", Some(cpu), _) => {
+                let (cpu, after) = cpu.split_at(digits(cpu));
+                let _ = write!(out, "percpu_count (CPU {cpu})");
+                after
             }
-            None => word.to_owned(),
-        }
-    });
-    words.by_ref().collect::<Vec<_>>().join(" ")
+            ("stack_frame#", _, Some(field)) => {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = field.find(|c| !is_name(c)).unwrap_or(field.len());
+                let _ = write!(out, "{} on the stack", &field[..end]);
+                &field[end..]
+            }
+            ("stack_frame#", ..) => {
+                out.push_str("the stack frame");
+                after
+            }
+            _ => {
+                out.push_str(known.trim_end_matches('#'));
+                after
+            }
+        };
+    }
+    out + rest
 }
 
 /// What is claimed, in a sentence.
@@ -189,6 +206,9 @@ pub(super) fn claim(violation: &RecordedViolation) -> String {
     } = violation;
     let place = match site.function {
         "" if site.context == "main" => "when all is over".to_owned(),
+        function if *kind == ViolationKind::HungTask && site.context == "main" => {
+            format!("in {function}(), when what still runs is stopped")
+        }
         "" => format!("in {}", site.context),
         function => format!("in {function}()"),
     };
@@ -471,7 +491,7 @@ fn steps(
     number: &BTreeMap<usize, usize>,
 ) {
     let telling = Telling::new(&replay.recording);
-    let wait = wait(replay);
+    let wait = Wait::after_the_steps(replay);
     let contexts = rows.iter().map(|&at| &*telling.step(at).context);
     let contexts: Vec<&str> = contexts
         .chain(wait.as_ref().map(|wait| wait.context))
@@ -502,7 +522,8 @@ fn steps(
     let (mut context, mut place) = ("", "");
     let steps = rows.iter().map(|&at| {
         let mark = if marked.contains(&at) { "  <--" } else { "" };
-        let text = format!("{}{mark}", named(&telling.what(at)));
+        let what = telling.what_with(at, &|write| number.get(&write).copied());
+        let text = format!("{}{mark}", named(&what));
         (
             number[&at],
             &*telling.step(at).context,
@@ -539,6 +560,28 @@ fn steps(
     }
 }
 
+/// What is said where no two steps decide.
+fn no_pair(replay: &Replay) -> &'static str {
+    let steps = replay.recording.steps.iter();
+    let steps = steps.filter(|step| step.concurrent && !step.functions.is_empty());
+    let contexts: BTreeSet<u32> = steps.map(|step| step.thread.0).collect();
+    match contexts.len() {
+        1 => "Nothing has to come in between: one context does it by itself.",
+        _ => {
+            "No two steps were found whose order decides: with any two of those that were tried the other \
+             way round it ends no better."
+        }
+    }
+}
+
+/// Who a context is, for somebody who has never heard of this program.
+fn who(context: &str) -> &str {
+    match context {
+        "main" => "the last stop",
+        context => context,
+    }
+}
+
 /// What is missing, and what there is instead in the fixed form.
 fn missing(
     out: &mut String,
@@ -550,7 +593,10 @@ fn missing(
     out.push_str("\nWhat allows it:\n");
     let Some(against) = &why.against else {
         out.push('\n');
-        lines(out, &why.here(replay), number);
+        match why.here(replay) {
+            here if here.is_empty() => paragraph(out, no_pair(replay), ""),
+            here => lines(out, &here, number),
+        }
         let text = "There is no fixed form to compare it with: none in which these contexts are \
                     known to do no harm to each other.";
         paragraph(out, text, "");
@@ -558,9 +604,10 @@ fn missing(
         return;
     };
     let here = why.here(replay);
-    if !here.is_empty() {
-        out.push('\n');
-        lines(out, &here, number);
+    out.push('\n');
+    match here.is_empty() {
+        false => lines(out, &here, number),
+        true => paragraph(out, no_pair(replay), ""),
     }
     let (title, other) = match against.is_fixed() {
         true => ("The fixed form:", "In the fixed form"),
@@ -625,7 +672,7 @@ fn lines(out: &mut String, lines: &[Line], number: &BTreeMap<usize, usize>) {
                 };
                 item(
                     out,
-                    &format!("{number}{context}, {place}{}", named(what)),
+                    &format!("{number}{}, {place}{}", who(context), named(what)),
                     2,
                 );
             }
@@ -651,10 +698,11 @@ fn reproduce(
         [one] => format!(", with the attached file {one}"),
         all => format!(", with the attached files {}", all.join(" and ")),
     };
+    let what = if c.weak { "execution" } else { "interleaving" };
     let text = format!(
         "This was found with nfsd-check, a program that tries the executions of a \
          re-implementation of these functions. It is a statement about them as they are written \
-         there, and was not seen on a running kernel. {left_out} more steps of this interleaving \
+         there, and was not seen on a running kernel. {left_out} more steps of this {what} \
          are left out above, as they change nothing of it. To reproduce it{with}:"
     );
     paragraph(out, &text, "");
@@ -670,10 +718,13 @@ pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
     const MORE: &str = " \\";
     let mut words: Vec<String> = Vec::new();
     for word in command.split(' ') {
-        // An option and its value stay together.
+        // An option and its value stay together, and so does what is quoted.
+        let is_open =
+            |last: &str| last.matches('\'').count() % 2 != last.matches("\\'").count() % 2;
         match words.last_mut() {
             Some(last)
-                if last.starts_with("--") && !last.contains(' ') && !word.starts_with("--") =>
+                if is_open(last)
+                    || last.starts_with("--") && !last.contains(' ') && !word.starts_with("--") =>
             {
                 *last += " ";
                 *last += word;
@@ -762,9 +813,20 @@ fn well_known(c: &Counterexample, model: &Model) -> Option<String> {
     }
 }
 
+/// A word for a shell.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./,:=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// The command that shows it: without the file, where the scenario and the model are well known.
 pub(super) fn command(c: &Counterexample, file: &str) -> String {
-    well_known(c, &c.model).unwrap_or_else(|| format!("nfsd-check replay {}", plain(file)))
+    well_known(c, &c.model)
+        .unwrap_or_else(|| format!("nfsd-check replay {}", shell_word(&plain(file))))
 }
 
 /// A subject for the mail.
@@ -787,6 +849,8 @@ mod tests {
         let scenario = longest(&mut library.scenario_names());
         let model = longest(&mut library.model_names());
         let command = format!("nfsd-check run {scenario} --model {model} --all --memory-model sc");
+        // A path with a space in it is one word.
+        let command = format!("{command} --out 'a b'");
         // A word is never taken apart, and needs a line of its own at least.
         for width in [50, 60, WIDTH, 200] {
             let lines = shell_lines(&command, "  ", width);

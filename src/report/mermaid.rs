@@ -27,7 +27,7 @@ pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>) -> String {
     let marked = marked(replay);
 
     let mut contexts: Vec<&str> = c.scenario.actors.iter().map(|a| &*a.name).collect();
-    let wait = replay.violation.as_ref().and_then(Wait::of);
+    let wait = Wait::after_the_steps(replay);
     let was = replay
         .parted
         .as_ref()
@@ -81,6 +81,7 @@ pub fn print(c: &Counterexample, replay: &Replay, why: Option<&Why>) -> String {
         context,
         place,
         what,
+        ..
     }) = &wait
     {
         let (context, what) = (id(context), text(what));

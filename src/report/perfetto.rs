@@ -9,7 +9,7 @@ use super::{
     counterexample::Counterexample,
     order::Order,
     replay::Replay,
-    telling::Telling,
+    telling::{Telling, Wait},
     text::{headline, said},
 };
 use crate::{model::Model, sync::operation};
@@ -98,7 +98,19 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
             }
         }
     }
-    let end = (concurrent.len() + 1) * STEP;
+    let mut end = (concurrent.len() + 1) * STEP;
+    if let Some(wait) = Wait::after_the_steps(replay) {
+        let mut own = concurrent.iter().rev();
+        let own = own.find(|&&at| telling.step(at).context == wait.context);
+        if let Some(&at) = own {
+            events.push(json!({
+                "ph": "X", "pid": 1, "tid": telling.step(at).thread.0, "ts": end + 2, "dur": STEP - 4,
+                "name": wait.what,
+                "args": { "object": wait.object },
+            }));
+            end += STEP;
+        }
+    }
     for (thread, stack) in open {
         for function in stack.into_iter().rev() {
             events.push(json!({

@@ -8,17 +8,19 @@
 
 use super::{
     counterexample::{Counterexample, Step, schedule},
+    digest::lies_in,
+    order::Order,
     words::waits,
 };
 use crate::{
     check::program::program,
     engine::{
         dpor::{self, Landmark, Parting},
-        recording::{RecordedViolation, Recording},
+        recording::{RecordedViolation, Recording, Site},
     },
     model::Model,
     scenario::Scenario,
-    sync::engine::Action,
+    sync::{engine::Action, violation::ViolationKind},
 };
 use std::{fmt, sync::Arc};
 
@@ -82,7 +84,11 @@ impl fmt::Display for Parted {
 #[must_use]
 pub fn replay(counterexample: &Counterexample, model: &Model) -> Replay {
     let program = program(&Arc::new(counterexample.scenario.clone()), model.choices);
-    let mut replay = if model.choices == counterexample.model.choices {
+    let same = model.choices == counterexample.model.choices;
+    let mut replay = if same && counterexample.weak {
+        let steps = counterexample.given_steps();
+        exactly(counterexample, dpor::graphs::replay(&program, steps))
+    } else if same {
         exactly(
             counterexample,
             dpor::replay(&program, &counterexample.schedule_steps()),
@@ -94,8 +100,42 @@ pub fn replay(counterexample: &Counterexample, model: &Model) -> Replay {
     let claim = &counterexample.violation;
     let mut violations = replay.recording.violations.iter();
     let same = violations.find(|v| v.kind == claim.kind && v.object == claim.object);
-    replay.violation = same.cloned();
+    replay.violation = same.map(|violation| at_the_use(&replay.recording, violation));
     replay
+}
+
+/// Where a free is noticed that nothing puts after a use: the violation as one of the use.
+fn at_the_use(recording: &Recording, violation: &RecordedViolation) -> RecordedViolation {
+    let violation = violation.clone();
+    let free = violation.site.step;
+    let is_use = matches!(
+        violation.kind,
+        ViolationKind::UseAfterFree | ViolationKind::UseAfterDestroy
+    );
+    let Some(life) = violation.life.as_ref().filter(|life| {
+        let freed = life.freed.as_ref();
+        is_use && freed.is_some_and(|freed| freed.step == free)
+    }) else {
+        return violation;
+    };
+    let order = Order::new(recording);
+    let mut before = (0..free).rev().filter(|&at| recording.steps[at].concurrent);
+    let used = before.find(|&at| {
+        let object = &recording.steps[at].object;
+        (*object == life.object || lies_in(object, &life.object)) && !order.before(at, free)
+    });
+    let Some((at, step)) = used.map(|at| (at, &recording.steps[at])) else {
+        return violation;
+    };
+    RecordedViolation {
+        site: Site {
+            step: at,
+            context: step.context.clone(),
+            function: step.functions.last().copied().unwrap_or(""),
+            functions: step.functions.clone(),
+        },
+        ..violation
+    }
 }
 
 /// Follows a counterexample on a scenario and a model, whichever it was found on, as far as it goes.

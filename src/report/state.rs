@@ -100,7 +100,8 @@ impl States {
 /// The object's state before and after the step. `known` is what it was as far as is known.
 /// Nothing where the step is about no object, or about one whose state is not known.
 fn effect(step: &TraceStep, known: Option<&String>) -> Option<(String, String)> {
-    if step.object.is_empty() {
+    // What it reads that is older says nothing of what the object is.
+    if step.object.is_empty() || step.older.is_some() {
         return None;
     }
     let words = |value| in_words(&step.object, value);

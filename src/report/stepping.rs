@@ -8,7 +8,7 @@ use super::{
     form::Story,
     order::Order,
     state::States,
-    telling::Telling,
+    telling::{Telling, Wait},
     text::{headline, marked, plain, wrap},
 };
 use ratatui::{
@@ -134,9 +134,22 @@ impl Stepping {
                 marked: marked.contains(&at),
             }
         });
-        let rows: Vec<Row> = rows.collect();
+        let wait = Wait::after_the_steps(replay);
+        let waits = wait.map(|wait| Row {
+            context: wait.context.to_owned(),
+            functions: wait.functions.to_vec(),
+            what: wait.what,
+            place: wait.place,
+            object: index.get(wait.object).copied(),
+            change: None,
+            after: Vec::new(),
+            marked: true,
+        });
+        let is_wait = waits.is_some();
+        let rows: Vec<Row> = rows.chain(waits).collect();
         let ends_in = replay.violation.as_ref().map(|violation| {
             let at = number.get(&violation.site.step).copied();
+            let at = at.filter(|_| !is_wait);
             // What nobody notices before all is over is told with the last step.
             (at.unwrap_or(rows.len()), headline(violation))
         });
@@ -470,6 +483,7 @@ mod tests {
         engine::{Limits, dpor},
         library::Library,
         report::counterexample::Counterexample,
+        sync::violation::ViolationKind,
     };
     use ratatui::{Terminal, backend::TestBackend};
     use std::sync::Arc;
@@ -507,6 +521,25 @@ mod tests {
         }
         assert!(forward.iter().any(|text| text.contains("│*")));
         assert!(forward.iter().any(|text| text.contains("BUG: ")));
+    }
+
+    /// A wait that nothing ends is the last one.
+    #[test]
+    fn a_wait_for_ever_is_a_step() {
+        let library = Library::builtin();
+        let scenario = Arc::new(library.scenario("client-io-vs-stop").unwrap());
+        let model = library.model("v4-wait-before-purge").unwrap();
+        let found = dpor::explore(&program(&scenario, model.choices), &Limits::default());
+        let finding = &found.findings[0];
+        assert_eq!(finding.kind, ViolationKind::HungTask);
+        let c = Counterexample::new(&scenario, &model, "dpor", "sc", finding);
+        let steps = c.schedule.len();
+        let mut stepping = Stepping::new(&Story::new(c, model, None, "x.json"));
+        assert!(stepping.press(Key::Mark));
+        assert_eq!(stepping.at(), steps + 1);
+        let shown = shown(&mut stepping, 160, 24);
+        assert!(shown.contains("for ever"), "{shown}");
+        assert!(shown.contains("INFO: task nfsd-stop"), "{shown}");
     }
 
     #[test]

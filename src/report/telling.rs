@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The steps of a recording in words, for the forms that tell a choice of them.
 
-use super::words::{short, words};
+use super::{
+    replay::Replay,
+    words::{short, words},
+};
 use crate::{
     engine::recording::{RecordedViolation, Recording, TraceStep},
     sync::{engine::Action, violation::ViolationKind},
@@ -42,6 +45,12 @@ impl<'r> Telling<'r> {
         self.names.get(object).copied().unwrap_or(object)
     }
 
+    /// The last write before a step that it does not see, as it reads something older.
+    #[must_use]
+    pub fn unseen(&self, at: usize) -> Option<usize> {
+        unseen(self.recording, at)
+    }
+
     /// What the step does.
     #[must_use]
     pub fn words(&self, at: usize) -> String {
@@ -56,9 +65,30 @@ impl<'r> Telling<'r> {
         place(&self.step(at).functions)
     }
 
-    /// What the step does, and in which primitive where [`Telling::place`] does not say it.
+    /// What the step does, in which primitive where [`Telling::place`] does not say it, and which write
+    /// it does not see, if it reads something older.
     #[must_use]
     pub fn what(&self, at: usize) -> String {
+        self.what_with(at, &|_| None)
+    }
+
+    /// The same, where the write that is not seen may have a number.
+    #[must_use]
+    pub fn what_with(&self, at: usize, number: &dyn Fn(usize) -> Option<usize>) -> String {
+        let text = self.does(at);
+        match self.unseen(at) {
+            None => text,
+            Some(write) => {
+                let whose = match number(write) {
+                    Some(number) => format!("({number})"),
+                    None => self.step(write).context.clone(),
+                };
+                format!("{text}: the store of {whose} is not seen here")
+            }
+        }
+    }
+
+    fn does(&self, at: usize) -> String {
         let text = self.words(at);
         let innermost = self.step(at).functions.last().copied().unwrap_or("");
         let evident = innermost.is_empty()
@@ -92,6 +122,15 @@ impl<'r> Telling<'r> {
     }
 }
 
+/// The last write before a step that it does not see, as it reads something older.
+pub(super) fn unseen(recording: &Recording, at: usize) -> Option<usize> {
+    let step = &recording.steps[at];
+    step.older?;
+    let before = recording.steps[..at].iter().enumerate().rev();
+    let mut writes = before.filter(|(_, s)| s.object == step.object && !only_reads(s.action));
+    writes.next().map(|(at, _)| at)
+}
+
 /// A wait that nothing ends. It is no step, as it never comes to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait<'v> {
@@ -101,9 +140,21 @@ pub struct Wait<'v> {
     pub place: &'static str,
     /// What it waits in, and for what.
     pub what: String,
+    /// All functions that it is in, outermost first.
+    pub functions: &'v [&'static str],
+    /// What it waits for.
+    pub object: &'v str,
 }
 
 impl<'v> Wait<'v> {
+    /// The wait that the violation is about, to be told after the steps. None where it is in what comes
+    /// after the part where every interleaving counts.
+    #[must_use]
+    pub fn after_the_steps(replay: &'v Replay) -> Option<Self> {
+        let wait = Self::of(replay.violation.as_ref()?);
+        wait.filter(|wait| wait.context != "main")
+    }
+
     /// The wait that a violation is about, if it is about one.
     #[must_use]
     pub fn of(violation: &'v RecordedViolation) -> Option<Self> {
@@ -121,6 +172,8 @@ impl<'v> Wait<'v> {
             context: &site.context,
             place,
             what: format!("{what}: for ever"),
+            functions: &site.functions,
+            object: &violation.object,
         })
     }
 }

@@ -12,9 +12,9 @@
 
 use super::{
     counterexample::{Claim, Counterexample},
-    mail::shell_lines,
+    mail::{shell_lines, shell_word},
     replay::{Parted, Replay},
-    telling::{Wait, only_reads, short_names},
+    telling::{Wait, only_reads, short_names, unseen},
     why::{Decisive, Line, Why},
     words::{Weight, words},
 };
@@ -87,6 +87,7 @@ pub fn print(
             &mut out,
             &replay.recording,
             violation,
+            &str::to_owned,
             &|site| match story.when(site) {
                 when if Wait::of(violation).is_some() && *site == violation.site => {
                     when.replace(", step", ", after step")
@@ -126,9 +127,10 @@ pub fn print(
     }
     let model = match same {
         true => String::new(),
-        false => format!(" --model {}", plain(&model.name)),
+        false => format!(" --model {}", shell_word(&plain(&model.name))),
     };
-    let command = format!("replay: nfsd-check replay {}{model}", plain(file));
+    let file = shell_word(&plain(file));
+    let command = format!("replay: nfsd-check replay {file}{model}");
     let _ = writeln!(out, "\n{}", shell_lines(&command, "", width));
     out
 }
@@ -258,6 +260,11 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
         "interleaving:",
         &format!("{steps} steps, {} contexts, {switches} switches", all.len()),
     );
+    if c.weak {
+        let text =
+            "no interleaving shows it; in this order each read comes after the store that it reads";
+        line("weak memory:", text);
+    }
     if let Some(size) = &c.size {
         line("smallest:", &size.to_string());
     }
@@ -346,11 +353,21 @@ impl Story {
                 Weight::Minor => false,
             };
             let mark = if is_marked { "  <--" } else { "" };
+            let unseen = unseen(&replay.recording, *index);
+            let is_older = unseen.is_some();
+            let older = unseen.map_or_else(String::new, |write| {
+                let number = story.numbers.get(&write);
+                let whose = match number {
+                    Some(number) => format!("step {number}"),
+                    None => replay.recording.steps[write].context.clone(),
+                };
+                format!(": the store of {whose} is not seen here")
+            });
             let row = Row {
                 number: number.clone(),
                 context: step.context.clone(),
                 function: step.functions.last().copied().unwrap_or("").to_owned(),
-                text: format!("{}{mark}", words.text),
+                text: format!("{}{older}{mark}", words.text),
             };
             if step.concurrent {
                 story.numbers.insert(*index, number);
@@ -358,7 +375,7 @@ impl Story {
             let is_extra = followed == Some(None);
             let folds = match story.is_parted {
                 true => !(is_marked || all_steps),
-                false => !(shown || is_marked || all_steps || is_extra),
+                false => !(shown || is_marked || all_steps || is_extra || is_older),
             };
             if !folds || fold.last().is_some_and(|last| last.context != row.context) {
                 story.flush(&mut fold);
@@ -373,8 +390,7 @@ impl Story {
         for gone in missing {
             story.rows.push(gone_row(c, gone));
         }
-        let wait = replay.violation.as_ref().and_then(Wait::of);
-        if let Some(wait) = wait.filter(|wait| wait.context != "main") {
+        if let Some(wait) = Wait::after_the_steps(replay) {
             story.rows.push(Row {
                 number: String::new(),
                 context: wait.context.to_owned(),
@@ -580,6 +596,14 @@ pub(super) fn marked(replay: &Replay) -> BTreeSet<usize> {
         marked.extend(freed.map(|site| site.step));
         marked.extend(raced_with(&replay.recording, violation).map(|site| site.step));
     }
+    // Where none of the steps is, it is about the last read that misses a store.
+    let steps = &replay.recording.steps;
+    let is_step = |at: &usize| steps.get(*at).is_some_and(|step| step.concurrent);
+    if replay.violation.is_some() && !marked.iter().any(is_step) {
+        let mut reads = (0..steps.len()).rev();
+        let missed = reads.find_map(|at| Some([at, unseen(&replay.recording, at)?]));
+        marked.extend(missed.into_iter().flatten());
+    }
     marked
 }
 
@@ -619,6 +643,9 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
         ..
     } = violation;
     let function = site.function;
+    if is_stack(object) && *kind == ViolationKind::UseAfterFree {
+        return format!("BUG: use of a stack frame that is gone, in {function}");
+    }
     match kind {
         ViolationKind::UseAfterFree => format!("BUG: KASAN: slab-use-after-free in {function}"),
         ViolationKind::DoubleFree => format!("BUG: KASAN: double-free in {function}"),
@@ -643,10 +670,10 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
         ViolationKind::HungTask => {
             // What is brought to an end by nobody of the scenario has no name.
             let name = match site.context.as_str() {
-                "main" => String::new(),
-                context => format!(" {context}"),
+                "main" => "(the last stop)",
+                context => context,
             };
-            format!("INFO: task{name} blocked for more than 120 seconds")
+            format!("INFO: task {name} blocked for more than 120 seconds")
         }
         ViolationKind::Warning if is_null_dereference(violation) => {
             format!("BUG: kernel NULL pointer dereference in {function}")
@@ -664,16 +691,22 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
     }
 }
 
+/// Whether an object is what a function has on its stack.
+fn is_stack(object: &str) -> bool {
+    object.starts_with("stack_frame#")
+}
+
 /// Whether a violation is no warning of the kernel's but an oops.
 pub(super) fn is_null_dereference(violation: &RecordedViolation) -> bool {
     violation.kind == ViolationKind::Warning && violation.message.ends_with(NULL_DEREFERENCE)
 }
 
-/// What a kernel would log.
+/// What a kernel would log. Objects are `named`, with the place in the interleaving for `when`.
 pub(super) fn oops(
     out: &mut String,
     recording: &Recording,
     violation: &RecordedViolation,
+    named: &dyn Fn(&str) -> String,
     when: &dyn Fn(&Site) -> String,
     width: usize,
 ) {
@@ -691,7 +724,8 @@ pub(super) fn oops(
         Some(rest) => format!("a task {rest}"),
         None => message.clone(),
     };
-    wrapped(out, &format!("{}.", said(object, &message)), "", width);
+    let message = named(&said(object, &message));
+    wrapped(out, &format!("{message}."), "", width);
     let mut trace = |what: &str, site: &Site| {
         let when = when(site);
         // What is done before and after is nobody's of the scenario.

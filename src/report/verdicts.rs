@@ -36,6 +36,30 @@ impl Place {
             line: line.map_or(1, |(_, number)| number),
         }
     }
+
+    /// The line of the scenario's text with what this actor does; of what the kernel starts by itself, the
+    /// one where the actors begin.
+    #[must_use]
+    pub fn of_actor(file: &str, text: &str, actor: &str) -> Self {
+        let lines = || text.lines().zip(1..);
+        let actors = lines().find(|(line, _)| line.contains("\"actors\""));
+        let after = actors.map_or(usize::MAX, |(_, number)| number);
+        let key = format!("\"{actor}\":");
+        let mut own = lines().filter(|(line, number)| *number >= after && line.contains(&key));
+        Self {
+            file: file.to_owned(),
+            line: own.next().or(actors).map_or(1, |(_, number)| number),
+        }
+    }
+
+    /// For SARIF.
+    #[must_use]
+    pub fn physical_location(&self) -> Value {
+        json!({
+            "artifactLocation": { "uri": uri(&self.file) },
+            "region": { "startLine": self.line },
+        })
+    }
 }
 
 /// A pair and what is to be said of it.
@@ -141,10 +165,10 @@ fn xml(text: &str) -> String {
     out
 }
 
-/// SARIF 2.1.0, for code scanning. Each difference is a result; `flow` may add how a violation of
-/// an outcome comes about.
+/// SARIF 2.1.0, for code scanning. Each difference is a result; `flow` may add how the violations of
+/// a pair come about.
 #[must_use]
-pub fn sarif(pairs: &[Judged<'_>], flow: impl Fn(&Outcome) -> Vec<Value>) -> Value {
+pub fn sarif(pairs: &[Judged<'_>], flow: impl Fn(&Judged<'_>) -> Vec<Value>) -> Value {
     let rules = RULES.map(|(id, about)| json!({ "id": id, "shortDescription": { "text": about } }));
     let mut results: Vec<Value> = Vec::new();
     for pair in pairs {
@@ -156,12 +180,7 @@ pub fn sarif(pairs: &[Judged<'_>], flow: impl Fn(&Outcome) -> Vec<Value>) -> Val
             warnings,
         } = pair;
         let name = format!("{} on {}", outcome.scenario, outcome.model);
-        let location = json!([{
-            "physicalLocation": {
-                "artifactLocation": { "uri": uri(&place.file) },
-                "region": { "startLine": place.line },
-            },
-        }]);
+        let location = json!([{ "physicalLocation": place.physical_location() }]);
         if let Some(difference) = difference {
             let rule = difference.name();
             let index = RULES.iter().position(|(id, _)| *id == rule);
@@ -175,7 +194,7 @@ pub fn sarif(pairs: &[Judged<'_>], flow: impl Fn(&Outcome) -> Vec<Value>) -> Val
                     "pair/v1": format!("{}/{}/{rule}", outcome.scenario, outcome.model),
                 },
             });
-            let flows = flow(outcome);
+            let flows = flow(pair);
             if !flows.is_empty() {
                 result["codeFlows"] = json!(flows);
             }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     check::{model_order, program::program},
     engine::{
-        Limits, Program, dpor,
+        Limits, MemoryModel, Program, dpor,
         recording::{Recording, TraceStep},
     },
     library::{Library, LoadError},
@@ -196,7 +196,10 @@ impl Why {
         let here = counterexample.model.choices;
         let pair = pair(counterexample, replay, &program(&scenario, here));
         let against = against.map(|model| {
-            let elsewhere = self::replay(counterexample, model);
+            let mut elsewhere = self::replay(counterexample, model);
+            // What no interleaving shows is followed as one there, which says nothing of it.
+            let weak = counterexample.weak;
+            elsewhere.parted.take_if(|_| weak);
             let trial = Trial {
                 counterexample,
                 scenario: &scenario,
@@ -205,7 +208,9 @@ impl Why {
             let (decisive, certain) = trial.decisive(here, &differing);
             Against {
                 model: model.clone(),
-                there: pair.map(|pair| there(replay, &elsewhere, pair)),
+                there: pair
+                    .filter(|_| !weak)
+                    .map(|pair| there(replay, &elsewhere, pair)),
                 elsewhere,
                 differing: differing.len(),
                 decisive,
@@ -271,6 +276,8 @@ fn pair(c: &Counterexample, replay: &Replay, program: &Program) -> Option<Pair> 
                 ),
             })
         }
+        // No order of the steps decides where no interleaving shows it.
+        _ if recording.weak => None,
         _ => last_reversible(c, recording, program),
     }
 }
@@ -549,6 +556,10 @@ impl Trial<'_> {
             return Some(true);
         }
         let limits = Limits {
+            memory_model: match c.weak {
+                true => MemoryModel::Rc11,
+                false => MemoryModel::Sc,
+            },
             max_executions: Some(MOST_EXECUTIONS),
             all: true,
             ..Limits::default()
@@ -617,6 +628,9 @@ impl Why {
                 lines.push(Line::Sentence(text.to_owned()));
             }
         }
+        if replay.recording.weak {
+            weak(&mut lines, &here, &replay.recording, self.pair);
+        }
         lines
     }
 
@@ -642,6 +656,35 @@ impl Why {
         });
         lines.collect()
     }
+}
+
+/// What there is to say of an execution that no interleaving shows.
+fn weak(lines: &mut Vec<Line>, here: &Telling<'_>, recording: &Recording, pair: Option<Pair>) {
+    let missed = (0..recording.steps.len()).rev();
+    let mut missed = missed.filter_map(|at| Some((here.unseen(at)?, at)));
+    let text = match missed.next() {
+        Some((write, read)) => {
+            let text = "The second of these does not see what the first one stores, as nothing orders them:";
+            lines.push(Line::Sentence(text.to_owned()));
+            lines.push(step(here, write, true));
+            lines.push(step(here, read, true));
+            "It takes a machine with weakly ordered memory. In the order of the steps above each read \
+             comes after the store that it reads; there is no order in which each also sees the last store \
+             before it."
+        }
+        None if pair.is_none() => {
+            "No order of the steps was found to end like this in which every context sees each step as soon \
+             as it is done. Either it takes a machine with weakly ordered memory, where contexts need not \
+             agree on the order of the steps of others, or something else goes wrong before."
+        }
+        None => {
+            "In the order of the steps above no harm is done, and there is no order in which it is. But a \
+             lock, a release and its acquire, or a grace period would have to put the first before the \
+             second. As none does, a machine with weakly ordered memory may let the first take effect after \
+             the second."
+        }
+    };
+    lines.push(Line::Sentence(text.to_owned()));
 }
 
 fn step(telling: &Telling<'_>, at: usize, is_here: bool) -> Line {

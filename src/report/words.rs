@@ -10,7 +10,7 @@
 use crate::{
     engine::recording::TraceStep,
     sync::{
-        engine::{Action, Condition, Update},
+        engine::{Action, Condition, Ordering, Update},
         operation,
     },
 };
@@ -77,6 +77,9 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         (_, Action::Settle) => (Always, "waited for all others".to_owned()),
         (_, Action::Choose(below)) => (Always, format!("choice: {saw} of 0 to {}", below - 1)),
 
+        (_, Action::Free) if step.object.starts_with("stack_frame#") => {
+            (Always, "returns, and its stack frame is gone".to_owned())
+        }
         (_, Action::Free) => (Always, freed(function, object)),
         (_, Action::Renew) => (Always, format!("{function}({object})")),
         ("rcu", Action::Touch) => (Shared, "rcu_read_lock()".to_owned()),
@@ -84,6 +87,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
             (Shared, format!("srcu_read_lock({object})"))
         }
         (_, Action::Touch) => (Shared, format!("uses {object}")),
+        (_, Action::Fence(order)) => (Minor, fence(order).to_owned()),
 
         // A service thread is held while it is not idle.
         ("svc_rqst", Action::Lock) => (Always, "takes the idle service thread".to_owned()),
@@ -285,6 +289,14 @@ fn lock(action: Action, object: &str, saw: u64) -> String {
         Action::TryLock if saw == 1 => format!("{kind}_trylock({object}): taken"),
         Action::TryLock => format!("{kind}_trylock({object}): failed"),
         _ => format!("{kind}_unlock({object})"),
+    }
+}
+
+fn fence(order: Ordering) -> &'static str {
+    match order {
+        Ordering::Acquire => "a read barrier",
+        Ordering::Release => "a write barrier",
+        _ => "a full barrier",
     }
 }
 

@@ -3,7 +3,10 @@
 //! objects of a name.
 
 use nfsd_check::{
-    engine::{Limits, Program, Size, dpor},
+    engine::{
+        Finding, Limits, Program, Size,
+        dpor::{self, ScheduleStep},
+    },
     sync::{
         self,
         alloc::Allocation,
@@ -14,7 +17,14 @@ use nfsd_check::{
         violation::{Violation, ViolationKind},
     },
 };
-use std::sync::Arc;
+use std::{
+    cell::Cell,
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 type Body = Box<dyn FnOnce() + Send>;
 
@@ -127,4 +137,99 @@ fn a_choice_at_the_end_is_seen() {
     });
     let size = smallest(&program, ViolationKind::Warning);
     assert!(size.fewest_preemptions && size.fewest_steps);
+}
+
+/// What comes about when it is found and run again, and never after that, is in no interleaving that is
+/// looked at. Where none is left with more preemptions, that is the end.
+#[test]
+fn the_look_ends_where_there_are_no_more_preemptions() {
+    let runs = AtomicUsize::new(0);
+    let program = program(move || {
+        // It is found, followed for the keys of its contexts, and run by those.
+        let is_found = runs.fetch_add(1, Relaxed) < 3;
+        let x = Arc::new(AtomicU64::new("x", 0));
+        let threads = ["one", "other", "third"].map(|name| {
+            let x = Arc::clone(&x);
+            let body: Body = Box::new(move || {
+                x.store(1, SeqCst);
+                x.store(2, SeqCst);
+            });
+            (name, body)
+        });
+        if is_found {
+            warns("there is a third one");
+        }
+        threads
+            .into_iter()
+            .take(if is_found { 3 } else { 2 })
+            .collect()
+    });
+    let recording = dpor::follow(&program, Vec::new()).recording;
+    let finding = Finding {
+        kind: ViolationKind::Warning,
+        recording,
+        after: 1,
+        size: None,
+    };
+    // It is asked now and then whether to stop: not more than the few interleavings take.
+    let asked = Cell::new(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 10
+    };
+    let smallest = dpor::minimise(&program, &finding, u64::MAX, &stop).unwrap();
+    let size = smallest.size.unwrap();
+    assert!(!size.fewest_preemptions && !size.fewest_steps);
+    assert!(asked.get() <= 10);
+}
+
+/// Where it cannot be followed, as a grace period ends with a section open, only a violation of the same
+/// object is looked for all the same.
+#[test]
+fn another_object_is_another_violation() {
+    let program = program(|| {
+        let rcu = Arc::new(Domain::new("rcu"));
+        let [x, y, z] = ["x", "y", "z"].map(|name| Arc::new(AtomicU64::new(name, 0)));
+        let (domain, before, stored) = (Arc::clone(&rcu), Arc::clone(&x), Arc::clone(&y));
+        let reader: Body = Box::new(move || {
+            rcu.read_lock();
+            let before = x.load(SeqCst);
+            if y.load(SeqCst) == 1 && before == 0 {
+                let memory = Allocation::new("memory", ViolationKind::UseAfterFree);
+                memory.free();
+                memory.access();
+            }
+            rcu.read_unlock();
+            if z.load(SeqCst) == 0 {
+                let other = Allocation::new("other", ViolationKind::UseAfterFree);
+                other.free();
+                other.access();
+            }
+        });
+        let updater: Body = Box::new(move || {
+            let grace_period = domain.begin();
+            before.store(1, SeqCst);
+            grace_period.end();
+            stored.store(1, SeqCst);
+        });
+        vec![("reader", reader), ("updater", updater)]
+    });
+    let schedule = [("reader", 2), ("updater", 5), ("reader", 1)];
+    let schedule = schedule.iter().flat_map(|&(context, steps)| {
+        let context = context.to_owned();
+        iter::repeat_n(ScheduleStep { context, choice: 0 }, steps)
+    });
+    let schedule: Vec<ScheduleStep> = schedule.collect();
+    let finding = Finding {
+        kind: ViolationKind::UseAfterFree,
+        recording: dpor::replay(&program, &schedule).recording,
+        after: 1,
+        size: None,
+    };
+    let smallest = dpor::minimise(&program, &finding, 100_000, &|| false).unwrap();
+    let size = smallest.size.unwrap();
+    assert_eq!(size.preemptions, 2);
+    assert!(size.fewest_preemptions && size.fewest_steps);
+    let violation = smallest.recording.violation(ViolationKind::UseAfterFree);
+    assert_eq!(violation.unwrap().object, "memory#1");
 }

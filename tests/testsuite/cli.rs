@@ -6,6 +6,7 @@
 
 use crate::binary;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -657,6 +658,39 @@ all 3 pairs are as expected
     );
 }
 
+/// The files of counterexamples that are in a folder.
+fn counterexamples(folder: &Folder, name: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.0.join(name)) else {
+        return Vec::new();
+    };
+    let files = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.collect()
+}
+
+/// What is written is the smallest, and nothing is where all is as expected and nobody asked.
+#[test]
+fn what_the_gate_writes_is_the_smallest() {
+    let folder = Folder::new("gate-smallest", &[("put-order", &put_order(AS_IT_IS))]);
+    let gate = |args: &[&str], status| {
+        let args = [&["gate", "--model", "v2-8of9"], args].concat();
+        assert_eq!(folder.run(&args).status, status);
+    };
+    let fewest = "\"fewest_preemptions\": true,\n    \"fewest_steps\": true";
+    let smallest = |name: &str| {
+        let files = counterexamples(&folder, name);
+        let all = files.iter().all(|file| file.contains(fewest));
+        assert!(files.len() == 2 && all, "{files:#?}");
+    };
+    gate(&[], 0);
+    assert_eq!(counterexamples(&folder, "counterexamples"), [""; 0]);
+    gate(&["--out", "asked"], 0);
+    smallest("asked");
+    let expect = r#"{"v2-8of9": "holds"}"#;
+    folder.write("scenarios/put-order.json", &put_order(expect));
+    gate(&[], 1);
+    smallest("counterexamples");
+}
+
 #[test]
 fn the_gate_names_each_difference() {
     let folder = Folder::new("gate-differs", &[("put-order", &put_order("{}"))]);
@@ -997,7 +1031,7 @@ fn a_file_may_say_what_its_schema_is() {
 
 /// No interleaving shows it, and so it is told from the file.
 #[test]
-fn what_cannot_be_replayed_is_a_document_too() {
+fn what_only_weak_memory_shows_is_replayed_and_told() {
     let folder = Folder::new("told", &[]);
     let run = folder.run(&[
         "run",
@@ -1010,20 +1044,43 @@ fn what_cannot_be_replayed_is_a_document_too() {
     ]);
     assert_eq!(run.status, 1, "{}", run.stderr);
     let file = "counterexamples/client-open-vs-stop-v4-use-after-free.json";
-    assert!(
-        run.stderr.contains(&format!("{file}: no report of it")),
-        "{}",
-        run.stderr
-    );
+    let mail = fs::read_to_string(folder.0.join(file.replace(".json", ".mail"))).unwrap();
+    assert!(mail.contains("weakly ordered memory"), "{mail}");
     let told = folder.run(&["replay", file, "--format", "json"]);
-    assert_eq!(told.status, 3, "{}", told.stderr);
+    assert_eq!(told.status, 1, "{}", told.stderr);
     let document = told.json();
     let schema = nfsd_check::schema::Kind::Replay.schema();
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(validator.is_valid(&document), "{document}");
-    assert_eq!(document["came_about"], Value::Null);
+    assert_eq!(document["came_about"], true);
     assert_eq!(document["violations"][0]["kind"], "use-after-free");
     assert!(document["steps"].as_array().unwrap().len() > 5);
+    let other = ["replay", file, "--model", "v2-8of9"];
+    folder.refuses(&other, "there is none to follow on another model");
+    // A file that cannot be followed is told as it is, and not in other forms.
+    let text = fs::read_to_string(folder.0.join(file)).unwrap();
+    let text = text.replacen("\"saw\": 3", "\"saw\": 4", 1);
+    let at = text.find("  \"checksum\"").unwrap();
+    let sum = Sha256::digest(&text[..at]);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("{}  \"checksum\": \"sha256:{sum}\"\n}}\n", &text[..at]);
+    folder.write("edited.json", &text);
+    let told = folder.run(&["replay", "edited.json", "--format", "json"]);
+    assert_eq!(told.status, 3, "{}", told.stderr);
+    let document = told.json();
+    assert!(validator.is_valid(&document), "{document}");
+    assert_eq!(document["came_about"], Value::Null);
+    let told = folder.run(&["replay", "edited.json"]);
+    assert_eq!(told.status, 3);
+    assert!(
+        told.stdout.contains("It could not be followed: step "),
+        "{}",
+        told.stdout
+    );
+    folder.refuses(
+        &["replay", "edited.json", "--format", "mail"],
+        "as text and as json only",
+    );
 }
 
 #[test]
@@ -1235,6 +1292,20 @@ fn sarif_has_the_interleaving() {
     order.sort_unstable();
     let all: Vec<u64> = (1..=order.len() as u64).collect();
     assert_eq!(order, all);
+    // Each step is where the scenario says what its context does.
+    let file = "scenarios/put-order.json";
+    let text = fs::read_to_string(folder.0.join(file)).unwrap();
+    for thread in threads {
+        let id = thread["id"].as_str().unwrap();
+        for location in thread["locations"].as_array().unwrap() {
+            let place = &location["location"]["physicalLocation"];
+            assert_eq!(place["artifactLocation"]["uri"], file);
+            let line = place["region"]["startLine"].as_u64().unwrap() as usize;
+            let line = text.lines().nth(line - 1).unwrap();
+            assert!(line.contains("\"actors\": {"), "{id}: {line}");
+            assert!(id.starts_with("rcu") || line.contains(id), "{id}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -206,6 +206,9 @@ fn counterexamples_are_written_where_asked_and_replay() {
     );
     let (status, ..) = binary::run(&folder, &["replay", file]);
     assert_eq!(status, 1);
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    let fewest = "\"fewest_preemptions\": true,\n    \"fewest_steps\": true";
+    assert!(text.contains(fewest), "{text}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use nfsd_check::{
     check::program::program,
-    engine::{Limits, dpor::explore},
+    engine::{Limits, MemoryModel, dpor::explore},
     library::Library,
     report::{
         counterexample::Counterexample,
@@ -104,7 +104,85 @@ fn stories() -> Vec<Story> {
         let against = why::against(&c, None, &library).unwrap();
         Story::new(c, model, against.as_ref(), "acquire-vs-acquire.json")
     }))
+    .chain(weak_stories())
     .collect()
+}
+
+/// What no interleaving shows: a use and a free that nothing orders, and a read that misses a store.
+fn weak_stories() -> Vec<Story> {
+    let stories = [
+        ("client-open-vs-stop", ViolationKind::UseAfterFree),
+        ("wake-up-vs-request", ViolationKind::Leak),
+    ];
+    let stories = stories.map(|(scenario, kind)| {
+        let library = Library::builtin();
+        let scenario = Arc::new(library.scenario(scenario).unwrap());
+        let model = library.model("v4").unwrap();
+        let limits = Limits {
+            memory_model: MemoryModel::Rc11,
+            all: true,
+            ..Limits::default()
+        };
+        let explored = explore(&program(&scenario, model.choices), &limits);
+        let mut findings = explored.findings.iter();
+        let finding = findings.find(|finding| finding.kind == kind).unwrap();
+        let c = Counterexample::new(&scenario, &model, "dpor", "rc11", finding);
+        assert!(c.weak);
+        let against = why::against(&c, None, &library).unwrap();
+        let file = format!("{}-v4-{kind}.json", scenario.name);
+        Story::new(c, model, against.as_ref(), &file)
+    });
+    stories.into()
+}
+
+/// It is run again, step by step, and told like any other.
+#[test]
+fn what_only_weak_memory_shows_is_told_too() {
+    for story in weak_stories() {
+        assert_eq!(story.untold(), None);
+        assert_eq!(story.replay.exit_status(), 1);
+        for form in [Form::Text, Form::Mail, Form::Html] {
+            let text = plain(&story.print(form, &OPTIONS));
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let text = words.join(" ");
+            assert!(text.contains("weakly ordered memory"), "{text}");
+            if story.counterexample.violation.kind == ViolationKind::Leak {
+                assert!(text.contains("is not seen here"), "{text}");
+                assert!(
+                    form == Form::Html || text.contains("is not seen here <--"),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
+/// It is believed no more than an interleaving is.
+#[test]
+fn what_weak_memory_does_not_allow_is_not_told() {
+    let [_, story] = &weak_stories()[..] else {
+        unreachable!("there are two");
+    };
+    let c = &story.counterexample;
+    let misses = c.schedule.iter().rposition(|step| step.reads.is_some());
+    let misses = misses.unwrap();
+    let object = &c.schedule[misses].object;
+    let mut writes = (1..=misses).filter(|&at| {
+        let step = &c.schedule[at - 1];
+        step.object == *object && !step.operation.contains("read")
+    });
+    let first = writes.next().unwrap();
+    for (reads, why) in [
+        (None, "here it is"),
+        (Some(1), "does not write what it reads"),
+        (Some(first), "was overwritten before it"),
+    ] {
+        let mut c = c.clone();
+        c.schedule[misses].reads = reads;
+        let again = Story::new(c, story.model.clone(), None, "x.json");
+        let said = again.untold().unwrap_or_default();
+        assert!(said.contains(why), "{reads:?}: {said}");
+    }
 }
 
 fn plain(text: &str) -> String {
@@ -184,6 +262,12 @@ fn a_mail_has_steps() {
     ] {
         let mail = story(scenario, model, kind).print(Form::Mail, &OPTIONS);
         assert!(mail.lines().any(|line| line.starts_with("  1  ")), "{mail}");
+        // And says what allows it, also where no two steps decide.
+        if scenario == "gc-idle-server" {
+            assert!(mail.contains("goes off the LRU"), "{mail}");
+        }
+        let allows = mail.split("\nWhat allows it:\n\n").nth(1).unwrap();
+        assert!(!allows.starts_with("The fixed form"), "{mail}");
     }
 }
 
@@ -362,6 +446,19 @@ fn a_wait_for_ever_is_a_line_of_its_own() {
     }
     let diagram = story.print(Form::Mermaid, &OPTIONS);
     assert!(diagram.contains("for ever (!)"), "{diagram}");
+    // In the page and in the trace it is a step after the last one.
+    let page = story.print(Form::Html, &OPTIONS);
+    let number = story.counterexample.schedule.len() + 1;
+    let wait = "wait_for_completion(nfsd_net_free_done): for ever";
+    let step = page.split("{\"changes\":").find(|step| step.contains(wait));
+    let step = step.unwrap_or_else(|| panic!("{page}"));
+    assert!(step.contains("\"marked\":true"), "{step}");
+    assert!(step.contains(&format!("\"number\":{number},")), "{step}");
+    let trace = story.print(Form::Perfetto, &OPTIONS);
+    assert!(trace.contains(wait), "{trace}");
+    let threads = story.threads();
+    let mut steps = threads.iter().flat_map(|(_, steps)| steps);
+    assert!(steps.any(|(_, text)| text.contains(wait)), "{threads:?}");
 }
 
 #[test]
@@ -393,8 +490,10 @@ fn a_mail_is_in_the_words_of_its_reader() {
             "in main",
             "Main ",
             "(between functions)",
-            "stack_frame#",
+            "stack_frame",
             "percpu_count#",
+            "fence",
+            "INFO: task blocked",
             "no mail",
             "blocked for ever",
             "\n\n\n",
@@ -483,6 +582,10 @@ fn the_choice_that_decides_decides() {
         }
         let scenario = Arc::new(story.counterexample.scenario.clone());
         let limits = Limits {
+            memory_model: match story.counterexample.weak {
+                true => MemoryModel::Rc11,
+                false => MemoryModel::Sc,
+            },
             all: true,
             max_executions: Some(10_000),
             ..Limits::default()
@@ -553,7 +656,10 @@ fn the_trace_is_what_perfetto_reads() {
                 .all(|times| times.len() == 2 && times[0] < times[1])
         );
         let steps = events.iter().filter(|event| event["ph"] == "X").count();
-        assert_eq!(steps, story.counterexample.schedule.len());
+        let waits = story.counterexample.violation.kind == ViolationKind::HungTask
+            && story.counterexample.violation.context != "main";
+        let all = story.counterexample.schedule.len() + usize::from(waits);
+        assert_eq!(steps, all, "{}", story.file);
     }
 }
 

@@ -294,6 +294,9 @@ fn what_is_found_is_written_and_replays() {
     );
     let (status, ..) = run(&folder, &["replay", counterexample]);
     assert_eq!(status, 1);
+    let kept = fs::read_to_string(folder.join(counterexample)).unwrap();
+    let fewest = "\"fewest_preemptions\": true,\n    \"fewest_steps\": true";
+    assert!(kept.contains(fewest), "{kept}");
     // It expects what was found, so the gate passes.
     let (status, stdout, stderr) = run(&folder, &["gate", scenario]);
     assert_eq!(status, 0, "{stdout}{stderr}");
@@ -309,6 +312,9 @@ fn what_is_found_is_written_and_replays() {
         first,
         fs::read(folder.join("hunt/v2-8of9.hunt.json")).unwrap()
     );
+    // The other hunt, on more threads, has written the same files.
+    let other = counterexample.replace("hunt/", "second/");
+    assert_eq!(kept, fs::read_to_string(folder.join(other)).unwrap());
 }
 
 /// What a hunt of its own prints that finds the same.

@@ -133,7 +133,8 @@ impl Wanted<'_> {
                 known.size.fewest_steps = complete;
                 return known;
             }
-            if !complete {
+            // More preemptions would not bring it about, either.
+            if !complete || bounded.all {
                 return known;
             }
         }

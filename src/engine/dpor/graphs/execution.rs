@@ -27,6 +27,7 @@ use super::{
         search::Request,
     },
     consistency::View,
+    given::Given,
     grace::{Alone, Witnesses},
     graph::{Event, EventId, Graph, GraphThread, INITIAL, answer, update},
     psc::FenceOrder,
@@ -151,6 +152,8 @@ pub(super) struct Execution {
     pub(super) memory: Memory,
     /// Where the run is to be told: it ends with the steps that the graph has.
     pub(super) teller: Option<Teller>,
+    /// Where the steps are given from outside: they, and no others, are added to the graph.
+    pub(super) given: Option<Given>,
 }
 
 /// Memory that is used again.
@@ -196,6 +199,7 @@ impl Execution {
             fences: FenceOrder::default(),
             memory: Memory::default(),
             teller: None,
+            given: None,
         }
     }
 
@@ -538,6 +542,12 @@ impl Execution {
         if let Some(teller) = &mut self.teller {
             let event = Some((&self.graph, &self.view, id));
             teller.step(me, object, action, saw, event);
+            let hb = self.view.clocks[id as usize].hb();
+            let known = self.threads.iter().map(|thread| match thread.slot {
+                usize::MAX => 0,
+                slot => hb.count(slot),
+            });
+            teller.known(known.collect());
         }
         self.check_after(object, action, id);
         saw

@@ -7,7 +7,7 @@
 
 use super::{
     super::{clock::Clock, search::is_over},
-    execution::{Branch, Execution},
+    execution::{Branch, End, Execution},
     grace::grace_period_number,
     graph::{Event, EventId, INITIAL, OPEN, RANK_STEP, Section, Wait, update},
     revisit::{may_go_back, waits_through},
@@ -51,7 +51,26 @@ impl Execution {
         };
         let stores = matches!(action, Action::Store(..) | Action::Unlock | Action::Write);
         let last = self.view.location(object).writes.len();
-        if reads {
+        if let Some(given) = &self.given {
+            let place = given.place;
+            event.reads = reads;
+            event.writes = stores;
+            if reads {
+                event.read_from(self.write_at(object, place), self.value_at(object, place));
+                if event.writes && place < last {
+                    self.end = Some(End::Cut(
+                        "an update that comes before another write is not followed".to_owned(),
+                    ));
+                    event.writes = false;
+                }
+            } else if stores {
+                event.wrote = update(action, 0).unwrap_or(0);
+            } else if let Action::Choose(alternatives) = action {
+                event.saw = u64::from(given.choice.min(alternatives.saturating_sub(1)));
+            } else if let Action::GracePeriodBegin = action {
+                event.saw = grace_period_number(slot, event.index);
+            }
+        } else if reads {
             event.reads = true;
             self.other_reads(&event, last);
             event.read_from(self.write_at(object, last), self.value_at(object, last));

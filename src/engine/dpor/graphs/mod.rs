@@ -15,6 +15,7 @@ pub(super) mod branches;
 mod consistency;
 mod execution;
 mod extension;
+mod given;
 mod grace;
 mod graph;
 mod lifetimes;
@@ -41,6 +42,7 @@ use crate::{
 };
 use branches::{Part, Shown};
 use execution::{Branch, End, Execution, Found};
+pub use given::{GivenStep, replay};
 use graph::{EventId, INITIAL};
 use std::{
     cell::RefCell,

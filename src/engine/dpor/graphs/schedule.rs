@@ -73,6 +73,9 @@ impl Execution {
     }
 
     pub(super) fn schedule_concurrent(&mut self) -> Option<usize> {
+        if self.given.is_some() {
+            return self.schedule_given();
+        }
         if let Some(write) = self.pending.take() {
             self.revisit(write);
         }

@@ -28,6 +28,10 @@ pub(super) struct Teller {
     /// By event, the step that it is.
     steps: BTreeMap<EventId, usize>,
     count: usize,
+    /// By domain, how many grace periods have begun in this order.
+    grace_periods: BTreeMap<ObjectId, u64>,
+    /// The number of each in this order. That of the graph is by thread, and says nothing to a reader.
+    numbers: BTreeMap<(ObjectId, u64), u64>,
 }
 
 impl Teller {
@@ -66,6 +70,7 @@ impl Teller {
         saw: u64,
         event: Option<(&Graph, &View, EventId)>,
     ) {
+        let (action, saw) = self.numbered(object, action, saw);
         let number = self.objects.get(&object).copied();
         let is_thread = |n: &ObjectId| self.recorder.object_kind(*n) == ObjectKind::Thread;
         let number = number.filter(|n| !is_thread(n));
@@ -83,6 +88,30 @@ impl Teller {
             }
         }
         self.count += 1;
+    }
+
+    /// What happens before the last step: of each thread, how many steps.
+    pub(super) fn known(&mut self, known: Vec<u16>) {
+        self.recorder.known(known);
+    }
+
+    /// A step on a grace period with the number that it has in this order.
+    fn numbered(&mut self, domain: ObjectId, action: Action, saw: u64) -> (Action, u64) {
+        let begun = self.grace_periods.entry(domain).or_default();
+        match action {
+            Action::GracePeriodBegin => {
+                let number = *begun;
+                *begun += 1;
+                self.numbers.insert((domain, saw), number);
+                (action, number)
+            }
+            Action::GracePeriodEnd(graph) => {
+                let number = self.numbers.get(&(domain, graph)).copied();
+                (Action::GracePeriodEnd(number.unwrap_or(graph)), saw)
+            }
+            Action::GracePeriodCount => (action, *begun),
+            _ => (action, saw),
+        }
     }
 
     /// Whether something was written by now after what an event reads.

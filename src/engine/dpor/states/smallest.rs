@@ -45,6 +45,8 @@ pub(in super::super) struct Bounded {
     pub(in super::super) smallest: Option<Vec<Scheduled<ThreadKey>>>,
     /// Whether all of them were looked at.
     pub(in super::super) complete: bool,
+    /// Whether there are none with more preemptions.
+    pub(in super::super) all: bool,
 }
 
 /// Looks for the smallest interleaving with a violation of a kind.
@@ -61,6 +63,8 @@ pub(in super::super) struct Smallest<'a> {
     /// By the state that begins it: whether the violation comes about in what comes after the part where
     /// every interleaving counts.
     ends: Map<Fingerprint, bool>,
+    /// Some step was not taken, as it would have been a preemption too many.
+    left_out: bool,
 }
 
 impl<'a> Smallest<'a> {
@@ -82,11 +86,13 @@ impl<'a> Smallest<'a> {
             stop,
             seen: Map::default(),
             ends: Map::default(),
+            left_out: false,
         }
     }
 
     /// Whether an interleaving can be followed where a grace period waits for every section that was open
-    /// when it began. Where it shows the violation of an object of that name, only such are looked for.
+    /// when it began. Only violations of an object of that name are looked for, unless it can be followed
+    /// and shows none of such an object: then the name is another one here.
     pub(in super::super) fn can_follow(
         &mut self,
         shown: &[Scheduled<ThreadKey>],
@@ -107,7 +113,8 @@ impl<'a> Smallest<'a> {
                 let path = noted.object.map(|object| execution.layout.path(object));
                 noted.kind == self.kind && path.as_deref() == Some(object)
             };
-            self.object = noted.any(|noted| is_it(&noted)).then(|| object.to_owned());
+            let is_named = followed.is_err() || noted.any(|noted| is_it(&noted));
+            self.object = (is_named && !object.is_empty()).then(|| object.to_owned());
             drop(execution);
             learner.end_execution();
             followed.is_ok()
@@ -121,6 +128,7 @@ impl<'a> Smallest<'a> {
         sync::with_engine(engine, || {
             let looked = self.look(bound, below, &mut bounded.smallest);
             bounded.complete = looked.is_ok();
+            bounded.all = looked.is_ok() && !self.left_out;
             self.search.learner.end_execution();
         });
         bounded
@@ -133,6 +141,7 @@ impl<'a> Smallest<'a> {
         smallest: &mut Option<Vec<Scheduled<ThreadKey>>>,
     ) -> Result<(), Stop> {
         self.seen.clear();
+        self.left_out = false;
         self.search.path.clear();
         self.search.begin()?;
         let mut nodes = Vec::new();
@@ -256,6 +265,8 @@ impl<'a> Smallest<'a> {
             if preemptions <= bound {
                 let steps = (0..choices).rev();
                 left.extend(steps.map(|choice| (Taken { thread, choice }, preemptions)));
+            } else {
+                self.left_out = true;
             }
         }
         Ok(Node {
