@@ -207,7 +207,14 @@ fn every_field_of_a_scenario_is_read() {
         (scenario.gc_passes, scenario.epilogue),
         (16, Epilogue::None)
     );
-    assert_eq!(scenario.setup, [Operation::Start { net: 0, threads: 3 }]);
+    assert_eq!(
+        scenario.setup,
+        [Operation::Start {
+            net: 0,
+            threads: 3,
+            min: 0
+        }]
+    );
     // Actors and expectations keep the order of the file.
     assert_eq!(scenario.actors[0].name, "b");
     let Some(Expectation::Violated(kinds)) = scenario.expected("v2-8of9") else {
