@@ -58,7 +58,7 @@ pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
     /// The pointer in it.
-    percpu: Shadow<Option<Arc<Percpu>>>,
+    percpu_ptr: Shadow<Option<Arc<Percpu>>>,
     /// `data`: whether there is one.
     has_data: AtomicU64,
     data: Shadow<Option<Arc<Data>>>,
@@ -74,7 +74,7 @@ impl PercpuRef {
     pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str) -> Self {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
-            percpu: Shadow::new("percpu_count", None),
+            percpu_ptr: Shadow::new("percpu_count", None),
             has_data: AtomicU64::new_in(owner, "data", 0),
             data: Shadow::new("data", None),
             all: Shadow::new("all data", Vec::new()),
@@ -90,7 +90,7 @@ impl PercpuRef {
     }
 
     fn percpu(&self) -> Arc<Percpu> {
-        let percpu = self.percpu.get();
+        let percpu = self.percpu_ptr.get();
         percpu.unwrap_or_else(|| self.missing("used before percpu_ref_init()"))
     }
 
@@ -124,7 +124,7 @@ impl PercpuRef {
         });
         self.all.with_mut(|all| all.push(Arc::clone(&data)));
         self.flags.store(0, Ordering::Relaxed);
-        self.percpu.with_mut(|slot| *slot = Some(percpu));
+        self.percpu_ptr.with_mut(|slot| *slot = Some(percpu));
         self.has_data.store(1, Ordering::Relaxed);
         self.data.with_mut(|slot| *slot = Some(data));
     }

@@ -510,15 +510,15 @@ choices! {
     }
 
     service_threads: ServiceThreads,
-    "Whether service threads come and go by themselves.",
+    "Whether service threads come and go by themselves, where a server has a least number of them.",
     in ["nfsd"] {
         #[default]
         Fixed = "fixed",
         "They do not.",
-        "before the dynamic threads of v7.0";
+        "before Message-Id 20260106-nfsd-dynathread-v2-7-416e5f27b2b6@kernel.org";
         Dynamic = "dynamic",
         "They do, each with the mutex of who controls the server, if it is free.",
-        "linux-nfs/nfsd at 18c4be5b4a1c";
+        "Message-Id 20260106-nfsd-dynathread-v2-7-416e5f27b2b6@kernel.org; linux-nfs/nfsd at 18c4be5b4a1c";
     }
 
     put_reads: PutReads,
@@ -651,6 +651,18 @@ choices! {
         WhenUp = "when-up",
         "It does not.",
         "before 0b88bfa42e54, since 47e988147f40";
+    }
+
+    exit_wait: ExitWait,
+    "Whether a stop waits for who may still look at the references to the server before it ends them.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        None = "none",
+        "It does not.",
+        "every tree so far";
+        GracePeriod = "grace-period",
+        "It does, for a grace period.",
+        "no mail: what would close the race of the scenario local-open-vs-stop-and-start";
     }
 
     uuid_begin: UuidBegin,
@@ -845,9 +857,9 @@ mod tests {
              wake_order: none, purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
-             insert_error: reads-nothing, close_check: unhash-first, export_check: opened, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             insert_error: reads-nothing, close_check: unhash-first, close_sync: frees-all, export_check: opened, opened_test: given, dir_marks: none, recalc_mutex: taken, service_threads: fixed, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
-             add_file_failure: puts, doio_error: puts, drain_wait: after-purge, exit_ref: always, uuid_begin: checks-linked, invalidate: walk, \
+             add_file_failure: puts, doio_error: puts, drain_wait: after-purge, init_error: clears-up, exit_ref: always, exit_wait: none, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
              localio_invalidate: purge, mark_group: own, mutexes: one"
         );

@@ -27,7 +27,8 @@ use crate::{
         pointer::Target,
     },
     model::{
-        DrainWait, ExitRef, LocalioInvalidate, Mutexes, ServiceThreads, StateShutdown, WakeOrder,
+        DrainWait, ExitRef, ExitWait, LocalioInvalidate, Mutexes, ServiceThreads, StateShutdown,
+        WakeOrder,
     },
     sync::{
         self, Mutex, MutexGuard,
@@ -37,7 +38,7 @@ use crate::{
         enter, learns,
         shadow::Shadow,
         thread::next_knows,
-        violation::ViolationKind,
+        violation::{Violation, ViolationKind},
     },
 };
 use std::{
@@ -69,7 +70,7 @@ impl Target for SvcServ {
 #[derive(Debug)]
 struct SvcThreads {
     /// As many as there may be. Those that have not begun yet count as exited.
-    all: Vec<SvcThread>,
+    sp_all_threads: Vec<SvcThread>,
     /// How many have ever begun. Changed with the control mutex held. No memory of the kernel's.
     begun: Shadow<usize>,
     /// `sp_nrthreads`: changed with the control mutex held, read without it.
@@ -112,7 +113,9 @@ impl SvcServ {
     }
 
     fn threads(&self) -> &[SvcThread] {
-        self.threads.get().map_or(&[], |threads| &threads.all)
+        self.threads
+            .get()
+            .map_or(&[], |threads| &threads.sp_all_threads)
     }
 
     /// `nfsd()`: one turn of a thread's loop, once it is idle: `work`, and then it frees what waits
@@ -206,7 +209,7 @@ pub fn service_thread_begins_another(nfsd: &Arc<Nfsd>, net: &Arc<Net>, rqst: Rqs
     let Some(threads) = serv.threads.get() else {
         return;
     };
-    let most = threads.all.len() as u64;
+    let most = threads.sp_all_threads.len() as u64;
     let _ = serv.turn(nfsd, rqst, || {
         if threads.sp_nrthreads.load(Ordering::Relaxed) >= most {
             return;
@@ -215,14 +218,22 @@ pub fn service_thread_begins_another(nfsd: &Arc<Nfsd>, net: &Arc<Net>, rqst: Rqs
             return;
         };
         let index = threads.begun.get();
-        if threads.sp_nrthreads.load(Ordering::Relaxed) >= most || index == threads.all.len() {
+        if threads.sp_nrthreads.load(Ordering::Relaxed) >= most
+            || index == threads.sp_all_threads.len()
+        {
             return;
         }
         threads.begun.with_mut(|begun| *begun += 1);
-        let thread = &threads.all[index];
+        let thread = &threads.sp_all_threads[index];
         let _busy = thread.busy.lock();
         thread.exited.with_mut(|exited| *exited = false);
         threads.sp_nrthreads.fetch_add(1, Ordering::Relaxed);
+        // It looks for work at once.
+        let (begun, serv) = (Arc::clone(nfsd), Arc::clone(&serv));
+        next_knows(&serv);
+        nfsd.kernel.spawn(&format!("nfsd {}", net.name), move || {
+            let _ = serv.turn(&begun, Rqst::Thread(index), || serv.memory.access());
+        });
     });
 }
 
@@ -444,6 +455,9 @@ fn nfsd_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
             nn.nfsd_net_free_done.wait(&nfsd.kernel);
         }
     }
+    if nfsd.choices.exit_wait == ExitWait::GracePeriod {
+        nfsd.kernel.synchronize_rcu();
+    }
     if up || nfsd.choices.exit_ref == ExitRef::Always {
         nn.nfsd_net_ref.exit();
     }
@@ -512,7 +526,7 @@ fn nfs4_unlock_deleg_lease(nfsd: &Nfsd, place: usize, nf: &NfsdFile) {
 /// Left out: all of a delegation but that there is one, and the failures of setting it.
 pub fn nfsd_get_dir_deleg(nfsd: &Arc<Nfsd>, rqst: Rqst, place: usize, net: &Arc<Net>) {
     let _ = in_service_thread(nfsd, net, rqst, || {
-        let held = learns(|| nfsd.state_files[place].get());
+        let held = learns(|| nfsd.state_files[place].with(Option::clone));
         if let Some(nf) = held
             && let Some(lease) = nfsd.directory_lease(&nf)
         {
@@ -583,6 +597,12 @@ fn svc_destroy(serv: &SvcServ) {
 /// for each thread, so what it waits with is all that can be seen.
 fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
     let _in = enter("svc_set_num_threads");
+    let dynamic = match nfsd.choices.service_threads {
+        ServiceThreads::Fixed => None,
+        ServiceThreads::Dynamic => serv.threads.get(),
+    };
+    // svc_stop_kthreads(): so many are waited for, whichever they are.
+    let mut to_stop = dynamic.map(|threads| threads.sp_nrthreads.load(Ordering::Relaxed));
     for thread in serv.threads() {
         let _busy = nfsd.kernel.sleeping("wait_on_bit()", || thread.busy.lock());
         // It has exited by itself, or never begun.
@@ -590,7 +610,15 @@ fn svc_stop_threads(nfsd: &Arc<Nfsd>, net: &Arc<Net>, serv: &SvcServ) {
             continue;
         }
         thread.exited.with_mut(|exited| *exited = true);
+        to_stop = to_stop.map(|threads| threads.wrapping_sub(1));
         nfsd_file_net_dispose(nfsd, net);
+    }
+    if let (Some(threads), Some(1..)) = (dynamic, to_stop) {
+        sync::report(Violation::on(
+            ViolationKind::HungTask,
+            threads.sp_nrthreads.object(),
+            "wait_on_bit(SP_VICTIM_REMAINS) for a thread that is not there",
+        ));
     }
 }
 
@@ -621,7 +649,7 @@ pub fn nfsd_svc(
         exited: Shadow::new("exited", index >= running),
     };
     let threads = SvcThreads {
-        all: (0..threads).map(thread).collect(),
+        sp_all_threads: (0..threads).map(thread).collect(),
         begun: Shadow::new("begun", running as usize),
         sp_nrthreads: AtomicU64::new_in(&serv.memory, "sp_nrthreads", running.into()),
         sp_nrthrmin: running.into(),

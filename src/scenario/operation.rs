@@ -245,10 +245,10 @@ pub const OPERATIONS: &[OperationInfo] = &[
     },
     OperationInfo {
         name: "start_fails",
-        syntax: "start_fails NET cache|state|lockd|net",
+        syntax: "start_fails NET STEP",
         aliases: &[],
         context: "the task that controls the server; sleeps, holds nfsd_mutex",
-        about: "start the server of NET, fail at that step, and undo what was done before it",
+        about: "start the server of NET, fail at STEP (cache, state, lockd or net), and undo what was done before it",
     },
     OperationInfo {
         name: "stop",
