@@ -100,11 +100,6 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/", "nfsd.nfsd_dir_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_file_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_users.get", PLAIN),
-    (
-        "src/nfsd/filecache.rs",
-        "stale.swap",
-        "what the file system answers, once",
-    ),
     ("src/nfsd/mod.rs", "NfsdNet::init", LIFECYCLE),
     ("src/nfsd/netns.rs", "self.nfsd.get", BOOKKEEPING),
     ("src/nfsd/netns.rs", "self.nfsd.set", BOOKKEEPING),
@@ -139,6 +134,7 @@ pub const NO_KERNEL_CODE: &[(&str, &str)] = &[
     ("src/nfsd/filecache.rs", "Nfsd::still_allocated"),
     ("src/nfsd/filecache.rs", "Nfsd::unreachable"),
     ("src/nfsd/filecache.rs", "Nfsd::wrong_masks"),
+    ("src/nfsd/filecache.rs", "is_stale"),
     ("src/nfsd/nfslocalio.rs", "NfsFileLocalio::cached"),
 ];
 

@@ -1355,9 +1355,7 @@ fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Opened {
         if !nfsd_open_break_lease(nfsd, inode) {
             return Opened::Fails;
         }
-        if let Some(stale) = &nfsd.stale[inode]
-            && stale.swap(0, Ordering::Relaxed) != 0
-        {
+        if is_stale(nfsd, inode) {
             return Opened::Stale;
         }
         match nfsd.inodes[inode].open {
@@ -1365,6 +1363,12 @@ fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Opened {
             Open::Ok | Open::StaleOnce | Open::Unopened => Opened::Ok,
         }
     })
+}
+
+/// What the file system answers to the first open.
+fn is_stale(nfsd: &Nfsd, inode: usize) -> bool {
+    let stale = nfsd.stale[inode].as_ref();
+    stale.is_some_and(|stale| stale.swap(0, Ordering::Relaxed) != 0)
 }
 
 /// How an open ends.
