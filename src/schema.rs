@@ -9,7 +9,7 @@
 use crate::{
     model::choices::CHOICES,
     report::counterexample::{FORMAT, VERSION},
-    scenario::{GC_PASSES, MAX_ACTORS, OPERATIONS},
+    scenario::{GC_PASSES, MAX_ACTORS, OPERATIONS, Open},
     sync::violation::ViolationKind,
 };
 use serde_json::{Map, Value, json};
@@ -164,8 +164,10 @@ fn scenario(with_expect: bool) -> Value {
         json!({
             "name": name(),
             "writeback_error": flag,
-            "open": { "enum": ["ok", "fails"] },
+            "open": { "enum": Open::ALL.map(Open::name) },
             "flush_on_close": flag,
+            "directory": flag,
+            "leased": flag,
         }),
         &["name"],
     );

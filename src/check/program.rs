@@ -12,7 +12,7 @@ use crate::{
     kernel::{Kernel, Options, percpu::MAX_CPUS, pointer::Pointer},
     model::Choices,
     nfsd::{
-        Inode, Nfsd,
+        self, Inode, Nfsd,
         filecache::{
             Acquire, NfsdFile, expkey_flush, laundrette_fires, laundrette_may_fire,
             nfsd_file_acquire_opened, nfsd_file_close_export, nfsd_file_close_inode_sync,
@@ -25,11 +25,12 @@ use crate::{
             nfs_local_iocb_release, nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
         },
         nfssvc::{
-            Rqst, hold_by_state, in_service_thread, nfsd_listener_add, nfsd_shutdown_threads,
-            nfsd_svc, nfsd_umount, put_by_state,
+            self, Rqst, hold_by_state, in_service_thread, nfsd_get_dir_deleg, nfsd_listener_add,
+            nfsd_shutdown_threads, nfsd_svc, nfsd_umount, put_by_state,
+            service_thread_begins_another, service_thread_times_out,
         },
     },
-    scenario::{Epilogue, Open, Operation, Scenario},
+    scenario::{Epilogue, Open, Operation, Scenario, StartStep},
     sync::{
         engine::Phase,
         learns,
@@ -101,8 +102,15 @@ impl Machine {
         let inodes = scenario.inodes.iter().map(|inode| Inode {
             name: inode.name.clone(),
             writeback_error: inode.writeback_error,
-            open_fails: inode.open == Open::Fails,
+            open: match inode.open {
+                Open::Ok => nfsd::Open::Ok,
+                Open::Fails => nfsd::Open::Fails,
+                Open::StaleOnce => nfsd::Open::StaleOnce,
+                Open::Unopened => nfsd::Open::Unopened,
+            },
             flush_on_close: inode.flush_on_close,
+            directory: inode.directory,
+            leased: inode.leased,
         });
         let clients: Vec<usize> = scenario.clients.iter().map(|client| client.net).collect();
         let nfsd = Nfsd::new(
@@ -184,7 +192,18 @@ impl Machine {
         let nfsd = &self.nfsd;
         match operation {
             Operation::Create { net } => nfsd_listener_add(nfsd, &nfsd.nets[net]),
-            Operation::Start { net, threads } => nfsd_svc(nfsd, &nfsd.nets[net], threads),
+            Operation::Start { net, threads, min } => {
+                nfsd_svc(nfsd, &nfsd.nets[net], threads, min, None);
+            }
+            Operation::StartFails { net, step } => {
+                let step = match step {
+                    StartStep::Cache => nfssvc::StartStep::Cache,
+                    StartStep::State => nfssvc::StartStep::State,
+                    StartStep::Lockd => nfssvc::StartStep::Lockd,
+                    StartStep::Net => nfssvc::StartStep::Net,
+                };
+                nfsd_svc(nfsd, &nfsd.nets[net], 1, 0, Some(step));
+            }
             Operation::Stop { net } => nfsd_shutdown_threads(nfsd, &nfsd.nets[net]),
             Operation::Umount { net } => {
                 self.released[net].with_mut(|released| *released = true);
@@ -216,6 +235,29 @@ impl Machine {
                 });
                 self.hold(file, nf.flatten().map(Held::File));
             }
+            Operation::AcquireDir { file, net, inode } => {
+                let net = &nfsd.nets[net];
+                let acquire = Acquire {
+                    want_gc: false,
+                    localio: false,
+                    opened: false,
+                };
+                let nf = in_service_thread(nfsd, net, rqst, || {
+                    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
+                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
+                });
+                self.hold(file, nf.flatten().map(Held::File));
+            }
+            Operation::Delegate { file } => {
+                let held = self.files[file].get();
+                if let Some(Held::File(nf)) = held {
+                    nfsd_get_dir_deleg(nfsd, rqst, file, nf.net());
+                }
+            }
+            Operation::Spawn { net } => {
+                service_thread_begins_another(nfsd, &nfsd.nets[net], rqst);
+            }
+            Operation::Retire { net } => service_thread_times_out(nfsd, &nfsd.nets[net], rqst),
             Operation::Put { file } => {
                 if let Some(Held::File(nf)) = self.take(file) {
                     put_by_state(nfsd, rqst, file, nf.net());
@@ -251,7 +293,7 @@ impl Machine {
             Operation::Unlink { inode } => nfsd_file_fsnotify_handle_event(nfsd, inode),
             Operation::CloseSync { net, inode } => {
                 in_service_thread(nfsd, &nfsd.nets[net], rqst, || {
-                    nfsd_file_close_inode_sync(nfsd, inode);
+                    nfsd_file_close_inode_sync(nfsd, &nfsd.nets[net], inode);
                 });
             }
             Operation::Flush { net } => expkey_flush(nfsd, &nfsd.nets[net]),
@@ -304,6 +346,10 @@ impl Machine {
     }
 
     fn end(&self, scenario: &Scenario) {
+        for mark in self.nfsd.wrong_masks() {
+            let message = "the mark's mask is not what the delegations ask for: no client is told";
+            report(Violation::on(ViolationKind::Warning, mark, message));
+        }
         // A pass ages what is on the LRU, the next one frees it.
         for _ in 0..2 {
             laundrette_fires(&self.nfsd);
@@ -363,6 +409,10 @@ fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
             operation,
             Operation::Acquire { .. }
                 | Operation::AcquireOpened { .. }
+                | Operation::AcquireDir { .. }
+                | Operation::Delegate { .. }
+                | Operation::Spawn { .. }
+                | Operation::Retire { .. }
                 | Operation::Put { .. }
                 | Operation::CloseSync { .. }
                 | Operation::LocalProbe { .. }
@@ -381,7 +431,10 @@ fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
     let starts = std::iter::once(&scenario.setup).chain(actors).flatten();
     let fewest = starts
         .filter_map(|operation| match operation {
-            Operation::Start { threads, .. } => Some(*threads as usize),
+            Operation::Start {
+                threads, min: 0, ..
+            } => Some(*threads as usize),
+            Operation::Start { min, .. } => Some(*min as usize),
             _ => None,
         })
         .min();

@@ -43,7 +43,11 @@ const INODES: [&str; 2] = ["i0", "i1"];
 const FILES: [&str; 3] = ["x", "y", "z"];
 
 fn start(net: usize) -> Operation {
-    Operation::Start { net, threads: 1 }
+    Operation::Start {
+        net,
+        threads: 1,
+        min: 0,
+    }
 }
 
 fn acquire(file: usize, net: usize, inode: usize, gc: bool) -> Operation {
@@ -285,6 +289,8 @@ impl Setup {
                     writeback_error: false,
                     open: Open::Ok,
                     flush_on_close: false,
+                    directory: false,
+                    leased: false,
                 })
                 .collect(),
             clients: Vec::new(),
@@ -384,6 +390,7 @@ pub(super) fn parts(operation: &Operation) -> Parts {
         Operation::Create { net }
         | Operation::Start { net, .. }
         | Operation::Stop { net }
+        | Operation::StartFails { net, .. }
         | Operation::Umount { net }
         | Operation::Flush { net } => Parts {
             net: Some(net),
@@ -399,7 +406,8 @@ pub(super) fn parts(operation: &Operation) -> Parts {
         Operation::Acquire {
             file, net, inode, ..
         }
-        | Operation::AcquireOpened { file, net, inode } => Parts {
+        | Operation::AcquireOpened { file, net, inode }
+        | Operation::AcquireDir { file, net, inode } => Parts {
             net: Some(net),
             inode: Some(inode),
             file: Some(file),
@@ -431,6 +439,16 @@ pub(super) fn parts(operation: &Operation) -> Parts {
             request: true,
             ..none
         },
+        Operation::Delegate { file } => Parts {
+            file: Some(file),
+            request: true,
+            ..none
+        },
+        Operation::Spawn { net } | Operation::Retire { net } => Parts {
+            net: Some(net),
+            request: true,
+            ..none
+        },
         Operation::SetLease { inode } | Operation::Unlink { inode } => Parts {
             inode: Some(inode),
             ..none
@@ -450,12 +468,16 @@ pub(super) fn net_of(operation: &mut Operation) -> Option<&mut usize> {
     match operation {
         Operation::Create { net }
         | Operation::Start { net, .. }
+        | Operation::StartFails { net, .. }
         | Operation::Stop { net }
         | Operation::Umount { net }
         | Operation::Flush { net }
         | Operation::CloseExport { net, .. }
+        | Operation::Spawn { net }
+        | Operation::Retire { net }
         | Operation::Acquire { net, .. }
         | Operation::AcquireOpened { net, .. }
+        | Operation::AcquireDir { net, .. }
         | Operation::LocalOpen { net, .. }
         | Operation::CloseSync { net, .. } => Some(net),
         _ => None,
@@ -468,6 +490,7 @@ pub(super) fn inode_of(operation: &mut Operation) -> Option<&mut usize> {
         Operation::CloseExport { inode, .. }
         | Operation::Acquire { inode, .. }
         | Operation::AcquireOpened { inode, .. }
+        | Operation::AcquireDir { inode, .. }
         | Operation::LocalOpen { inode, .. }
         | Operation::CloseSync { inode, .. }
         | Operation::SetLease { inode }
@@ -481,6 +504,8 @@ pub(super) fn file_of(operation: &mut Operation) -> Option<&mut usize> {
     match operation {
         Operation::Acquire { file, .. }
         | Operation::AcquireOpened { file, .. }
+        | Operation::AcquireDir { file, .. }
+        | Operation::Delegate { file }
         | Operation::LocalOpen { file, .. }
         | Operation::Put { file }
         | Operation::LocalDone { file } => Some(file),

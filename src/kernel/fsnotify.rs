@@ -2,7 +2,7 @@
 //! File system notification: groups, marks and events. C header:
 //! `include/linux/fsnotify_backend.h`; code: `fs/notify/mark.c`, `group.c`, `fsnotify.c`.
 //!
-//! nfsd has one group, and one mark for each inode that it has files of. A mark pins its group. The
+//! nfsd has one group, or one for directories beside it, and one mark for each inode that it has files of. A mark pins its group. The
 //! list of marks of an inode is read under `fsnotify_mark_srcu`; a mark that is detached is freed
 //! after a grace period of that.
 
@@ -45,14 +45,23 @@ pub struct FsnMark<M> {
     attached: AtomicU64,
     group: Arc<Group<M>>,
     inode: usize,
+    /// `mask` under `lock`: whether it has what [`Fsnotify::modify_mark_mask`] sets. The rest never
+    /// changes.
+    mask: SpinLock<bool>,
 }
 
 impl<M: Mark> FsnMark<M> {
     /// `fsnotify_init_mark()`: one reference, and one to the group.
     #[must_use]
-    pub fn new_in(owner: &Allocation, group: &Arc<Group<M>>, inode: usize) -> Self {
+    pub fn new_in(
+        kernel: &Arc<Kernel>,
+        owner: &Allocation,
+        group: &Arc<Group<M>>,
+        inode: usize,
+    ) -> Self {
         group.get();
         Self {
+            mask: SpinLock::new_in(kernel, owner, "fsn_mark.lock", false),
             refcnt: Refcount::new_in(owner, "fsn_mark.refcnt", 1),
             attached: AtomicU64::new_in(owner, "fsn_mark.flags", 0),
             group: Arc::clone(group),
@@ -243,6 +252,40 @@ impl<M: Mark> Fsnotify<M> {
             }
             !exists
         })
+    }
+
+    /// `fsnotify_modify_mark_mask()`: set or clear bits of the mark's mask, and with them the inode's.
+    ///
+    /// The inode's mask is worked out anew from all of its marks, under the connector's lock. It is
+    /// left out: only events that nothing here listens to are told by it.
+    #[track_caller]
+    pub fn modify_mark_mask(&self, mark: &Arc<M>, set: bool) {
+        if !mutation::is_skipped() {
+            self.do_modify_mark_mask(mark, set);
+        }
+    }
+
+    fn do_modify_mark_mask(&self, mark: &Arc<M>, set: bool) {
+        let _in = enter("fsnotify_modify_mark_mask").forgets();
+        let fsn = mark.fsn_mark();
+        let changed = std::mem::replace(&mut *fsn.mask.lock(), set) != set;
+        if changed {
+            // fsnotify_recalc_mask()
+            drop(self.inodes[fsn.inode].lock.lock());
+        }
+    }
+
+    /// The marks on an inode, each with whether its mask has what is set and cleared, without a
+    /// step: for the end of an execution, when nothing runs.
+    #[must_use]
+    pub fn masks(&self, inode: usize) -> Vec<(Arc<M>, bool)> {
+        let marks = self.inodes[inode].marks.peek().into_iter();
+        marks
+            .map(|mark| {
+                let mask = mark.fsn_mark().mask.peek(|mask| *mask);
+                (mark, mask)
+            })
+            .collect()
     }
 
     /// `fsnotify_destroy_mark()`: detaches the mark, once.

@@ -210,7 +210,8 @@ impl<T: OnLru> ListLru<T> {
     }
 
     /// `list_lru_walk_node()` and `list_lru_shrink_walk()`: call `callback` for up to `most`
-    /// entries from the head, with the lock held. How many it looked at.
+    /// entries from the head, with the lock held. What is moved to the tail is looked at once more,
+    /// when the walk comes there. How many it looked at.
     #[track_caller]
     pub fn walk(
         &self,
@@ -230,19 +231,29 @@ impl<T: OnLru> ListLru<T> {
     ) -> usize {
         let _in = enter("list_lru_walk_node");
         let mut items: SpinLockGuard<'_, Vec<Arc<T>>> = self.lock.lock();
-        let entries: Vec<Arc<T>> = items.iter().take(most).cloned().collect();
-        for entry in &entries {
+        let (mut looked_at, mut at) = (0, 0);
+        while looked_at < most
+            && let Some(entry) = items.get(at).cloned()
+        {
+            looked_at += 1;
+            // list_for_each_safe(): the walk ends behind what is the last entry now.
+            let is_last = at + 1 == items.len();
             let mut isolate = || {
                 let _in = enter("list_lru_isolate");
-                let _ = self.unlink(&mut items, entry);
+                let _ = self.unlink(&mut items, &entry);
             };
-            if callback(entry, &mut isolate) == LruStatus::Rotate
-                && let Some(at) = items.iter().position(|item| Arc::ptr_eq(item, entry))
-            {
-                let entry = items.remove(at);
-                items.push(entry);
+            match callback(&entry, &mut isolate) {
+                LruStatus::Removed => {}
+                LruStatus::Skip => at += 1,
+                LruStatus::Rotate => {
+                    let entry = items.remove(at);
+                    items.push(entry);
+                }
+            }
+            if is_last {
+                break;
             }
         }
-        entries.len()
+        looked_at
     }
 }

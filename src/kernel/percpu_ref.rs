@@ -25,13 +25,25 @@ const DEAD: u64 = 2;
 /// `PERCPU_COUNT_BIAS`: keeps the count away from 0 while it is per cpu.
 const BIAS: u64 = 1 << 32;
 
-/// `struct percpu_ref_data` and the per cpu counters.
+/// `struct percpu_ref_data`.
 #[derive(Debug)]
 struct Data {
     memory: Allocation,
     count: AtomicU64,
-    percpu: Allocation,
-    percpu_count: PercpuCount,
+    percpu: Arc<Percpu>,
+}
+
+/// The per cpu counters.
+#[derive(Debug)]
+struct Percpu {
+    memory: Allocation,
+    count: PercpuCount,
+}
+
+impl Hash for Percpu {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.memory.hash(state);
+    }
 }
 
 impl Hash for Data {
@@ -45,6 +57,10 @@ impl Hash for Data {
 pub struct PercpuRef {
     /// `percpu_count_ptr` less the pointer: the flags.
     flags: AtomicU64,
+    /// The pointer in it.
+    percpu_ptr: Shadow<Option<Arc<Percpu>>>,
+    /// `data`: whether there is one.
+    has_data: AtomicU64,
     data: Shadow<Option<Arc<Data>>>,
     /// All there ever was.
     all: Shadow<Vec<Arc<Data>>>,
@@ -58,24 +74,37 @@ impl PercpuRef {
     pub fn new_in(kernel: &Arc<Kernel>, owner: &Allocation, name: &'static str) -> Self {
         Self {
             flags: AtomicU64::new_in(owner, name, 0),
+            percpu_ptr: Shadow::new("percpu_count", None),
+            has_data: AtomicU64::new_in(owner, "data", 0),
             data: Shadow::new("data", None),
             all: Shadow::new("all data", Vec::new()),
             switch_lock: SpinLock::new(kernel, "percpu_ref_switch_lock", ()),
         }
     }
 
+    /// `ref->data`.
     fn data(&self) -> Arc<Data> {
-        self.data.get().unwrap_or_else(|| {
-            sync::report(Violation::on(
-                ViolationKind::RefAfterExit,
-                self.flags.object(),
-                "used before percpu_ref_init()",
-            ));
-            unreachable!("this violation is fatal")
-        })
+        let has_data = self.has_data.load(Ordering::Relaxed) != 0;
+        let data = has_data.then(|| self.data.get()).flatten();
+        data.unwrap_or_else(|| self.missing("ref->data is NULL"))
     }
 
-    /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference.
+    fn percpu(&self) -> Arc<Percpu> {
+        let percpu = self.percpu_ptr.get();
+        percpu.unwrap_or_else(|| self.missing("used before percpu_ref_init()"))
+    }
+
+    fn missing<T>(&self, message: &str) -> T {
+        sync::report(Violation::on(
+            ViolationKind::RefAfterExit,
+            self.flags.object(),
+            message,
+        ));
+        unreachable!("this violation is fatal")
+    }
+
+    /// `percpu_ref_init(flags = 0)`: per cpu mode, one reference. The counters are there before what
+    /// they are added up in.
     #[track_caller]
     pub fn init(&self, kernel: &Kernel) {
         if mutation::is_skipped() {
@@ -83,17 +112,21 @@ impl PercpuRef {
         }
         let _in = enter("percpu_ref_init");
         let memory = Allocation::new("percpu_ref_data", ViolationKind::RefAfterExit);
-        let percpu = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
-        let data = Data {
+        let counters = Allocation::new("percpu_count", ViolationKind::UseAfterFree);
+        let percpu = Arc::new(Percpu {
+            count: PercpuCount::new_in(kernel, &counters),
+            memory: counters,
+        });
+        let data = Arc::new(Data {
             count: AtomicU64::new_in(&memory, "count", BIAS + 1),
-            percpu_count: PercpuCount::new_in(kernel, &percpu),
+            percpu: Arc::clone(&percpu),
             memory,
-            percpu,
-        };
-        let data = Arc::new(data);
+        });
         self.all.with_mut(|all| all.push(Arc::clone(&data)));
-        self.data.with_mut(|slot| *slot = Some(data));
         self.flags.store(0, Ordering::Relaxed);
+        self.percpu_ptr.with_mut(|slot| *slot = Some(percpu));
+        self.has_data.store(1, Ordering::Relaxed);
+        self.data.with_mut(|slot| *slot = Some(data));
     }
 
     /// Calls `f` with all memory that it ever had, without a step: for the end of an execution, when
@@ -101,7 +134,7 @@ impl PercpuRef {
     pub fn each_memory(&self, mut f: impl FnMut(&Allocation)) {
         for data in self.all.get() {
             f(&data.memory);
-            f(&data.percpu);
+            f(&data.percpu.memory);
         }
     }
 
@@ -121,16 +154,18 @@ impl PercpuRef {
     fn do_tryget_live(&self, kernel: &Kernel) -> bool {
         enter("percpu_ref_tryget_live").learns(|| {
             let _rcu = kernel.rcu_read_lock();
-            let flags = self.flags.load(Ordering::Relaxed);
-            if flags & DEAD != 0 {
-                return false;
-            }
-            let data = self.data();
-            if flags & ATOMIC == 0 {
-                let count = data.percpu_count.this_cpu(kernel);
+            // __ref_is_percpu()
+            if self.flags.load(Ordering::Relaxed) & (ATOMIC | DEAD) == 0 {
+                let percpu = self.percpu();
+                let count = percpu.count.this_cpu(kernel);
                 count.fetch_add(1, Ordering::Relaxed);
                 return true;
             }
+            // Read once more: it may be another server's by now.
+            if self.flags.load(Ordering::Relaxed) & DEAD != 0 {
+                return false;
+            }
+            let data = self.data();
             let not_zero = Update::AddUnless { add: 1, unless: 0 };
             data.count
                 .update(not_zero, Ordering::Relaxed, Ordering::Relaxed)
@@ -149,13 +184,12 @@ impl PercpuRef {
     fn do_put(&self, kernel: &Kernel, release: &dyn Fn()) {
         let _in = enter("percpu_ref_put").forgets();
         let _rcu = kernel.rcu_read_lock();
-        let flags = self.flags.load(Ordering::Relaxed);
-        let data = self.data();
-        if flags & ATOMIC == 0 {
-            let count = data.percpu_count.this_cpu(kernel);
+        if self.flags.load(Ordering::Relaxed) & (ATOMIC | DEAD) == 0 {
+            let percpu = self.percpu();
+            let count = percpu.count.this_cpu(kernel);
             count.fetch_sub(1, Ordering::Relaxed);
         } else {
-            Self::put_atomic(&data, release);
+            Self::put_atomic(&self.data(), release);
         }
     }
 
@@ -199,14 +233,17 @@ impl PercpuRef {
         let switched = Arc::clone(&data);
         kernel.call_rcu(&data.memory, move || {
             let _in = enter("percpu_ref_switch_to_atomic_rcu");
-            let sum = switched.percpu_count.sum();
-            fence(Ordering::SeqCst);
-            switched
-                .count
-                .fetch_add(sum.wrapping_sub(BIAS), Ordering::AcqRel);
-            fence(Ordering::SeqCst);
+            let sum = switched.percpu.count.sum().wrapping_sub(BIAS);
+            let old = switched.count.fetch_add(sum, Ordering::Relaxed);
+            if old.wrapping_add(sum).cast_signed() <= 0 {
+                sync::report(Violation::on(
+                    ViolationKind::Warning,
+                    switched.count.object(),
+                    "WARN_ONCE: percpu ref <= 0 after switching to atomic",
+                ));
+            }
             confirm();
-            switched.percpu.free();
+            switched.percpu.memory.free();
             Self::put_atomic(&switched, &at_release);
         });
         Self::put_atomic(&data, &release);
@@ -220,10 +257,14 @@ impl PercpuRef {
             return;
         }
         let _in = enter("percpu_ref_exit");
-        self.flags.store(ATOMIC | DEAD, Ordering::Relaxed);
         let data = self.data();
-        if !data.percpu.is_freed() {
-            data.percpu.free();
+        if !data.percpu.memory.is_freed() {
+            data.percpu.memory.free();
+        }
+        self.flags.store(ATOMIC | DEAD, Ordering::Relaxed);
+        {
+            let _switching = self.switch_lock.lock();
+            self.has_data.store(0, Ordering::Relaxed);
         }
         data.memory.free();
     }

@@ -6,7 +6,12 @@
 //! `rcu_read_lock()` by itself).
 
 use super::Kernel;
-use crate::sync::{Mutex, MutexGuard, alloc::Allocation, mutation};
+use crate::sync::{
+    self, Mutex, MutexGuard,
+    alloc::Allocation,
+    mutation,
+    violation::{Violation, ViolationKind},
+};
 use std::{
     hash::Hash,
     ops::{Deref, DerefMut},
@@ -60,6 +65,24 @@ impl<T> SpinLock<T> {
         SpinLockGuard {
             guard: Some(self.lock.lock()),
             kernel,
+        }
+    }
+
+    /// `spin_lock_init()` of a lock that was in use before. Who holds it then loses it.
+    ///
+    /// Whether somebody does is asked by trying to take it. Where nobody does, that orders the caller
+    /// behind whoever held it last, which the C function does not.
+    #[track_caller]
+    pub fn init(&self) {
+        if mutation::is_skipped() {
+            return;
+        }
+        if self.lock.try_lock().is_none() {
+            sync::report(Violation::on(
+                ViolationKind::ListCorruption,
+                self.lock.object(),
+                "spin_lock_init() of a lock that somebody holds",
+            ));
         }
     }
 
@@ -145,5 +168,12 @@ impl<T> KernelMutex<T> {
         let guard = self.lock.lock();
         self.kernel.begin_running();
         guard
+    }
+
+    /// `mutex_trylock()`: does not sleep.
+    #[must_use]
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.lock.try_lock()
     }
 }

@@ -444,6 +444,18 @@ choices! {
         "Message-Id 20220930191550.172087-3-jlayton@kernel.org, not merged in this form";
     }
 
+    close_sync: CloseSync,
+    "What becomes of other nets' files where a service thread closes the files of an inode and waits.",
+    in ["nfsd_file_close_inode_sync"] {
+        #[default]
+        FreesAll = "frees-all",
+        "It frees them, with its own.",
+        "every tree so far";
+        QueuesOthers = "queues-others",
+        "It hands them to their own nets, with nfsd_gc_lock held since it has begun to look, as who does not wait does.",
+        "no mail: what would close the races of the scenarios close-sync-vs-stop and close-sync-vs-netns-exit";
+    }
+
     export_check: ExportCheck,
     "Which files nfsd_file_close_export() looks at the open file of.",
     in ["nfsd_file_close_export"] {
@@ -454,6 +466,59 @@ choices! {
         Constructed = "constructed",
         "Those that are not PENDING any more.",
         "no mail: what would close the race of the scenario close-export-vs-acquire";
+    }
+
+    opened_test: OpenedTest,
+    "Whether an acquire that is given a file looks whether that was opened.",
+    in ["nfsd_file_do_acquire"] {
+        #[default]
+        Given = "given",
+        "It does not: what is given is taken.",
+        "before dentry_create() could hand over what is not opened (64a989dbd144)";
+        Opened = "opened",
+        "It does, and opens the inode where it was not.",
+        "linux-nfs/nfsd at 18c4be5b4a1c";
+    }
+
+    dir_marks: DirMarks,
+    "Whether the file of a directory has a mark, and in which group.",
+    in [
+        "nfsd_file_do_acquire",
+        "nfsd_file_mark_find_or_create",
+        "nfsd_file_cache_init",
+        "nfsd_file_cache_shutdown"
+    ] {
+        #[default]
+        None = "none",
+        "It has none.",
+        "Message-Id 20251021-dir-deleg-ro-v3-10-a08b1cde9f4c@kernel.org";
+        OwnGroup = "own-group",
+        "It has one in nfsd_dir_fsnotify_group.",
+        "linux-nfs/nfsd at 18c4be5b4a1c; the series of Message-Id 20260428-dir-deleg-v3-0-5a0780ba9def@kernel.org";
+    }
+
+    recalc_mutex: RecalcMutex,
+    "Whether whoever works out the mask of a directory's mark keeps others from it. Only where dir_marks is own-group.",
+    in ["nfsd_fsnotify_recalc_mask"] {
+        #[default]
+        Taken = "taken",
+        "It does, from the look at the leases to the change of the mask, with nfm_recalc_mutex.",
+        "linux-nfs/nfsd at 18c4be5b4a1c";
+        None = "none",
+        "It does not.",
+        "Message-Id 20260416-dir-deleg-v2-12-851426a550f6@kernel.org, not merged in this form";
+    }
+
+    service_threads: ServiceThreads,
+    "Whether service threads come and go by themselves, where a server has a least number of them.",
+    in ["nfsd"] {
+        #[default]
+        Fixed = "fixed",
+        "They do not.",
+        "before Message-Id 20260106-nfsd-dynathread-v2-7-416e5f27b2b6@kernel.org";
+        Dynamic = "dynamic",
+        "They do, each with the mutex of who controls the server, if it is free.",
+        "Message-Id 20260106-nfsd-dynathread-v2-7-416e5f27b2b6@kernel.org; linux-nfs/nfsd at 18c4be5b4a1c";
     }
 
     put_reads: PutReads,
@@ -564,6 +629,18 @@ choices! {
         "before 39972494e318";
     }
 
+    init_error: InitError,
+    "What a setup of the cache that fails leaves behind.",
+    in ["nfsd_file_cache_init"] {
+        #[default]
+        ClearsUp = "clears-up",
+        "Nothing.",
+        "dc0d0f885aa4";
+        LeavesUp = "leaves-up",
+        "The bit that says that the cache is up.",
+        "before dc0d0f885aa4, since c7b824c3d06c";
+    }
+
     exit_ref: ExitRef,
     "Whether a stop ends the references to a server that was created and never brought up.",
     in ["nfsd_shutdown_net"] {
@@ -574,6 +651,18 @@ choices! {
         WhenUp = "when-up",
         "It does not.",
         "before 0b88bfa42e54, since 47e988147f40";
+    }
+
+    exit_wait: ExitWait,
+    "Whether a stop waits for who may still look at the references to the server before it ends them.",
+    in ["nfsd_shutdown_net"] {
+        #[default]
+        None = "none",
+        "It does not.",
+        "every tree so far";
+        GracePeriod = "grace-period",
+        "It does, for a grace period.",
+        "no mail: what would close the race of the scenario local-open-vs-stop-and-start";
     }
 
     uuid_begin: UuidBegin,
@@ -768,9 +857,9 @@ mod tests {
              wake_order: none, purge: conditional, purge_net: own, state_shutdown: before-cache, \
              acquire_retry: puts, opened_file: under-pending, pending_wait: acquire, \
              pending_clear: release, flags_init: before-insert, lookup_rcu: on, \
-             insert_error: reads-nothing, close_check: unhash-first, export_check: opened, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
+             insert_error: reads-nothing, close_check: unhash-first, close_sync: frees-all, export_check: opened, opened_test: given, dir_marks: none, recalc_mutex: taken, service_threads: fixed, put_reads: nothing, put_local_rcu: around-net, local_io_net_ref: held, \
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
-             add_file_failure: puts, doio_error: puts, drain_wait: after-purge, exit_ref: always, uuid_begin: checks-linked, invalidate: walk, \
+             add_file_failure: puts, doio_error: puts, drain_wait: after-purge, init_error: clears-up, exit_ref: always, exit_wait: none, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
              localio_invalidate: purge, mark_group: own, mutexes: one"
         );

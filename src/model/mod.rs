@@ -10,13 +10,14 @@
 pub mod choices;
 
 pub use choices::{
-    AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck,
-    DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, ExportCheck, FlagsInit, FreeUnhash,
-    GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, InstallGet, Invalidate, LocalIoNetRef,
-    LocalioGc, LocalioInstallRcu, LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup,
-    Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear, PendingWait, Purge, PurgeNet,
-    PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes, ShutdownBarrier, StateShutdown,
-    UuidBegin, WakeGuard, WakeOrder,
+    AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck, CloseSync,
+    DirMarks, DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, ExitWait, ExportCheck,
+    FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InitError, InsertError,
+    InstallGet, Invalidate, LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate,
+    LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile,
+    OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads,
+    PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown, UuidBegin,
+    WakeGuard, WakeOrder,
 };
 
 use crate::json::{Diagnostic, Source};

@@ -130,6 +130,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     no_guard("marked_by", MAKES),
     no_guard("memory", CHECKER),
     no_guard("might_sleep", CHECKER),
+    weakened("modify_mark_mask", &[Skip]),
     no_guard("new", MAKES),
     no_guard("new_in", MAKES),
     no_guard("next_unlocked", READS),

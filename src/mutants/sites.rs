@@ -97,6 +97,7 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/kernel/workqueue.rs", "self.function.lock", BOOKKEEPING),
     ("src/nfsd/", "nf.nf_file.get", PLAIN),
     ("src/nfsd/", "nf.nf_mark.get", PLAIN),
+    ("src/nfsd/", "nfsd.nfsd_dir_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_file_fsnotify_group.get", PLAIN),
     ("src/nfsd/", "nfsd.nfsd_users.get", PLAIN),
     ("src/nfsd/mod.rs", "NfsdNet::init", LIFECYCLE),
@@ -110,6 +111,7 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/nfssvc.rs", "held.remove", RUST),
     ("src/nfsd/nfssvc.rs", "nfsd.servs.lock", BOOKKEEPING),
     ("src/nfsd/nfssvc.rs", "self.threads.get", BOOKKEEPING),
+    ("src/nfsd/nfssvc.rs", "serv.threads.get", BOOKKEEPING),
     ("src/nfsd/nfssvc.rs", "serv.threads.set", BOOKKEEPING),
     ("src/nfsd/nfssvc.rs", "threads.is_empty", RUST),
 ];
@@ -131,6 +133,8 @@ pub const NO_KERNEL_CODE: &[(&str, &str)] = &[
     ("src/nfsd/filecache.rs", "Nfsd::reachable"),
     ("src/nfsd/filecache.rs", "Nfsd::still_allocated"),
     ("src/nfsd/filecache.rs", "Nfsd::unreachable"),
+    ("src/nfsd/filecache.rs", "Nfsd::wrong_masks"),
+    ("src/nfsd/filecache.rs", "is_stale"),
     ("src/nfsd/nfslocalio.rs", "NfsFileLocalio::cached"),
 ];
 

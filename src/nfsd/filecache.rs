@@ -6,7 +6,7 @@
 //! direct I/O attributes. What a function leaves out beyond that stands with it.
 
 use super::{
-    Nfsd,
+    Nfsd, Open,
     netns::{NFSD_NET_UP, Net, NfsdFcacheDisposal, NfsdNet},
     nfslocalio::nfs_localio_invalidate_clients,
     nfssvc::{control_mutex, global_mutex, svc_wake_up},
@@ -21,13 +21,14 @@ use crate::{
         pointer::{Pointer, Target},
         refcount::Refcount,
         slab::{KmemCache, SlabObject},
+        spinlock::KernelMutex,
     },
     model::{
-        AcquireRetry, AddRecheck, CloseCheck, DisposeLink, DisposeList, ExportCheck, FlagsInit,
-        FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InsertError, LocalioInvalidate,
-        LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile, PendingClear,
-        PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads, PutRecheck, QueueWakes,
-        ShutdownBarrier, WakeGuard,
+        AcquireRetry, AddRecheck, CloseCheck, CloseSync, DirMarks, DisposeLink, DisposeList,
+        ExportCheck, FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InitError,
+        InsertError, LocalioInvalidate, LookupRcu, Lru, MarkGroup, Mutexes, NetDisposeGuard,
+        NetRef, OpenedFile, OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder,
+        PutLocalRcu, PutReads, PutRecheck, QueueWakes, RecalcMutex, ShutdownBarrier, WakeGuard,
     },
     sync::{
         self,
@@ -84,6 +85,8 @@ pub struct NfsdFile {
     /// `NFSD_MAY_LOCALIO` of `nf_may`. Never changes. Its other bits and `nf_cred` are the same
     /// for all files here.
     localio: bool,
+    /// Whether `nf_flags` has GC, which never changes.
+    gc: bool,
     /// Where it goes back to.
     slab: Arc<KmemCache>,
 }
@@ -127,7 +130,7 @@ impl NfsdFile {
     }
 
     /// `nf->nf_inode`.
-    fn nf_inode(&self) -> usize {
+    pub(super) fn nf_inode(&self) -> usize {
         self.memory().touch(Step::Next);
         self.nf_inode
     }
@@ -143,6 +146,8 @@ pub struct NfsdFileMark {
     object: SlabObject,
     fsn_mark: FsnMark<Self>,
     nfm_ref: Refcount,
+    /// `nfm_recalc_mutex`, where directories have marks.
+    nfm_recalc_mutex: Option<KernelMutex>,
     /// Where it goes back to.
     slab: Arc<KmemCache>,
 }
@@ -250,6 +255,7 @@ fn nfsd_file_alloc(
             nf_net: Arc::clone(net),
             nf_inode: inode,
             localio: acquire.localio,
+            gc: acquire.want_gc,
             slab: Arc::clone(&nfsd.nfsd_file_slab),
             object,
         }))
@@ -268,7 +274,7 @@ fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
 }
 
 /// `nfsd_file_check_write_error()` and what its caller does with it: a writeback error that was not
-/// seen resets the namespace's write verifier. A file that was just opened has seen all errors.
+/// seen resets the namespace's write verifier.
 ///
 /// Left out: whether the file was opened for writing, which all are here, and the verifier itself:
 /// nothing that decides reads it. Its lock is taken.
@@ -581,13 +587,15 @@ pub(super) fn nfsd_file_net_dispose(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 /// Left out: how a file system knows that pages are dirty. Both answers are tried at every look,
 /// which is more than any file system does.
 fn nfsd_file_check_writeback(nfsd: &Nfsd, nf: &NfsdFile) -> bool {
+    if !nf.nf_file.get() {
+        null_dereference("nf->nf_file");
+    }
     nfsd.inodes[nf.nf_inode].flush_on_close && sync::choose(2) == 1
 }
 
 /// `nfsd_file_lru_cb()`, with the LRU's lock and `nfsd_gc_lock` held.
 ///
-/// Left out: the warning of a file without GC. The flag never changes, and only the constructor of
-/// a GC file adds to the LRU.
+/// Left out: nothing. The look at GC is no step: the bit never changes.
 fn nfsd_file_lru_cb(
     nfsd: &Nfsd,
     nf: &Arc<NfsdFile>,
@@ -595,6 +603,13 @@ fn nfsd_file_lru_cb(
     dispose: &mut Vec<Arc<NfsdFile>>,
 ) -> LruStatus {
     let _in = enter("nfsd_file_lru_cb");
+    if !nf.gc {
+        sync::report(Violation::on(
+            ViolationKind::Warning,
+            nf.memory().object(),
+            "WARN_ON_ONCE(!test_bit(NFSD_FILE_GC)): a file on the LRU that is not to be collected",
+        ));
+    }
     if nfsd_file_check_writeback(nfsd, nf) {
         return LruStatus::Skip;
     }
@@ -697,12 +712,15 @@ fn nfsd_file_gc_worker(nfsd: &Arc<Nfsd>) {
 ///
 /// With it: `nfsd_file_lru_count()`.
 ///
-/// Left out: how many entries a scan is asked for. Files share nothing but the list, so a scan that
-/// stops earlier does to those it reaches what one of a list of these alone does.
+/// Left out: how many entries a scan is asked for: here, for as many as were counted. Files share
+/// nothing but the list, so a scan that stops earlier does to those it reaches what one of a list of
+/// these alone does, and one that is asked for more is two of them to those it sees twice, as it may
+/// be where the list has become shorter.
 pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
     nfsd.shrinker_list.shrink(&nfsd.kernel, || {
         let _in = enter("nfsd_file_lru_scan").forgets();
-        if nfsd.nfsd_file_lru.count() == 0 {
+        let count = nfsd.nfsd_file_lru.count() as usize;
+        if count == 0 {
             return;
         }
         let Some(gc_lock) = nfsd.nfsd_gc_lock.try_lock() else {
@@ -710,7 +728,7 @@ pub fn nfsd_file_lru_scan(nfsd: &Arc<Nfsd>) {
             return;
         };
         let mut dispose = Vec::new();
-        nfsd.nfsd_file_lru.walk(usize::MAX, |nf, isolate| {
+        nfsd.nfsd_file_lru.walk(count, |nf, isolate| {
             nfsd_file_lru_cb(nfsd, nf, isolate, &mut dispose)
         });
         match nfsd.choices.gc_lock_shrinker {
@@ -796,10 +814,20 @@ fn nfsd_file_close_inode(nfsd: &Arc<Nfsd>, inode: usize) {
 }
 
 /// `nfsd_file_close_inode_sync()`: a service thread is about to unlink or rename over the inode.
-pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, inode: usize) {
+pub fn nfsd_file_close_inode_sync(nfsd: &Arc<Nfsd>, net: &Arc<Net>, inode: usize) {
     let _in = enter("nfsd_file_close_inode_sync").forgets();
     let mut dispose = Vec::new();
-    nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
+    match nfsd.choices.close_sync {
+        CloseSync::FreesAll => nfsd_file_queue_for_close(nfsd, inode, &mut dispose),
+        CloseSync::QueuesOthers => {
+            let _gc_lock = nfsd.nfsd_gc_lock.lock();
+            nfsd_file_queue_for_close(nfsd, inode, &mut dispose);
+            let is_own = |nf: &Arc<NfsdFile>| Arc::ptr_eq(nf.nf_net(), net);
+            let (own, others) = dispose.into_iter().partition(is_own);
+            nfsd_file_dispose_list_delayed(nfsd, others);
+            dispose = own;
+        }
+    }
     nfsd_file_dispose_list(nfsd, dispose);
 }
 
@@ -817,11 +845,18 @@ pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
 /// `nfsd_file_fsnotify_handle_event()`: the last link of an inode goes away, and `fsnotify()` tells
 /// nfsd's mark, if it has one.
 ///
-/// Left out: events that are ignored, of a file that is no regular one or still has links. They end
+/// With it: `nfsd_dir_fsnotify_handle_event()`.
+///
+/// Left out: what is told of a directory, which goes to the delegations of it and touches no file of
+/// the cache. Events that are ignored, of a file that is no regular one or still has links. They end
 /// before they have touched the cache.
 pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
     nfsd.i_nlinks[inode].store(0, Ordering::Relaxed);
     nfsd.fsnotify.event(inode, |_mark| {
+        if nfsd.inodes[inode].directory {
+            let _in = enter("nfsd_dir_fsnotify_handle_event");
+            return;
+        }
         let _in = enter("nfsd_file_fsnotify_handle_event");
         nfsd_file_close_inode(nfsd, inode);
     });
@@ -949,6 +984,30 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
     }
 }
 
+/// `nfsd_fsnotify_recalc_mask()`: a delegation of a directory has been given or has ended, and the
+/// mark's mask is to ask for the events that the delegations there are want to hear of.
+///
+/// Versions: `nfsd-next` only.
+///
+/// Left out: which events. Every delegation here wants the same ones. What an event does that is
+/// heard of, to tell the clients: it touches no file of the cache before it has a reference.
+pub(super) fn nfsd_fsnotify_recalc_mask(nfsd: &Nfsd, nf: &NfsdFile) {
+    let _in = enter("nfsd_fsnotify_recalc_mask").forgets();
+    let Some(lease) = nfsd.directory_lease(nf) else {
+        return;
+    };
+    let Some(mark) = nf.nf_mark.get() else {
+        return;
+    };
+    let _mutex = match (&mark.nfm_recalc_mutex, nfsd.choices.recalc_mutex) {
+        (Some(mutex), RecalcMutex::Taken) => Some(mutex.lock()),
+        _ => None,
+    };
+    // inode_lease_ignore_mask()
+    let delegated = *lease.lock() > 0;
+    nfsd.fsnotify.modify_mark_mask(&mark, delegated);
+}
+
 /// `nfsd_file_mark_find_or_create()`.
 ///
 /// Left out: a failure to add the mark other than that there is one. The file is refused then, as
@@ -956,7 +1015,11 @@ fn nfsd_file_mark_put(nfsd: &Nfsd, mark: &Arc<NfsdFileMark>) {
 fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<NfsdFileMark>> {
     enter("nfsd_file_mark_find_or_create").learns(|| {
         loop {
-            let Some(group) = nfsd.nfsd_file_fsnotify_group.get() else {
+            let group = match nfsd.inodes[inode].directory {
+                true => nfsd.nfsd_dir_fsnotify_group.get(),
+                false => nfsd.nfsd_file_fsnotify_group.get(),
+            };
+            let Some(group) = group else {
                 // The group lives as long as the cache.
                 null_dereference("fsnotify_group_lock(NULL)");
                 return None;
@@ -978,8 +1041,15 @@ fn nfsd_file_mark_find_or_create(nfsd: &Arc<Nfsd>, inode: usize) -> Option<Arc<N
             let object = nfsd.nfsd_file_mark_slab.alloc(&nfsd.kernel)?;
             let memory = object.memory();
             let mark = Arc::new(NfsdFileMark {
-                fsn_mark: FsnMark::new_in(memory, &group, inode),
+                fsn_mark: FsnMark::new_in(&nfsd.kernel, memory, &group, inode),
                 nfm_ref: Refcount::new_in(memory, "nfm_ref", 1),
+                nfm_recalc_mutex: match nfsd.choices.dir_marks {
+                    DirMarks::None => None,
+                    DirMarks::OwnGroup => {
+                        let name = "nfm_recalc_mutex";
+                        Some(KernelMutex::new_in(&nfsd.kernel, memory, name, ()))
+                    }
+                },
                 slab: Arc::clone(&nfsd.nfsd_file_mark_slab),
                 object,
             });
@@ -1029,8 +1099,9 @@ fn nfsd_file_fits(
 /// With it: `nfsd_file_acquire_gc()`, `nfsd_file_acquire()`, `nfsd_file_acquire_dir()`.
 ///
 /// Left out: `fh_verify()`, which pins the inode and may fail before the cache is touched; the
-/// attributes for direct I/O, which no step of the life cycle reads. What leaving out `-EOPENSTALE`
-/// and the breaking of leases may hide stands in the README.
+/// attributes for direct I/O, which no step of the life cycle reads; how a lease is broken: whether it
+/// is in time is a choice, where somebody has one. `-EOPENSTALE` a second time, which is an open
+/// that fails.
 ///
 /// # Errors
 ///
@@ -1093,7 +1164,10 @@ pub fn nfsd_file_do_acquire(
                     drop(i_lock);
                     drop(rcu);
                     match found {
-                        None if inserts => return construct(nfsd, inode, acquire, &new),
+                        None if inserts => match construct(nfsd, inode, acquire, &new) {
+                            Constructed::Done(result) => return result,
+                            Constructed::Stale => continue,
+                        },
                         None => {
                             construction_err(nfsd, &new);
                             match nfsd.choices.insert_error {
@@ -1128,6 +1202,11 @@ pub fn nfsd_file_do_acquire(
                         "handed out without an open file: NULL pointer dereference",
                     ));
                 }
+                if !nfsd_open_break_lease(nfsd, inode) {
+                    nfsd_file_put(nfsd, &nf);
+                    return Err(Status::Jukebox);
+                }
+                nfsd_file_check_write_error(nfsd, &nf);
                 return Ok(nf);
             }
             if !open_retry {
@@ -1161,7 +1240,11 @@ pub fn nfsd_file_acquire_opened(
     };
     let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire)?;
     match nfsd.choices.opened_file {
-        OpenedFile::UnderPending => {}
+        OpenedFile::UnderPending => {
+            if nfsd.inodes[inode].open == Open::Unopened {
+                nfsd_file_file(&nf);
+            }
+        }
         // nfs4_get_vfs_file(): whatever is there is overwritten.
         OpenedFile::AfterPending => {
             let mut was_open = false;
@@ -1180,28 +1263,37 @@ pub fn nfsd_file_acquire_opened(
 }
 
 /// The second half of `nfsd_file_do_acquire()`, for the file that it has inserted.
-fn construct(
-    nfsd: &Arc<Nfsd>,
-    inode: usize,
-    acquire: Acquire,
-    nf: &Arc<NfsdFile>,
-) -> Result<Arc<NfsdFile>, Status> {
-    let mark = nfsd_file_mark_find_or_create(nfsd, inode);
-    let mut status = match &mark {
-        Some(_) => Ok(()),
-        None => Err(Status::Jukebox),
-    };
-    nf.nf_mark.set(mark);
+fn construct(nfsd: &Arc<Nfsd>, inode: usize, acquire: Acquire, nf: &Arc<NfsdFile>) -> Constructed {
+    let mut status = Ok(());
+    if !nfsd.inodes[inode].directory || nfsd.choices.dir_marks == DirMarks::OwnGroup {
+        let mark = nfsd_file_mark_find_or_create(nfsd, inode);
+        if mark.is_none() {
+            status = Err(Status::Jukebox);
+        }
+        nf.nf_mark.set(mark);
+    }
     if status.is_ok() {
-        if acquire.opened {
+        let is_opened = nfsd.inodes[inode].open != Open::Unopened;
+        let takes = match nfsd.choices.opened_test {
+            OpenedTest::Given => acquire.opened,
+            OpenedTest::Opened => acquire.opened && is_opened,
+        };
+        if takes {
             match nfsd.choices.opened_file {
-                OpenedFile::UnderPending => nf.nf_file.set(true),
+                // What is not opened cannot be used, as if it were not there.
+                OpenedFile::UnderPending => nf.nf_file.set(is_opened),
                 OpenedFile::AfterPending => {}
             }
         } else {
-            status = nfsd_open_verified(nfsd, inode);
-            if status.is_ok() {
-                nf.nf_file.set(true);
+            match nfsd_open_verified(nfsd, inode) {
+                Opened::Ok => nf.nf_file.set(true),
+                Opened::Fails => status = Err(Status::OpenFailed),
+                Opened::Stale => {
+                    let _ = nfsd_file_unhash(nfsd, nf);
+                    clear_pending(nfsd, nf);
+                    construction_err(nfsd, nf);
+                    return Constructed::Stale;
+                }
             }
         }
     }
@@ -1218,17 +1310,32 @@ fn construct(
             nf.nf_ref.dec();
         }
     }
-    // clear_and_wake_up_bit()
-    match nfsd.choices.pending_clear {
-        PendingClear::Release => nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING),
-        PendingClear::Relaxed => nf.nf_flags.clear_bit(NFSD_FILE_PENDING),
-    }
-    match status {
-        Ok(()) => Ok(Arc::clone(nf)),
+    clear_pending(nfsd, nf);
+    Constructed::Done(match status {
+        Ok(()) => {
+            nfsd_file_check_write_error(nfsd, nf);
+            Ok(Arc::clone(nf))
+        }
         Err(status) => {
             construction_err(nfsd, nf);
             Err(status)
         }
+    })
+}
+
+/// How a construction ends.
+enum Constructed {
+    /// With a file, or without.
+    Done(Result<Arc<NfsdFile>, Status>),
+    /// The file handle was stale: the acquire is to begin again.
+    Stale,
+}
+
+/// `clear_and_wake_up_bit()`: the construction is over.
+fn clear_pending(nfsd: &Nfsd, nf: &NfsdFile) {
+    match nfsd.choices.pending_clear {
+        PendingClear::Release => nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING),
+        PendingClear::Relaxed => nf.nf_flags.clear_bit(NFSD_FILE_PENDING),
     }
 }
 
@@ -1242,23 +1349,52 @@ fn construction_err(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 /// `nfsd_open_verified()`: may sleep, may fail.
 ///
 /// Left out: why it fails. The inode of the scenario says whether it does.
-fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Result<(), Status> {
+fn nfsd_open_verified(nfsd: &Nfsd, inode: usize) -> Opened {
     enter("nfsd_open_verified").learns(|| {
         nfsd.kernel.sleeping("nfsd_open_verified()", || ());
-        if nfsd.inodes[inode].open_fails {
-            return Err(Status::OpenFailed);
+        if !nfsd_open_break_lease(nfsd, inode) {
+            return Opened::Fails;
         }
-        Ok(())
+        if is_stale(nfsd, inode) {
+            return Opened::Stale;
+        }
+        match nfsd.inodes[inode].open {
+            Open::Fails => Opened::Fails,
+            Open::Ok | Open::StaleOnce | Open::Unopened => Opened::Ok,
+        }
     })
+}
+
+/// What the file system answers to the first open.
+fn is_stale(nfsd: &Nfsd, inode: usize) -> bool {
+    let stale = nfsd.stale[inode].as_ref();
+    stale.is_some_and(|stale| stale.swap(0, Ordering::Relaxed) != 0)
+}
+
+/// How an open ends.
+#[derive(Hash)]
+enum Opened {
+    Ok,
+    Fails,
+    /// `-EOPENSTALE`: the file handle has to be looked up again.
+    Stale,
+}
+
+/// `nfsd_open_break_lease()`: does not wait. Whether the lease is gone, where there is one.
+///
+/// Kernel file: `fs/nfsd/vfs.c`.
+///
+/// Left out: the lease itself, and that its holder is told. Both answers are tried at every look.
+fn nfsd_open_break_lease(nfsd: &Nfsd, inode: usize) -> bool {
+    !nfsd.inodes[inode].leased || sync::choose(2) == 0
 }
 
 // Section B23 to B25: start and stop.
 
 /// `nfsd_file_cache_start_net()`.
 ///
-/// Left out: that the allocation of the separate object fails: a server that does not start has no
-/// life cycle. And `spin_lock_init()` of a lock that somebody holds, which the README names among
-/// what may hide a race.
+/// Left out: that the allocation of the separate object fails, which is undone as what fails before
+/// it is.
 pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
     let _in = enter("nfsd_file_cache_start_net");
     let nn = net.generic();
@@ -1267,9 +1403,11 @@ pub(super) fn nfsd_file_cache_start_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
             let disposal = NfsdFcacheDisposal::alloc(&nfsd.kernel);
             nn.fcache_disposal.store(Some(&disposal));
         }
-        // spin_lock_init() of a lock that somebody holds is not modelled; the list that is
-        // forgotten here is.
-        DisposeList::Inline => nn.fcache_dispose.freeme.init(),
+        // In the kernel the lock comes first. It orders, here, and must not order the list.
+        DisposeList::Inline => {
+            nn.fcache_dispose.freeme.init();
+            nn.fcache_dispose.lock.init();
+        }
     }
 }
 
@@ -1294,12 +1432,15 @@ pub(super) fn nfsd_file_cache_shutdown_net(nfsd: &Arc<Nfsd>, net: &Arc<Net>) {
 
 /// `nfsd_file_cache_init()`, with the mutex held for what all servers share.
 ///
-/// Left out: that an allocation fails: a server that does not start has no life cycle. Its
-/// unwinding may hide a race, as the README says.
-pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
+/// Left out: that an allocation before the last one fails: what is undone then is less of the same.
+///
+/// # Errors
+///
+/// Where `fails`: its last allocation does, and all before it is undone.
+pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>, fails: bool) -> Result<(), StartFailed> {
     let _in = enter("nfsd_file_cache_init");
     if nfsd.nfsd_file_flags.test_and_set_bit(NFSD_FILE_CACHE_UP) {
-        return;
+        return Ok(());
     }
     nfsd.nfsd_file_rhltable.init();
     nfsd.nfsd_file_slab.create();
@@ -1307,16 +1448,51 @@ pub(super) fn nfsd_file_cache_init(nfsd: &Arc<Nfsd>) {
     nfsd.nfsd_file_lru.init();
     nfsd.shrinker_list.register();
     nfsd.lease_notifier_chain.register();
-    let group = Group::alloc(&nfsd.kernel);
-    nfsd.groups
-        .with_mut(|groups| groups.push(Arc::clone(&group)));
-    nfsd.nfsd_file_fsnotify_group.set(Some(group));
+    let group = |fails: bool| {
+        let group = (!fails).then(|| Group::alloc(&nfsd.kernel))?;
+        nfsd.groups
+            .with_mut(|groups| groups.push(Arc::clone(&group)));
+        Some(group)
+    };
+    let has_two = nfsd.choices.dir_marks == DirMarks::OwnGroup;
+    nfsd.nfsd_file_fsnotify_group.set(group(fails && !has_two));
+    if has_two {
+        nfsd.nfsd_dir_fsnotify_group.set(group(fails));
+    }
+    if fails {
+        cache_init_unwind(nfsd);
+        return Err(StartFailed);
+    }
     let worker = Arc::downgrade(nfsd);
     nfsd.nfsd_filecache_laundrette.init(move || {
         if let Some(nfsd) = worker.upgrade() {
             nfsd_file_gc_worker(&nfsd);
         }
     });
+    Ok(())
+}
+
+/// A server could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartFailed;
+
+/// `out_notify_group:` of `nfsd_file_cache_init()`, or `out_notifier:`: the last allocation has
+/// failed.
+fn cache_init_unwind(nfsd: &Arc<Nfsd>) {
+    if let Some(group) = nfsd.nfsd_file_fsnotify_group.get() {
+        group.put();
+        nfsd.nfsd_file_fsnotify_group.set(None);
+    }
+    nfsd.lease_notifier_chain.unregister(&nfsd.kernel);
+    nfsd.shrinker_list.free(&nfsd.kernel);
+    nfsd.nfsd_file_lru.destroy();
+    nfsd.nfsd_file_slab.destroy();
+    nfsd.nfsd_file_mark_slab.destroy();
+    nfsd.nfsd_file_rhltable.destroy();
+    match nfsd.choices.init_error {
+        InitError::ClearsUp => nfsd.nfsd_file_flags.clear_bit(NFSD_FILE_CACHE_UP),
+        InitError::LeavesUp => {}
+    }
 }
 
 /// `nfsd_file_cache_shutdown()`, with the mutex held for what all servers share.
@@ -1337,6 +1513,12 @@ pub(super) fn nfsd_file_cache_shutdown(nfsd: &Arc<Nfsd>) {
         group.put();
     }
     nfsd.nfsd_file_fsnotify_group.set(None);
+    if nfsd.choices.dir_marks == DirMarks::OwnGroup {
+        if let Some(group) = nfsd.nfsd_dir_fsnotify_group.get() {
+            group.put();
+        }
+        nfsd.nfsd_dir_fsnotify_group.set(None);
+    }
     nfsd.nfsd_file_slab.destroy();
     nfsd.fsnotify.wait_marks_destroyed();
     nfsd.nfsd_file_mark_slab.destroy();
@@ -1383,6 +1565,21 @@ impl Nfsd {
             .collect()
     }
 
+    /// The marks whose mask does not ask for what the delegations of their directory want to hear of,
+    /// or asks for more. For the end of an execution, when nothing runs.
+    #[must_use]
+    pub fn wrong_masks(&self) -> Vec<ObjectId> {
+        let mut wrong = Vec::new();
+        for (inode, lease) in self.flc_lease.iter().enumerate() {
+            let Some(lease) = lease else { continue };
+            let delegated = lease.peek(|delegations| *delegations > 0);
+            let masks = self.fsnotify.masks(inode).into_iter();
+            let is_wrong = masks.filter(|(_, mask)| *mask != delegated);
+            wrong.extend(is_wrong.map(|(mark, _)| mark.object.memory().object()));
+        }
+        wrong
+    }
+
     /// What is still allocated, by name and with a word on who holds it. For the end of an
     /// execution, when nothing runs any more.
     #[must_use]
@@ -1417,6 +1614,12 @@ impl Nfsd {
         }
         for net in &self.nets {
             let nn = net.generic_unchecked();
+            if !nn.memory().is_freed()
+                && let Some(disposal) = nn.fcache_disposal.load()
+                && let Some(memory) = &disposal.memory
+            {
+                add(memory, "the list of files to be freed, of a server".into());
+            }
             nn.nfsd_net_ref.each_memory(|memory| {
                 add(
                     memory,

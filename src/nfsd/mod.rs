@@ -6,7 +6,7 @@
 //! one fsnotify group, and marks that remember their group. A patch is a choice
 //! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits. So is what
 //! another tree does otherwise: v6.12 is five choices, and nfsd-next, with a mutex for each
-//! namespace, is one.
+//! namespace, marks on directories and service threads that come and go, is four.
 
 pub mod filecache;
 pub mod localio;
@@ -43,10 +43,28 @@ pub struct Inode {
     pub name: String,
     /// A writeback error is pending: whoever frees a file of it sees it.
     pub writeback_error: bool,
-    /// Opening it fails.
-    pub open_fails: bool,
+    /// How opening it ends.
+    pub open: Open,
     /// Its file system has `EXPORT_OP_FLUSH_ON_CLOSE`.
     pub flush_on_close: bool,
+    /// It is a directory.
+    pub directory: bool,
+    /// Somebody has a lease on it that has to be broken before it is opened. Whether that succeeds
+    /// in time is a choice.
+    pub leased: bool,
+}
+
+/// How opening an inode ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Well.
+    Ok,
+    /// With an error.
+    Fails,
+    /// With `-EOPENSTALE` the first time that anybody tries, and well from then on.
+    StaleOnce,
+    /// Well. But what an OPEN has created and hands over has not been opened.
+    Unopened,
 }
 
 /// The globals of nfsd, and of what it uses.
@@ -63,6 +81,10 @@ pub struct Nfsd {
     i_locks: Vec<SpinLock>,
     /// Written under the inode's lock, read without it.
     i_nlinks: Vec<AtomicU64>,
+    /// Of each inode whose first open is stale, 1 until then. No memory of the kernel's.
+    stale: Vec<Option<AtomicU64>>,
+    /// Of each directory, how many delegations there are, under `flc_lock`.
+    flc_lease: Vec<Option<SpinLock<u32>>>,
 
     /// Where there is one for everything; else each `nn` has one.
     nfsd_mutex: KernelMutex,
@@ -78,6 +100,7 @@ pub struct Nfsd {
     nfsd_file_slab: Arc<KmemCache>,
     nfsd_file_mark_slab: Arc<KmemCache>,
     nfsd_file_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
+    nfsd_dir_fsnotify_group: Cell<Option<Arc<Group<NfsdFileMark>>>>,
     nfsd_filecache_laundrette: Arc<DelayedWork>,
 
     /// The NFS clients, in the scenario's order.
@@ -88,6 +111,8 @@ pub struct Nfsd {
     /// Files that NFSv4 state holds from one request to the next, each in a place of its own. No memory of
     /// the kernel's: who takes a file out of here puts it.
     state_files: Vec<Shadow<Option<Arc<NfsdFile>>>>,
+    /// Which of them are delegated directories.
+    delegated: Vec<Shadow<bool>>,
 
     /// Every fsnotify group that was ever allocated.
     groups: Shadow<Vec<Arc<Group<NfsdFileMark>>>>,
@@ -134,6 +159,17 @@ impl Nfsd {
                 .iter()
                 .map(|_| AtomicU64::new("i_nlink", 1))
                 .collect(),
+            stale: inodes
+                .iter()
+                .map(|inode| (inode.open == Open::StaleOnce).then(|| AtomicU64::new("stale", 1)))
+                .collect(),
+            flc_lease: inodes
+                .iter()
+                .map(|inode| {
+                    let lock = || SpinLock::new(kernel, "flc_lock", 0);
+                    inode.directory.then(lock)
+                })
+                .collect(),
             nfsd_mutex: KernelMutex::new(kernel, "nfsd_mutex", ()),
             nfsd_global_mutex: KernelMutex::new(kernel, "nfsd_global_mutex", ()),
             nfsd_users: Cell::new("nfsd_users", 0),
@@ -144,9 +180,13 @@ impl Nfsd {
             nfsd_file_slab: Arc::new(KmemCache::new("nfsd_file_slab", "nfsd_file")),
             nfsd_file_mark_slab: Arc::new(KmemCache::new("nfsd_file_mark_slab", "nfsd_file_mark")),
             nfsd_file_fsnotify_group: Cell::new("nfsd_file_fsnotify_group", None),
+            nfsd_dir_fsnotify_group: Cell::new("nfsd_dir_fsnotify_group", None),
             nfsd_filecache_laundrette: Arc::new(DelayedWork::new("laundrette")),
             state_files: (0..state_files)
                 .map(|_| Shadow::new("state_file", None))
+                .collect(),
+            delegated: (0..state_files)
+                .map(|_| Shadow::new("delegated", false))
                 .collect(),
             groups: Shadow::new("groups", Vec::new()),
             servs: parking_lot::Mutex::new(Vec::new()),
@@ -160,6 +200,11 @@ impl Nfsd {
             net.generic_unchecked().belongs_to(&nfsd);
         }
         nfsd
+    }
+
+    /// The delegations of the directory that it is a file of.
+    fn directory_lease(&self, nf: &NfsdFile) -> Option<&SpinLock<u32>> {
+        self.flc_lease[nf.nf_inode()].as_ref()
     }
 }
 

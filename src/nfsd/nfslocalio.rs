@@ -78,7 +78,7 @@ impl ClientList {
         })
     }
 
-    /// `LIST_HEAD(local_clients)` on the stack.
+    /// A list on the stack, `LIST_HEAD(local_clients)`.
     fn on_stack() -> Arc<Self> {
         let stack = Allocation::new("stack_frame", ViolationKind::UseAfterFree);
         Arc::new(Self {
@@ -225,12 +225,12 @@ impl NfsClient {
         self.list.forget();
     }
 
-    /// `list_empty(&nfs_uuid->list)`, with the lock of the list held.
+    /// Whether it is on no list, `list_empty(&nfs_uuid->list)`, with the lock of the list held.
     fn is_unlinked(&self) -> bool {
         self.list.load().is_none()
     }
 
-    /// `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
+    /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
     fn unlink(self: &Arc<Self>) {
         if let Some(list) = self.list.load() {
             list.head.remove(self);
@@ -387,7 +387,7 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
     }
     if let Some(place) = clp.list_lock.load(Ordering::Relaxed).checked_sub(1) {
         let nn = nfsd.nets[place as usize].generic_unchecked();
-        let _lock = nn.local_clients_lock.lock();
+        let list = nn.local_clients_lock.lock();
         if clp.is_unlinked() {
             sync::report(Violation::on(
                 ViolationKind::Warning,
@@ -396,10 +396,14 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
             ));
         }
         clp.unlink();
+        if nfsd.choices.invalidate == Invalidate::OneByOne {
+            nn.local_clients_gone.fetch_add(1, Ordering::Release);
+        }
+        // From here on the namespace may go.
+        drop(list);
         clp.list_lock.store(0, Ordering::Relaxed);
         if nfsd.choices.invalidate == Invalidate::OneByOne {
             clp.woken.fetch_add(1, Ordering::Release);
-            nn.local_clients_gone.fetch_add(1, Ordering::Release);
         }
     }
     drop(lock);

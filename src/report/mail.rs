@@ -328,6 +328,9 @@ fn setup(out: &mut String, scenario: &Scenario) {
     if scenario.inodes.iter().any(|inode| inode.writeback_error) {
         also.push("There is a write-back error that nobody has seen yet.");
     }
+    if scenario.inodes.iter().any(|inode| inode.leased) {
+        also.push("Somebody has a lease on a file, which may be broken in time or not.");
+    }
     if !scenario.preempt_rcu {
         also.push("The kernel is built without PREEMPT_RCU.");
     }
@@ -345,9 +348,30 @@ pub(super) fn in_words(operation: &Operation, scenario: &Scenario) -> String {
     let client = |client: usize| &scenario.clients[client].name;
     let what = match *operation {
         Operation::Create { net: n } => format!("the server of {} is created", net(n)),
-        Operation::Start { net: n, threads: 1 } => format!("the server of {} starts", net(n)),
-        Operation::Start { net: n, threads } => {
+        Operation::Start {
+            net: n,
+            threads: 1,
+            min: _,
+        } => format!("the server of {} starts", net(n)),
+        Operation::Start {
+            net: n,
+            threads,
+            min: 0,
+        } => {
             format!("the server of {} starts with {threads} threads", net(n))
+        }
+        Operation::Start {
+            net: n,
+            threads,
+            min,
+        } => {
+            format!(
+                "the server of {} starts with {min} to {threads} threads",
+                net(n)
+            )
+        }
+        Operation::StartFails { net: n, step } => {
+            format!("the server of {} fails to start ({})", net(n), step.name())
         }
         Operation::Stop { net: n } => format!("the server of {} stops", net(n)),
         Operation::Umount { net: n } => {
@@ -377,6 +401,17 @@ pub(super) fn in_words(operation: &Operation, scenario: &Scenario) -> String {
             inode(i),
             file(f)
         ),
+        Operation::AcquireDir {
+            file: f,
+            net: n,
+            inode: i,
+        } => format!(
+            "a thread of {} gets the directory {} ({})",
+            net(n),
+            inode(i),
+            file(f)
+        ),
+        Operation::Delegate { file: f } => format!("it delegates {} to a client", file(f)),
         Operation::Put { file: f } => format!("it puts {}", file(f)),
         Operation::LocalOpen {
             file: f,
@@ -430,6 +465,8 @@ pub(super) fn in_words(operation: &Operation, scenario: &Scenario) -> String {
         Operation::CloseExport { net: n, inode: i } => {
             format!("the export of {} that has {} goes", net(n), inode(i))
         }
+        Operation::Spawn { net: n } => format!("{} begins one more thread", net(n)),
+        Operation::Retire { net: n } => format!("an idle thread of {} ends", net(n)),
     };
     match operation.info().aliases.first() {
         Some(entry) => format!("{what}: {entry}()"),

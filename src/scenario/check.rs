@@ -7,7 +7,7 @@
 //! uses, since nothing makes one actor wait for another; and no two of them end the same one.
 
 use super::{
-    Client, Net,
+    Client, Inode, Net,
     operation::{Operation, Statement},
 };
 use crate::json::{Diagnostic, Source, nearest, quote};
@@ -18,6 +18,7 @@ struct Made {
     /// Who makes it: 0 for the setup, then the actors.
     sequence: usize,
     local: bool,
+    directory: bool,
     /// The client's open file that it comes from.
     opened: Option<(usize, usize)>,
 }
@@ -35,6 +36,7 @@ struct Past {
 pub(super) fn check(
     source: &Source<'_>,
     nets: &[Net],
+    inodes: &[Inode],
     clients: &[Client],
     files: &[String],
     setup: &[Statement],
@@ -51,6 +53,7 @@ pub(super) fn check(
                 Operation::Start { net, .. } => starters[net].push(sequence),
                 Operation::Acquire { file, .. }
                 | Operation::AcquireOpened { file, .. }
+                | Operation::AcquireDir { file, .. }
                 | Operation::LocalIo { file, .. }
                 | Operation::LocalOpen { file, .. } => {
                     if made[file].is_some() {
@@ -64,6 +67,7 @@ pub(super) fn check(
                     made[file] = Some(Made {
                         sequence,
                         local,
+                        directory: matches!(statement.operation, Operation::AcquireDir { .. }),
                         opened: match statement.operation {
                             Operation::LocalIo { client, inode, .. } => Some((client, inode)),
                             _ => None,
@@ -78,6 +82,7 @@ pub(super) fn check(
     let mut checker = Checker {
         source,
         nets,
+        inodes,
         clients,
         files,
         sequences: &sequences,
@@ -85,6 +90,7 @@ pub(super) fn check(
         made,
         starters,
         ended: vec![false; files.len()],
+        delegated: vec![false; files.len()],
         unmounted: vec![false; nets.len()],
     };
     let mut after_setup = Past {
@@ -109,6 +115,7 @@ pub(super) fn check(
 struct Checker<'c> {
     source: &'c Source<'c>,
     nets: &'c [Net],
+    inodes: &'c [Inode],
     clients: &'c [Client],
     files: &'c [String],
     sequences: &'c [&'c [Statement]],
@@ -117,6 +124,8 @@ struct Checker<'c> {
     starters: Vec<Vec<usize>>,
     /// By anyone so far.
     ended: Vec<bool>,
+    /// By anyone so far.
+    delegated: Vec<bool>,
     /// By anyone so far.
     unmounted: Vec<bool>,
 }
@@ -134,6 +143,7 @@ impl Checker<'_> {
                 past.started[net] = true;
             }
             Operation::Create { net }
+            | Operation::StartFails { net, .. }
             | Operation::Stop { net }
             | Operation::Flush { net }
             | Operation::CloseExport { net, .. } => {
@@ -150,12 +160,31 @@ impl Checker<'_> {
             }
             Operation::Acquire { file, net, .. }
             | Operation::AcquireOpened { file, net, .. }
+            | Operation::AcquireDir { file, net, .. }
             | Operation::LocalOpen { file, net, .. } => {
                 self.net_is_started(sequence, net, statement, past)?;
+                self.is_of_its_type(statement)?;
                 past.made[file] = true;
             }
-            Operation::CloseSync { net, .. } => {
+            Operation::CloseSync { net, .. }
+            | Operation::Spawn { net }
+            | Operation::Retire { net } => {
                 self.net_is_started(sequence, net, statement, past)?;
+            }
+            Operation::Delegate { file } => {
+                let is_directory = self.made[file].is_some_and(|made| made.directory);
+                if self.made[file].is_some() && !is_directory {
+                    let name = quote(&self.files[file]);
+                    let message =
+                        format!("{name} is no directory's: acquire_dir makes one that is");
+                    return Err(self.source.error(statement.file_at, message));
+                }
+                self.uses(sequence, file, false, statement, past)?;
+                if std::mem::replace(&mut self.delegated[file], true) {
+                    let name = quote(&self.files[file]);
+                    let message = format!("the directory {name} is delegated twice");
+                    return Err(self.source.error(statement.file_at, message));
+                }
             }
             Operation::Put { file } => {
                 self.end(sequence, file, false, statement, past)?;
@@ -167,6 +196,7 @@ impl Checker<'_> {
             }
             Operation::LocalIo { file, client, .. } => {
                 self.client_is_there(client, statement, past)?;
+                self.is_of_its_type(statement)?;
                 past.made[file] = true;
             }
             Operation::LocalProbe { client } | Operation::LocalDisable { client } => {
@@ -294,8 +324,43 @@ impl Checker<'_> {
         Err(self.source.error(statement.net_at, message))
     }
 
+    /// A file handle of another type is refused before the cache is touched.
+    fn is_of_its_type(&self, statement: &Statement) -> Result<(), Diagnostic> {
+        let (inode, directory) = match statement.operation {
+            Operation::AcquireDir { inode, .. } => (inode, true),
+            Operation::Acquire { inode, .. }
+            | Operation::AcquireOpened { inode, .. }
+            | Operation::LocalOpen { inode, .. }
+            | Operation::LocalIo { inode, .. } => (inode, false),
+            _ => return Ok(()),
+        };
+        if self.inodes[inode].directory == directory {
+            return Ok(());
+        }
+        let name = quote(&self.inodes[inode].name);
+        let message = match directory {
+            true => format!("the inode {name} is no directory: it is not declared as one"),
+            false => format!("the inode {name} is a directory, which acquire_dir opens"),
+        };
+        Err(self.source.error(statement.inode_at, message))
+    }
+
     fn end(
         &mut self,
+        sequence: usize,
+        file: usize,
+        local: bool,
+        statement: &Statement,
+        past: &Past,
+    ) -> Result<(), Diagnostic> {
+        self.uses(sequence, file, local, statement, past)?;
+        self.ended[file] = true;
+        Ok(())
+    }
+
+    /// The file is there, of the right sort, and was not put before.
+    fn uses(
+        &self,
         sequence: usize,
         file: usize,
         local: bool,
@@ -341,7 +406,6 @@ impl Checker<'_> {
         if self.ended[file] {
             return error(format!("the file {name} is put twice"));
         }
-        self.ended[file] = true;
         Ok(())
     }
 }

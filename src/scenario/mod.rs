@@ -15,7 +15,7 @@ mod check;
 pub mod operation;
 mod write;
 
-pub use operation::{OPERATIONS, Operation, OperationInfo};
+pub use operation::{OPERATIONS, Operation, OperationInfo, StartStep};
 
 use crate::{
     json::{Diagnostic, Source, quote},
@@ -96,6 +96,10 @@ pub struct Inode {
     pub open: Open,
     /// Its filesystem flushes a file when it is closed.
     pub flush_on_close: bool,
+    /// It is a directory.
+    pub directory: bool,
+    /// Somebody has a lease on it, which who opens it has to break.
+    pub leased: bool,
 }
 
 /// How an inode's open ends.
@@ -106,6 +110,26 @@ pub enum Open {
     Ok,
     /// With an error.
     Fails,
+    /// With `-EOPENSTALE` the first time, and well from then on.
+    StaleOnce,
+    /// Well; but what an OPEN has created and hands over is not opened yet.
+    Unopened,
+}
+
+impl Open {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Fails, Self::StaleOnce, Self::Unopened];
+
+    /// The name in a scenario's file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fails => "fails",
+            Self::StaleOnce => "stale-once",
+            Self::Unopened => "unopened",
+        }
+    }
 }
 
 /// What happens when the actors are done.
@@ -271,7 +295,7 @@ impl Scenario {
         };
         let actors = actors(source, fields.require("actors")?, &mut names)?;
         let files = names.into_files();
-        check::check(source, &nets, &clients, &files, &setup, &actors)?;
+        check::check(source, &nets, &inodes, &clients, &files, &setup, &actors)?;
         let expect = match fields.get("expect") {
             Some(value) => expectations(source, value, "'expect'", models)?,
             None => Vec::new(),
@@ -402,9 +426,18 @@ fn inode(source: &Source<'_>, value: &Value<'_>) -> Result<Inode, Diagnostic> {
             writeback_error: false,
             open: Open::Ok,
             flush_on_close: false,
+            directory: false,
+            leased: false,
         });
     }
-    let known = ["name", "writeback_error", "open", "flush_on_close"];
+    let known = [
+        "name",
+        "writeback_error",
+        "open",
+        "flush_on_close",
+        "directory",
+        "leased",
+    ];
     let fields = source.fields(value, "an inode", &known)?;
     let flag = |name: &str| match fields.get(name) {
         Some(value) => source.boolean(value, &format!("'{name}'")),
@@ -414,13 +447,15 @@ fn inode(source: &Source<'_>, value: &Value<'_>) -> Result<Inode, Diagnostic> {
         name: named(source, fields.require("name")?, "an inode's name")?,
         writeback_error: flag("writeback_error")?,
         open: match fields.get("open") {
-            Some(value) => match source.one_of(value, "'open'", &["ok", "fails"])? {
-                0 => Open::Ok,
-                _ => Open::Fails,
-            },
+            Some(value) => {
+                let names = Open::ALL.map(Open::name);
+                Open::ALL[source.one_of(value, "'open'", &names)?]
+            }
             None => Open::default(),
         },
         flush_on_close: flag("flush_on_close")?,
+        directory: flag("directory")?,
+        leased: flag("leased")?,
     })
 }
 

@@ -31,8 +31,17 @@ pub enum Operation {
     Start {
         /// The net.
         net: usize,
-        /// How many service threads.
+        /// How many service threads, at most.
         threads: u32,
+        /// How many it starts with and never goes below, where they come and go; else 0.
+        min: u32,
+    },
+    /// Start the server of a net, which fails.
+    StartFails {
+        /// The net.
+        net: usize,
+        /// Where.
+        step: StartStep,
     },
     /// Stop the server of a net.
     Stop {
@@ -63,6 +72,20 @@ pub enum Operation {
         net: usize,
         /// The inode.
         inode: usize,
+    },
+    /// Open a directory in a service thread.
+    AcquireDir {
+        /// The variable that the reference goes to.
+        file: usize,
+        /// The net.
+        net: usize,
+        /// The directory.
+        inode: usize,
+    },
+    /// Delegate a directory to a client. The delegation ends with the put of the file.
+    Delegate {
+        /// The variable.
+        file: usize,
     },
     /// Put what `acquire` took.
     Put {
@@ -147,6 +170,45 @@ pub enum Operation {
         /// An inode that is in it.
         inode: usize,
     },
+    /// A service thread of a net that has found no other idle begins one more.
+    Spawn {
+        /// The net.
+        net: usize,
+    },
+    /// A service thread of a net that has had nothing to do for a while ends.
+    Retire {
+        /// The net.
+        net: usize,
+    },
+}
+
+/// Where the start of a server fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StartStep {
+    /// In `nfsd_file_cache_init()`, at its last allocation. Where the cache is up, nothing fails.
+    Cache,
+    /// In `nfs4_state_start()`, which comes behind it. Where the cache is up, nothing fails.
+    State,
+    /// In `lockd_up()`, before there is anything of the net.
+    Lockd,
+    /// In `nfs4_state_start_net()`, the last step.
+    Net,
+}
+
+impl StartStep {
+    /// All of them, in the order in which a start comes to them.
+    pub const ALL: [Self; 4] = [Self::Cache, Self::State, Self::Lockd, Self::Net];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::State => "state",
+            Self::Lockd => "lockd",
+            Self::Net => "net",
+        }
+    }
 }
 
 /// An operation as it is listed.
@@ -176,10 +238,17 @@ pub const OPERATIONS: &[OperationInfo] = &[
     },
     OperationInfo {
         name: "start",
-        syntax: "start NET [threads N]",
+        syntax: "start NET [threads N [min M]]",
         aliases: &["nfsd_svc", "nfsd_startup_net"],
         context: "the task that controls the server; sleeps, holds nfsd_mutex",
-        about: "create the server of NET, bring the net up and start N service threads, or one",
+        about: "create the server of NET, bring the net up and start N service threads, or one; with min, M of up to N",
+    },
+    OperationInfo {
+        name: "start_fails",
+        syntax: "start_fails NET STEP",
+        aliases: &[],
+        context: "the task that controls the server; sleeps, holds nfsd_mutex",
+        about: "start the server of NET, fail at STEP (cache, state, lockd or net), and undo what was done before it",
     },
     OperationInfo {
         name: "stop",
@@ -214,11 +283,25 @@ pub const OPERATIONS: &[OperationInfo] = &[
         about: "find INODE's file in the cache, or put the one there that an OPEN has just opened",
     },
     OperationInfo {
+        name: "acquire_dir",
+        syntax: "FILE = acquire_dir NET INODE",
+        aliases: &["nfsd_file_acquire_dir"],
+        context: "a service thread of NET; sleeps",
+        about: "find the file of the directory INODE in the cache or open it",
+    },
+    OperationInfo {
+        name: "delegate",
+        syntax: "delegate FILE",
+        aliases: &["nfsd_get_dir_deleg"],
+        context: "a service thread of the file's net; sleeps",
+        about: "give a client a delegation of the directory that acquire_dir took; it ends before the put of FILE",
+    },
+    OperationInfo {
         name: "put",
         syntax: "put FILE",
         aliases: &["nfsd_file_put"],
         context: "a service thread of the file's net; sleeps",
-        about: "drop the reference that acquire or acquire_opened took",
+        about: "drop the reference that acquire, acquire_opened or acquire_dir took",
     },
     OperationInfo {
         name: "local_open",
@@ -318,6 +401,20 @@ pub const OPERATIONS: &[OperationInfo] = &[
         context: "the task that controls the server; sleeps, holds its mutex",
         about: "close NET's cached files of INODE, since its export goes away",
     },
+    OperationInfo {
+        name: "spawn",
+        syntax: "spawn NET",
+        aliases: &["svc_new_thread"],
+        context: "a service thread of NET; tries the mutex of who controls the server",
+        about: "a service thread that takes work and finds no other one idle begins one more, if there may be more",
+    },
+    OperationInfo {
+        name: "retire",
+        syntax: "retire NET",
+        aliases: &["svc_exit_thread"],
+        context: "a service thread of NET; tries the mutex of who controls the server, and exits with it",
+        about: "a service thread that has had nothing to do for five seconds ends, if there are more than the least",
+    },
 ];
 
 impl OperationInfo {
@@ -347,10 +444,13 @@ impl Operation {
         match self {
             Self::Create { .. } => "create",
             Self::Start { .. } => "start",
+            Self::StartFails { .. } => "start_fails",
             Self::Stop { .. } => "stop",
             Self::Umount { .. } => "umount",
             Self::Acquire { .. } => "acquire",
             Self::AcquireOpened { .. } => "acquire_opened",
+            Self::AcquireDir { .. } => "acquire_dir",
+            Self::Delegate { .. } => "delegate",
             Self::Put { .. } => "put",
             Self::LocalOpen { .. } => "local_open",
             Self::LocalDone { .. } => "local_done",
@@ -366,6 +466,8 @@ impl Operation {
             Self::CloseSync { .. } => "close_sync",
             Self::Flush { .. } => "flush",
             Self::CloseExport { .. } => "close_export",
+            Self::Spawn { .. } => "spawn",
+            Self::Retire { .. } => "retire",
         }
     }
 
@@ -394,13 +496,28 @@ impl fmt::Display for DisplayOperation<'_> {
         let file = |file: usize| &self.scenario.files[file];
         let client = |client: usize| &self.scenario.clients[client].name;
         match self.operation {
-            Operation::Start { net: n, threads: 1 } => write!(f, "{name} {}", net(n)),
-            Operation::Start { net: n, threads } => {
-                write!(f, "{name} {} threads {threads}", net(n))
+            Operation::Start {
+                net: n,
+                threads,
+                min,
+            } => {
+                write!(f, "{name} {}", net(n))?;
+                if threads != 1 {
+                    write!(f, " threads {threads}")?;
+                }
+                match min {
+                    0 => Ok(()),
+                    min => write!(f, " min {min}"),
+                }
+            }
+            Operation::StartFails { net: n, step } => {
+                write!(f, "{name} {} {}", net(n), step.name())
             }
             Operation::Create { net: n }
             | Operation::Stop { net: n }
             | Operation::Umount { net: n }
+            | Operation::Spawn { net: n }
+            | Operation::Retire { net: n }
             | Operation::Flush { net: n } => {
                 write!(f, "{name} {}", net(n))
             }
@@ -418,12 +535,19 @@ impl fmt::Display for DisplayOperation<'_> {
                 net: n,
                 inode: i,
             }
+            | Operation::AcquireDir {
+                file: x,
+                net: n,
+                inode: i,
+            }
             | Operation::LocalOpen {
                 file: x,
                 net: n,
                 inode: i,
             } => write!(f, "{} = {name} {} {}", file(x), net(n), inode(i)),
-            Operation::Put { file: x } | Operation::LocalDone { file: x } => {
+            Operation::Put { file: x }
+            | Operation::LocalDone { file: x }
+            | Operation::Delegate { file: x } => {
                 write!(f, "{name} {}", file(x))
             }
             Operation::LocalIo {
@@ -458,6 +582,7 @@ pub(super) struct Statement {
     pub(super) net_at: usize,
     pub(super) file_at: usize,
     pub(super) client_at: usize,
+    pub(super) inode_at: usize,
 }
 
 /// The names that operations are resolved against. Variables are entered as they appear.
@@ -527,6 +652,7 @@ struct Reader<'r, 't> {
     info: &'static OperationInfo,
     words: std::iter::Peekable<std::vec::IntoIter<Word<'t>>>,
     start: usize,
+    inode_at: usize,
 }
 
 impl<'t> Reader<'_, 't> {
@@ -556,10 +682,20 @@ impl<'t> Reader<'_, 't> {
 
     fn inode(&mut self, names: &Names<'_>) -> Result<usize, Diagnostic> {
         let Word { text, at } = self.word()?;
+        self.inode_at = at;
         let inode = names.inodes.iter().position(|inode| inode.name == text);
         inode.ok_or_else(|| {
             let inodes = names.inodes.iter().map(|inode| &*inode.name);
             self.source.unknown(at, "inode", text, inodes)
+        })
+    }
+
+    fn step(&mut self) -> Result<StartStep, Diagnostic> {
+        let Word { text, at } = self.word()?;
+        let step = StartStep::ALL.into_iter().find(|step| step.name() == text);
+        step.ok_or_else(|| {
+            let steps = StartStep::ALL.map(StartStep::name);
+            self.source.unknown(at, "step of a start", text, steps)
         })
     }
 
@@ -577,16 +713,27 @@ impl<'t> Reader<'_, 't> {
         if !self.option("threads") {
             return Ok(1);
         }
+        self.number("threads", &THREADS)
+    }
+
+    fn min(&mut self, threads: u32) -> Result<u32, Diagnostic> {
+        if !self.option("min") {
+            return Ok(0);
+        }
+        self.number("min", &(*THREADS.start()..=threads))
+    }
+
+    fn number(&mut self, what: &str, range: &RangeInclusive<u32>) -> Result<u32, Diagnostic> {
         let Word { text, at } = self.word()?;
         // u32::from_str takes a sign; we do not.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
-            Ok(threads) if digits && THREADS.contains(&threads) => Ok(threads),
+            Ok(number) if digits && range.contains(&number) => Ok(number),
             _ => {
                 let message = format!(
-                    "threads must be a whole number from {} to {}, not {}",
-                    THREADS.start(),
-                    THREADS.end(),
+                    "{what} must be a whole number from {} to {}, not {}",
+                    range.start(),
+                    range.end(),
                     quote(text)
                 );
                 Err(self.source.error(at, message))
@@ -636,12 +783,13 @@ pub(super) fn parse(
         info,
         words,
         start: verb.at,
+        inode_at: verb.at,
     };
 
     let (mut net_at, mut file_at) = (verb.at, verb.at);
     let makes_file = matches!(
         info.name,
-        "acquire" | "acquire_opened" | "local_open" | "local_io"
+        "acquire" | "acquire_opened" | "acquire_dir" | "local_open" | "local_io"
     );
     let made = match assigned {
         Some(word) if makes_file => {
@@ -671,9 +819,15 @@ pub(super) fn parse(
         "create" => Operation::Create {
             net: net(&mut reader, names)?,
         },
-        "start" => Operation::Start {
+        "start" => {
+            let net = net(&mut reader, names)?;
+            let threads = reader.threads()?;
+            let min = reader.min(threads)?;
+            Operation::Start { net, threads, min }
+        }
+        "start_fails" => Operation::StartFails {
             net: net(&mut reader, names)?,
-            threads: reader.threads()?,
+            step: reader.step()?,
         },
         "stop" => Operation::Stop {
             net: net(&mut reader, names)?,
@@ -694,6 +848,20 @@ pub(super) fn parse(
             file: made,
             net: net(&mut reader, names)?,
             inode: reader.inode(names)?,
+        },
+        "acquire_dir" => Operation::AcquireDir {
+            file: made,
+            net: net(&mut reader, names)?,
+            inode: reader.inode(names)?,
+        },
+        "delegate" => Operation::Delegate {
+            file: used(&mut reader, names)?,
+        },
+        "spawn" => Operation::Spawn {
+            net: net(&mut reader, names)?,
+        },
+        "retire" => Operation::Retire {
+            net: net(&mut reader, names)?,
         },
         "put" => Operation::Put {
             file: used(&mut reader, names)?,
@@ -754,6 +922,7 @@ pub(super) fn parse(
         net_at,
         file_at,
         client_at,
+        inode_at: reader.inode_at,
     })
 }
 

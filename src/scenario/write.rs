@@ -77,19 +77,24 @@ impl Serialize for Inode {
             writeback_error,
             open,
             flush_on_close,
+            directory,
+            leased,
         } = self;
-        if !writeback_error && *open == Open::Ok && !flush_on_close {
+        let is_plain = *open == Open::Ok && !directory && !leased;
+        if !writeback_error && is_plain && !flush_on_close {
             return serializer.serialize_str(name);
         }
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", name)?;
         map.serialize_entry("writeback_error", writeback_error)?;
-        let open = match open {
-            Open::Ok => "ok",
-            Open::Fails => "fails",
-        };
-        map.serialize_entry("open", open)?;
+        map.serialize_entry("open", open.name())?;
         map.serialize_entry("flush_on_close", flush_on_close)?;
+        if *directory {
+            map.serialize_entry("directory", directory)?;
+        }
+        if *leased {
+            map.serialize_entry("leased", leased)?;
+        }
         map.end()
     }
 }

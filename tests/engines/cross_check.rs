@@ -286,6 +286,23 @@ fn a_trylock_that_fails_keeps_out() {
     finds(DataRace, program(true));
 }
 
+#[test]
+fn a_lock_that_is_held_must_not_be_initialised() {
+    let program = |joins: bool| {
+        move |kernel: &Arc<Kernel>| {
+            let lock = Arc::new(SpinLock::new(kernel, "lock", ()));
+            let other = Arc::clone(&lock);
+            kernel.spawn("holds", move || drop(other.lock()));
+            if joins {
+                settle();
+            }
+            lock.init();
+        }
+    };
+    silent(program(true));
+    finds(ListCorruption, program(false));
+}
+
 /// A mark with nothing in it.
 struct TestMark {
     memory: Allocation,
@@ -320,7 +337,7 @@ fn a_mark_lives_as_long_as_an_event_looks_at_it() {
             let group = Group::alloc(kernel);
             let memory = Allocation::new("mark", UseAfterFree);
             let mark = Arc::new(TestMark {
-                fsn: FsnMark::new_in(&memory, &group, 0),
+                fsn: FsnMark::new_in(kernel, &memory, &group, 0),
                 memory,
             });
             assert!(fsnotify.add_inode_mark(&mark));

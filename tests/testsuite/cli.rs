@@ -187,12 +187,12 @@ put-order  before-series  holds      N executions
 put-order  v2-8of9        violated   N execution
   objects-remaining of nfsd_file_slab in kmem_cache_destroy(), nfsd-stop
     destroyed with nfsd_file#1 still allocated
-    1 preemption, the fewest; 85 steps, the fewest with these
+    1 preemption, the fewest; 90 steps, the fewest with these
     counterexamples/put-order-v2-8of9-objects-remaining.json
     nfsd-check replay counterexamples/put-order-v2-8of9-objects-remaining.json
   use-after-destroy of nfsd_file_slab in kmem_cache_free(), rcu callback 3
     used after it was destroyed
-    1 preemption, the fewest; 97 steps, the fewest with these
+    1 preemption, the fewest; 102 steps, the fewest with these
     counterexamples/put-order-v2-8of9-use-after-destroy.json
     nfsd-check replay counterexamples/put-order-v2-8of9-use-after-destroy.json
   stopped at the first violation
@@ -211,7 +211,7 @@ put-order  v4             holds      N executions
         "replay",
         "counterexamples/put-order-v2-8of9-objects-remaining.json",
     ]);
-    let smallest = "smallest:     1 preemption, the fewest; 85 steps, the fewest with these\n";
+    let smallest = "smallest:     1 preemption, the fewest; 90 steps, the fewest with these\n";
     assert!(replay.stdout.contains(smallest), "{}", replay.stdout);
 }
 
@@ -875,7 +875,7 @@ fn lists_have_a_line_for_each() {
             "put-order  a LOCALIO I/O completes while the only server stops\n",
             1,
         ),
-        ("operations", "create NET  ", 21),
+        ("operations", "create NET  ", 26),
         ("violations", "use-after-free     KASAN", 14),
         ("engines", "dpor    ", 4),
         (

@@ -42,6 +42,7 @@ const REPORTED: &[(&str, &[ViolationKind])] = &[
     ("D2", &[DataRace]),
     ("D2, flags", &[Warning]),
     ("D4", &[UseAfterFree]),
+    ("E5", &[UseAfterDestroy]),
 ];
 
 #[test]

@@ -207,7 +207,14 @@ fn every_field_of_a_scenario_is_read() {
         (scenario.gc_passes, scenario.epilogue),
         (16, Epilogue::None)
     );
-    assert_eq!(scenario.setup, [Operation::Start { net: 0, threads: 3 }]);
+    assert_eq!(
+        scenario.setup,
+        [Operation::Start {
+            net: 0,
+            threads: 3,
+            min: 0
+        }]
+    );
     // Actors and expectations keep the order of the file.
     assert_eq!(scenario.actors[0].name, "b");
     let Some(Expectation::Violated(kinds)) = scenario.expected("v2-8of9") else {
@@ -231,8 +238,10 @@ fn what_is_left_out_has_its_default() {
 const WRITTEN: &[(&str, &str)] = &[
     ("create B", "create B"),
     ("nfsd_create_serv A", "create A"),
+    ("start_fails B  lockd", "start_fails B lockd"),
     ("start B", "start B"),
     ("start  B threads  1", "start B"),
+    ("start B threads 3 min  2", "start B threads 3 min 2"),
     ("nfsd_svc A threads 8", "start A threads 8"),
     ("x = acquire B i0", "x = acquire B i0"),
     ("y=acquire B i1 gc", "y = acquire B i1 gc"),
@@ -243,6 +252,12 @@ const WRITTEN: &[(&str, &str)] = &[
         "p = nfsd_file_acquire_opened A i1",
         "p = acquire_opened A i1",
     ),
+    ("q = acquire_dir B d", "q = acquire_dir B d"),
+    ("r = nfsd_file_acquire_dir A d", "r = acquire_dir A d"),
+    ("delegate q", "delegate q"),
+    ("nfsd_get_dir_deleg r", "delegate r"),
+    ("spawn B", "spawn B"),
+    ("svc_exit_thread A", "retire A"),
     (" put x ", "put x"),
     ("nfsd_file_put y", "put y"),
     ("l = local_open B i0", "l = local_open B i0"),
@@ -289,7 +304,7 @@ const WRITTEN: &[(&str, &str)] = &[
 fn with_operations<'o>(operations: impl IntoIterator<Item = &'o str>) -> Scenario {
     let operations: Vec<_> = operations.into_iter().collect();
     let text = serde_json::json!({
-        "name": "x", "nets": ["A", "B"], "inodes": ["i0", "i1"],
+        "name": "x", "nets": ["A", "B"], "inodes": ["i0", "i1", {"name": "d", "directory": true}],
         "clients": [{"name": "c", "net": "A"}, {"name": "d", "net": "B"}],
         "setup": operations, "actors": { "a": ["gc"] },
     });
@@ -313,7 +328,9 @@ fn operations_survive_being_printed_and_read_again() {
     for info in OPERATIONS {
         assert!(first.setup.iter().any(|operation| operation.info() == info));
     }
-    let files = ["x", "y", "z", "w", "o", "p", "l", "m", "n", "i", "j", "k"];
+    let files = [
+        "x", "y", "z", "w", "o", "p", "q", "r", "l", "m", "n", "i", "j", "k",
+    ];
     assert_eq!(first.files, files);
 }
 

@@ -130,7 +130,7 @@ fn what_runs_is_what_was_found() {
     let library = Library::at(root()).unwrap();
     let mut everywhere = BTreeSet::new();
     for scenario in library.scenarios().unwrap().into_iter().map(Arc::new) {
-        for model in ["v4", "v6.12", "v4-invalidate-one-by-one"] {
+        for model in ["v4", "v6.12", "nfsd-next", "v4-invalidate-one-by-one"] {
             if scenario.expected(model).is_none() {
                 continue;
             }
