@@ -64,7 +64,12 @@ const FILE: &str = r#"{
       "lookup_rcu": "on",
       "insert_error": "reads-nothing",
       "close_check": "unhash-first",
+      "close_sync": "frees-all",
       "export_check": "opened",
+      "opened_test": "given",
+      "dir_marks": "none",
+      "recalc_mutex": "taken",
+      "service_threads": "fixed",
       "put_reads": "nothing",
       "put_local_rcu": "around-net",
       "local_io_net_ref": "held",
@@ -74,7 +79,9 @@ const FILE: &str = r#"{
       "add_file_failure": "puts",
       "doio_error": "puts",
       "drain_wait": "after-purge",
+      "init_error": "clears-up",
       "exit_ref": "always",
+      "exit_wait": "none",
       "uuid_begin": "checks-linked",
       "invalidate": "walk",
       "lru": "at-construction",
@@ -130,6 +137,7 @@ const FILE: &str = r#"{
     { "context": "nfsd-stop", "function": "net_generic", "operation": "load acquire", "object": "net#1.gen", "saw": 1 },
     { "context": "nfsd-stop", "function": "nfsd_shutdown_net", "operation": "load relaxed", "object": "nfsd_net#1.flags", "saw": 1 },
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "lock", "object": "percpu_ref_switch_lock", "saw": 1 },
+    { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "load relaxed", "object": "nfsd_net#1.data", "saw": 1 },
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "or 0x2 relaxed", "object": "nfsd_net#1.nfsd_net_ref", "saw": 0 },
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "or 0x1 relaxed", "object": "nfsd_net#1.nfsd_net_ref", "saw": 2 },
     { "context": "nfsd-stop", "function": "percpu_ref_kill_and_confirm", "operation": "add 1 relaxed", "object": "percpu_ref_data.count", "saw": 4294967297 },
@@ -146,7 +154,7 @@ const FILE: &str = r#"{
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu0", "saw": 1 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu1", "saw": 18446744073709551615 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "load relaxed", "object": "percpu_count#1.cpu2", "saw": 0 },
-    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "sub 4294967296 acq-rel", "object": "percpu_ref_data.count", "saw": 4294967297 },
+    { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "sub 4294967296 relaxed", "object": "percpu_ref_data.count", "saw": 4294967297 },
     { "context": "rcu callback", "function": "complete", "operation": "add 4294967297 release", "object": "nfsd_net#1.nfsd_net_confirm_done", "saw": 0 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "free", "object": "percpu_count#1", "saw": 0 },
     { "context": "rcu callback", "function": "percpu_ref_switch_to_atomic_rcu", "operation": "sub 1 acq-rel", "object": "percpu_ref_data.count", "saw": 1 },
@@ -159,7 +167,11 @@ const FILE: &str = r#"{
     { "context": "nfsd-stop", "function": "net_generic", "operation": "load acquire", "object": "net#1.gen", "saw": 1 },
     { "context": "nfsd-stop", "function": "nfsd_file_dispose_list", "operation": "read marked", "object": "nfsd_net#1.fcache_dispose_list", "saw": 0 },
     { "context": "nfsd-stop", "function": "wait_for_completion", "operation": "wait until any of 0xffffffff, sub 1 acquire", "object": "nfsd_net#1.nfsd_net_free_done", "saw": 4294967297 },
+    { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "load relaxed", "object": "nfsd_net#1.data", "saw": 1 },
     { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "store 3 relaxed", "object": "nfsd_net#1.nfsd_net_ref", "saw": 0 },
+    { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "lock", "object": "percpu_ref_switch_lock", "saw": 1 },
+    { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "store 0 relaxed", "object": "nfsd_net#1.data", "saw": 0 },
+    { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "unlock", "object": "percpu_ref_switch_lock", "saw": 0 },
     { "context": "nfsd-stop", "function": "percpu_ref_exit", "operation": "free", "object": "percpu_ref_data", "saw": 0 },
     { "context": "nfsd-stop", "function": "nfsd_shutdown_generic", "operation": "read", "object": "nfsd_users", "saw": 0 },
     { "context": "nfsd-stop", "function": "nfsd_shutdown_generic", "operation": "write", "object": "nfsd_users", "saw": 0 },
@@ -207,9 +219,9 @@ const FILE: &str = r#"{
     "context": "nfsd-stop",
     "function": "kmem_cache_destroy",
     "message": "destroyed with nfsd_file#1 still allocated",
-    "step": 100
+    "step": 105
   },
-  "checksum": "sha256:bec07697d239bd547806b84c9e82bd2569bc79aaaecdaff998a2c8098b1e41fa"
+  "checksum": "sha256:32d918830ba7b2c74f3b5d19eba95f431ae4c682b6cab3ca0e86e2a43bca5b65"
 }
 "#;
 
