@@ -77,6 +77,10 @@ impl Callbacks {
         object: &Allocation,
         callback: impl FnOnce() + Send + 'static,
     ) {
+        if mutation::is_skipped() {
+            // No grace period.
+            return callback();
+        }
         // Before the grace period begins: who counts it finds the callback initialised.
         let done = AtomicU64::new(self.names.done, 0);
         let (grace_period, queued) = atomically(|| {
