@@ -229,6 +229,10 @@ impl Default for Clocks {
 }
 
 /// The search over all executions.
+#[expect(
+    clippy::vec_box,
+    reason = "a node is large, and moves between two of them at each step"
+)]
 #[derive(Debug, Default)]
 pub(super) struct Search {
     nodes: Vec<Box<Node>>,
