@@ -26,7 +26,7 @@ use std::{
 #[command(after_help = "\
 Examples:
   nfsd-check check-files                            all models, scenarios and interleavings here
-  nfsd-check check-files my/scenario.json counterexamples/*.json
+  nfsd-check check-files my/scenario.json counterexamples/put-order-v2-8of9-use-after-destroy.json
   nfsd-check check-files --schema scenario > scenario.schema.json
 
 What a file is, is told by what is in it: 'choices' make a model, 'actors' a scenario, and a

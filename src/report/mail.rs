@@ -252,7 +252,7 @@ fn phrase(kind: ViolationKind, object: &str) -> &'static str {
         ViolationKind::DoubleFree => "Memory is freed twice",
         ViolationKind::Refcount => "A reference count goes wrong",
         ViolationKind::ListCorruption => "Two contexts change a list at the same time",
-        ViolationKind::Leak => "Something is left that nothing will ever free",
+        ViolationKind::Leak => "Something is left, and nothing is on its way to free it",
         ViolationKind::HungTask => "A task waits for what nothing left will do",
         ViolationKind::Warning => "The kernel warns",
         ViolationKind::RefAfterExit => "A reference is used after its end",

@@ -666,6 +666,10 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
                 format!("BUG: KCSAN: data-race in {function}")
             }
         }
+        // It can be found, and a kernel that has it says nothing.
+        ViolationKind::Leak if message.ends_with("nobody will free") => {
+            format!("(no message: {object} stays, and nothing is on its way to free it)")
+        }
         ViolationKind::Leak => format!("kmemleak: unreferenced object {object}"),
         ViolationKind::HungTask => {
             // What is brought to an end by nobody of the scenario has no name.

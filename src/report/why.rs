@@ -249,15 +249,29 @@ fn pair(c: &Counterexample, replay: &Replay, program: &Program) -> Option<Pair> 
         ViolationKind::DataRace | ViolationKind::ListCorruption => {
             raced_with(recording, violation).map(|site| site.step)
         }
-        // It is freed too late.
+        // It is freed too late; or, where the execution ends before that, who uses it goes on too late.
         ViolationKind::ObjectsRemaining => {
             let mut words = violation.message.split(' ');
-            let object = words.find(|word| word.contains('#'));
-            let after = recording.steps.iter().enumerate().skip(site + 1);
-            let mut after = after.filter(|(_, step)| step.concurrent);
-            object.and_then(|object| {
-                let free = after.find(|(_, s)| s.object == object && s.action == Action::Free);
-                free.map(|(at, _)| at)
+            words.find(|word| word.contains('#')).and_then(|object| {
+                let steps = || {
+                    recording
+                        .steps
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, s)| s.concurrent)
+                };
+                let after = || steps().filter(|(at, _)| *at > site);
+                let free = after().find(|(_, s)| s.object == object && s.action == Action::Free);
+                let user = || {
+                    let thread = recording.steps[site].thread;
+                    let before = steps().take_while(|(at, _)| *at < site);
+                    let uses = before.filter(|(_, s)| {
+                        s.thread != thread && (s.object == object || lies_in(&s.object, object))
+                    });
+                    let (_, user) = uses.last()?;
+                    after().find(|(_, s)| s.thread == user.thread)
+                };
+                free.or_else(user).map(|(at, _)| at)
             })
         }
         _ => None,

@@ -382,11 +382,11 @@ fn the_syntax_of_operations() {
     scenario_error(actor("[\"put\"]"), "2:17: expected 'put FILE'");
     scenario_error(
         actor("[\"start B threads\"]"),
-        "2:17: expected 'start NET [threads N]'",
+        "2:17: expected 'start NET [threads N [min M]]'",
     );
     scenario_error(
         actor("[\"start B 2\"]"),
-        "2:25: expected 'start NET [threads N]'",
+        "2:25: expected 'start NET [threads N [min M]]'",
     );
     for threads in ["0", "9", "+1", "two", "4294967297"] {
         scenario_error(
