@@ -180,6 +180,16 @@ impl Checker<'_> {
                     return Err(self.source.error(statement.file_at, message));
                 }
                 self.uses(sequence, file, false, statement, past)?;
+                // Who delegates a directory has a reference of its own.
+                let puts = |statement: &Statement| statement.operation == Operation::Put { file };
+                let mut others = self.sequences.iter().enumerate().skip(1);
+                let putter = others.find(|(other, s)| *other != sequence && s.iter().any(puts));
+                if let (true, Some((putter, _))) = (sequence != 0, putter) {
+                    let (name, actor) = (&self.files[file], &self.actors[putter - 1].0);
+                    let (name, actor) = (quote(name), quote(actor));
+                    let message = format!("the directory {name} is put by another actor, {actor}");
+                    return Err(self.source.error(statement.file_at, message));
+                }
                 if std::mem::replace(&mut self.delegated[file], true) {
                     let name = quote(&self.files[file]);
                     let message = format!("the directory {name} is delegated twice");

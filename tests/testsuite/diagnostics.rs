@@ -397,6 +397,24 @@ fn the_syntax_of_operations() {
 }
 
 #[test]
+fn a_directory_is_delegated_by_who_has_it() {
+    let scenario = |actors: &str| {
+        fields(&format!(
+            "\"inodes\":[{{\"name\":\"d\",\"directory\":true}}],\n\"setup\":[\"start B\",\"x = acquire_dir B d\"],\n\
+             \"actors\":{{{actors}}}"
+        ))
+    };
+    scenario_error(
+        scenario("\"a\":[\"delegate x\"],\"b\":[\"put x\"]"),
+        "4:26: the directory 'x' is put by another actor, 'b'",
+    );
+    scenario_error(
+        scenario("\"a\":[\"delegate x\",\"delegate x\"]"),
+        "4:39: the directory 'x' is delegated twice",
+    );
+}
+
+#[test]
 fn files_that_nothing_made() {
     scenario_error(actor("[\"put x\"]"), "2:21: nothing makes the file 'x'");
     scenario_error(
