@@ -5,9 +5,8 @@
 //! First the kernel's primitives under weak memory: each as it is, which must stay silent, and
 //! with a mistake that users make, which must be found. Then every scenario on every model, for half a
 //! second each. What loom finds there dpor must find too; what dpor proves, loom must not
-//! refute. There is no pair today where they differ: a finding that only loom has, because it shows
-//! what C11 forbids (a plain store between the two halves of an update), would have to be named
-//! here with its reason.
+//! refute. What only loom has is named here with its reason (`LOOM_ALONE`); nothing of it shows what C11
+//! forbids (a plain store between the two halves of an update).
 
 use nfsd_check::{
     check::program::program,
@@ -393,6 +392,34 @@ fn class(kind: ViolationKind) -> &'static str {
     }
 }
 
+/// What loom finds and dpor does not, by scenario, and why.
+///
+/// That what an object is made with is published is no step here, so dpor does not ask whether it is.
+/// `percpu_ref_init()` stores `ref->data` last and plainly, and a reader that took the new flags for the old
+/// ones may find it there or not: dpor shows the latter, as a reference after its end.
+const LOOM_ALONE: &[(&str, ViolationKind)] = &[("local-open-vs-stop-and-start", DataRace)];
+
+#[test]
+fn loom_sees_what_dpor_takes_for_published() {
+    let library = Library::find().expect("the shipped library");
+    let model = library.model("v4").expect("v4");
+    for (name, kind) in LOOM_ALONE {
+        let scenario = Arc::new(library.scenario(name).expect("a shipped scenario"));
+        let program = program(&scenario, model.choices);
+        let kinds = |exploration: Exploration| -> Vec<ViolationKind> {
+            exploration.findings.iter().map(|f| f.kind).collect()
+        };
+        let limits = Limits {
+            all: true,
+            ..Limits::default()
+        };
+        let dpor = kinds(dpor::explore(&program, &limits));
+        assert!(!dpor.contains(kind) && !dpor.is_empty(), "{name}: {dpor:?}");
+        let loom = kinds(loom::explore(&program, &Limits::default()));
+        assert_eq!(loom, [*kind], "{name}");
+    }
+}
+
 /// What loom finds and dpor does not.
 fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
     let limits = |milliseconds: u64, all| Limits {
@@ -409,6 +436,7 @@ fn disagreements(scenario: &Arc<Scenario>, model: &Model) -> Vec<String> {
         scenario.name, model.name, loom.reason
     );
     let mut missing = kinds.clone();
+    missing.retain(|kind| !LOOM_ALONE.contains(&(&*scenario.name, *kind)));
     // The first violation mostly does; all of them take long.
     for (milliseconds, all) in [(2_000, false), (10_000, true)] {
         if missing.is_empty() {
