@@ -20,6 +20,7 @@ use crate::{
             nfsd_file_lru_scan, nfsd_file_put_local,
         },
         localio::open_without_slot,
+        netns::Net,
         nfslocalio::{
             NfsFileLocalio, nfs_close_local_fh, nfs_free_client, nfs_local_doio,
             nfs_local_iocb_release, nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
@@ -214,39 +215,16 @@ impl Machine {
                 net,
                 inode,
                 gc,
-            } => {
-                let net = &nfsd.nets[net];
-                let acquire = Acquire {
-                    want_gc: gc,
-                    localio: false,
-                    opened: false,
-                };
-                let nf = in_service_thread(nfsd, net, rqst, || {
-                    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
-                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
-                });
-                self.hold(file, nf.flatten().map(Held::File));
-            }
+            } => self.acquire(file, net, rqst, |net| {
+                nfsd_file_do_acquire(nfsd, net, inode, by_request(gc)).ok()
+            }),
+            Operation::AcquireDir { file, net, inode } => self.acquire(file, net, rqst, |net| {
+                nfsd_file_do_acquire(nfsd, net, inode, by_request(false)).ok()
+            }),
             Operation::AcquireOpened { file, net, inode } => {
-                let net = &nfsd.nets[net];
-                let nf = in_service_thread(nfsd, net, rqst, || {
-                    let nf = nfsd_file_acquire_opened(nfsd, net, inode).ok();
-                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
+                self.acquire(file, net, rqst, |net| {
+                    nfsd_file_acquire_opened(nfsd, net, inode).ok()
                 });
-                self.hold(file, nf.flatten().map(Held::File));
-            }
-            Operation::AcquireDir { file, net, inode } => {
-                let net = &nfsd.nets[net];
-                let acquire = Acquire {
-                    want_gc: false,
-                    localio: false,
-                    opened: false,
-                };
-                let nf = in_service_thread(nfsd, net, rqst, || {
-                    let nf = nfsd_file_do_acquire(nfsd, net, inode, acquire).ok();
-                    nf.inspect(|nf| hold_by_state(nfsd, file, nf))
-                });
-                self.hold(file, nf.flatten().map(Held::File));
             }
             Operation::Delegate { file } => {
                 let held = self.files[file].get();
@@ -345,6 +323,22 @@ impl Machine {
         nfs_free_client(&self.nfsd, &self.nfsd.clients[client]);
     }
 
+    /// A request finds or opens a file, which state holds from then on.
+    fn acquire(
+        &self,
+        file: usize,
+        net: usize,
+        rqst: Rqst,
+        open: impl FnOnce(&Arc<Net>) -> Option<Arc<NfsdFile>>,
+    ) {
+        let nfsd = &self.nfsd;
+        let net = &nfsd.nets[net];
+        let nf = in_service_thread(nfsd, net, rqst, || {
+            open(net).inspect(|nf| hold_by_state(nfsd, file, nf))
+        });
+        self.hold(file, nf.flatten().map(Held::File));
+    }
+
     fn end(&self, scenario: &Scenario) {
         for mark in self.nfsd.wrong_masks() {
             let message = "the mark's mask is not what the delegations ask for: no client is told";
@@ -398,6 +392,15 @@ impl Machine {
                 self.settle();
             }
         }
+    }
+}
+
+/// How a request acquires a file, to stay cached or not.
+fn by_request(want_gc: bool) -> Acquire {
+    Acquire {
+        want_gc,
+        localio: false,
+        opened: false,
     }
 }
 

@@ -25,15 +25,6 @@ const RUNNING: u64 = 2;
 /// The disable count is not 0.
 const DISABLED: u64 = 4;
 
-fn set_unless(bits: u64, unless: u64) -> Update {
-    Update::When {
-        any_set: 0,
-        all_clear: unless,
-        clear: bits,
-        add: bits,
-    }
-}
-
 type Function = Arc<dyn Fn() + Send + Sync>;
 
 /// `struct delayed_work`.
@@ -80,11 +71,15 @@ impl DelayedWork {
     fn do_queue(&self) {
         let _in = enter("queue_delayed_work").forgets();
         fence(Ordering::SeqCst);
-        let _ = self.state.update(
-            set_unless(PENDING, PENDING | DISABLED),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let pending = Update::When {
+            any_set: 0,
+            all_clear: PENDING | DISABLED,
+            clear: PENDING,
+            add: PENDING,
+        };
+        let _ = self
+            .state
+            .update(pending, Ordering::AcqRel, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

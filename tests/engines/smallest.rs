@@ -54,6 +54,17 @@ fn smallest(program: &Program, kind: ViolationKind) -> Size {
     smallest.size.unwrap()
 }
 
+/// Stores to the one, waits for a grace period, and stores to the other.
+fn updater(rcu: &Arc<Domain>, x: &Arc<AtomicU64>, y: &Arc<AtomicU64>) -> Body {
+    let (domain, before, stored) = (Arc::clone(rcu), Arc::clone(x), Arc::clone(y));
+    Box::new(move || {
+        let grace_period = domain.begin();
+        before.store(1, SeqCst);
+        grace_period.end();
+        stored.store(1, SeqCst);
+    })
+}
+
 fn warns(message: &str) {
     sync::report(Violation::of(ViolationKind::Warning, message));
 }
@@ -67,7 +78,7 @@ fn a_section_that_began_within_a_grace_period_takes_two_preemptions() {
     let program = program(|| {
         let rcu = Arc::new(Domain::new("rcu"));
         let [x, y] = ["x", "y"].map(|name| Arc::new(AtomicU64::new(name, 0)));
-        let (domain, before, stored) = (Arc::clone(&rcu), Arc::clone(&x), Arc::clone(&y));
+        let updater = updater(&rcu, &x, &y);
         let reader: Body = Box::new(move || {
             rcu.read_lock();
             let before = x.load(SeqCst);
@@ -75,12 +86,6 @@ fn a_section_that_began_within_a_grace_period_takes_two_preemptions() {
                 warns("the section has begun before the store to x, and ended after the other");
             }
             rcu.read_unlock();
-        });
-        let updater: Body = Box::new(move || {
-            let grace_period = domain.begin();
-            before.store(1, SeqCst);
-            grace_period.end();
-            stored.store(1, SeqCst);
         });
         vec![("reader", reader), ("updater", updater)]
     });
@@ -190,7 +195,7 @@ fn another_object_is_another_violation() {
     let program = program(|| {
         let rcu = Arc::new(Domain::new("rcu"));
         let [x, y, z] = ["x", "y", "z"].map(|name| Arc::new(AtomicU64::new(name, 0)));
-        let (domain, before, stored) = (Arc::clone(&rcu), Arc::clone(&x), Arc::clone(&y));
+        let updater = updater(&rcu, &x, &y);
         let reader: Body = Box::new(move || {
             rcu.read_lock();
             let before = x.load(SeqCst);
@@ -205,12 +210,6 @@ fn another_object_is_another_violation() {
                 other.free();
                 other.access();
             }
-        });
-        let updater: Body = Box::new(move || {
-            let grace_period = domain.begin();
-            before.store(1, SeqCst);
-            grace_period.end();
-            stored.store(1, SeqCst);
         });
         vec![("reader", reader), ("updater", updater)]
     });

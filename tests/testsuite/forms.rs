@@ -25,19 +25,42 @@ const OPTIONS: Options = Options {
 
 /// The first violation of this kind that is found.
 fn found(scenario: &str, model: &str, kind: ViolationKind) -> Counterexample {
-    let library = Library::builtin();
-    let scenario = Arc::new(library.scenario(scenario).unwrap());
-    let model = library.model(model).unwrap();
     let limits = Limits {
         all: true,
         max_executions: Some(2_500),
         ..Limits::default()
     };
-    let exploration = explore(&program(&scenario, model.choices), &limits);
+    found_within(&limits, scenario, model, kind)
+}
+
+/// The first violation of this kind that is found under weak memory.
+pub(crate) fn found_under_rc11(scenario: &str, model: &str, kind: ViolationKind) -> Counterexample {
+    let limits = Limits {
+        memory_model: MemoryModel::Rc11,
+        all: true,
+        ..Limits::default()
+    };
+    found_within(&limits, scenario, model, kind)
+}
+
+fn found_within(
+    limits: &Limits,
+    scenario: &str,
+    model: &str,
+    kind: ViolationKind,
+) -> Counterexample {
+    let library = Library::builtin();
+    let scenario = Arc::new(library.scenario(scenario).unwrap());
+    let model = library.model(model).unwrap();
+    let exploration = explore(&program(&scenario, model.choices), limits);
     let mut findings = exploration.findings.iter();
     let finding = findings.find(|finding| finding.kind == kind);
     let finding = finding.unwrap_or_else(|| panic!("{} {}: no {kind}", scenario.name, model.name));
-    Counterexample::new(&scenario, &model, "dpor", "sc", finding)
+    let memory_model = match limits.memory_model {
+        MemoryModel::Sc => "sc",
+        MemoryModel::Rc11 => "rc11",
+    };
+    Counterexample::new(&scenario, &model, "dpor", memory_model, finding)
 }
 
 fn story(scenario: &str, model: &str, kind: ViolationKind) -> Story {
@@ -115,21 +138,11 @@ fn weak_stories() -> Vec<Story> {
         ("wake-up-vs-request", ViolationKind::Leak),
     ];
     let stories = stories.map(|(scenario, kind)| {
-        let library = Library::builtin();
-        let scenario = Arc::new(library.scenario(scenario).unwrap());
-        let model = library.model("v4").unwrap();
-        let limits = Limits {
-            memory_model: MemoryModel::Rc11,
-            all: true,
-            ..Limits::default()
-        };
-        let explored = explore(&program(&scenario, model.choices), &limits);
-        let mut findings = explored.findings.iter();
-        let finding = findings.find(|finding| finding.kind == kind).unwrap();
-        let c = Counterexample::new(&scenario, &model, "dpor", "rc11", finding);
+        let c = found_under_rc11(scenario, "v4", kind);
+        let model = c.model.clone();
         assert!(c.weak);
-        let against = why::against(&c, None, &library).unwrap();
-        let file = format!("{}-v4-{kind}.json", scenario.name);
+        let against = why::against(&c, None, &Library::builtin()).unwrap();
+        let file = format!("{scenario}-v4-{kind}.json");
         Story::new(c, model, against.as_ref(), &file)
     });
     stories.into()

@@ -2,10 +2,11 @@
 //! The schemas, and every file that they are of. `UPDATE_SNAPSHOTS=1 cargo test schemas`
 //! writes `schemas/` anew.
 
+use crate::forms::found_under_rc11;
 use jsonschema::Validator;
 use nfsd_check::{
     check::program::program,
-    engine::{Limits, MemoryModel, dpor::explore},
+    engine::{Limits, dpor::explore},
     library::Library,
     model::choices::CHOICES,
     report::{
@@ -190,17 +191,7 @@ fn the_schemas_know_every_name_that_the_parsers_know() {
 /// A counterexample that only weak memory shows says what is read that is older.
 #[test]
 fn what_reads_something_older_is_valid() {
-    let library = Library::builtin();
-    let scenario = Arc::new(library.scenario("wake-up-vs-request").unwrap());
-    let model = library.model("v4").unwrap();
-    let limits = Limits {
-        memory_model: MemoryModel::Rc11,
-        all: true,
-        ..Limits::default()
-    };
-    let explored = explore(&program(&scenario, model.choices), &limits);
-    let finding = &explored.findings[0];
-    let text = Counterexample::new(&scenario, &model, "dpor", "rc11", finding).to_json();
+    let text = found_under_rc11("wake-up-vs-request", "v4", ViolationKind::Leak).to_json();
     assert!(text.contains("\"reads\": "));
     is_valid(
         &validator(Kind::Counterexample),
