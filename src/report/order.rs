@@ -156,7 +156,7 @@ mod tests {
             let () = first.join();
             let () = second.join();
         });
-        dpor::follow(&program, Vec::new()).recording
+        dpor::follow(&program, &[]).recording
     }
 
     fn find(recording: &Recording, context: &str, object: &str) -> usize {

@@ -10,13 +10,13 @@ use super::{
     counterexample::{Counterexample, Step, schedule},
     digest::lies_in,
     order::Order,
-    words::waits,
+    words::{short, waits, words},
 };
 use crate::{
     check::program::program,
     engine::{
         dpor::{self, Landmark, Parting},
-        recording::{RecordedViolation, Recording, Site},
+        recording::{RecordedViolation, Recording, Site, TraceStep},
     },
     model::Model,
     scenario::Scenario,
@@ -38,6 +38,9 @@ pub struct Replay {
     pub steps: Vec<Option<usize>>,
     /// The recorded steps, counted from 0, that there are none for here.
     pub missing: Vec<usize>,
+    /// On another model, all recorded steps as they were on their own one, to say what they did.
+    /// None, if they do not run there as they were recorded.
+    pub recorded: Vec<TraceStep>,
     /// It ran on the choices that the counterexample was found with.
     pub same: bool,
 }
@@ -66,16 +69,34 @@ pub struct Parted {
     pub step: usize,
     /// What it was.
     pub was: Option<Step>,
+    /// What it did, in words, where that is known.
+    pub did: Option<String>,
     /// What it is now, in a sentence.
     pub now: String,
 }
 
 impl fmt::Display for Parted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, was, now } = self;
-        match was {
-            Some(was) => write!(f, "step {step} was {was}; here {now}"),
-            None => write!(f, "the recorded steps end before step {step}; here {now}"),
+        let Self {
+            step,
+            was,
+            did,
+            now,
+        } = self;
+        match (was, did) {
+            (Some(was), Some(did)) => {
+                let place = match was.function.as_str() {
+                    "" => String::new(),
+                    function => format!(" in {function}"),
+                };
+                write!(
+                    f,
+                    "step {step} was {}{place}: {did}; here {now}",
+                    was.context
+                )
+            }
+            (Some(was), None) => write!(f, "step {step} was {was}; here {now}"),
+            (None, _) => write!(f, "the recorded steps end before step {step}; here {now}"),
         }
     }
 }
@@ -83,19 +104,13 @@ impl fmt::Display for Parted {
 /// Runs a counterexample on `model`.
 #[must_use]
 pub fn replay(counterexample: &Counterexample, model: &Model) -> Replay {
-    let program = program(&Arc::new(counterexample.scenario.clone()), model.choices);
-    let same = model.choices == counterexample.model.choices;
-    let mut replay = if same && counterexample.weak {
-        let steps = counterexample.given_steps();
-        exactly(counterexample, dpor::graphs::replay(&program, steps))
-    } else if same {
-        exactly(
-            counterexample,
-            dpor::replay(&program, &counterexample.schedule_steps()),
-        )
+    let own = exactly(counterexample);
+    let mut replay = if model.choices == counterexample.model.choices {
+        own
     } else {
         let scenario = Arc::new(counterexample.scenario.clone());
-        elsewhere(counterexample, follow(counterexample, &scenario, model))
+        let followed = follow(counterexample, &scenario, model);
+        elsewhere(counterexample, &own, followed)
     };
     let claim = &counterexample.violation;
     let mut violations = replay.recording.violations.iter();
@@ -145,11 +160,18 @@ pub fn follow(
     scenario: &Arc<Scenario>,
     model: &Model,
 ) -> dpor::Followed {
-    let landmarks = counterexample.schedule.iter().map(landmark).collect();
-    dpor::follow(&program(scenario, model.choices), landmarks)
+    let landmarks: Vec<Landmark> = counterexample.schedule.iter().map(landmark).collect();
+    dpor::follow(&program(scenario, model.choices), &landmarks)
 }
 
-fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
+/// On its own model.
+fn exactly(counterexample: &Counterexample) -> Replay {
+    let scenario = Arc::new(counterexample.scenario.clone());
+    let program = program(&scenario, counterexample.model.choices);
+    let replay = match counterexample.weak {
+        true => dpor::graphs::replay(&program, counterexample.given_steps()),
+        false => dpor::replay(&program, &counterexample.schedule_steps()),
+    };
     let recorded = &counterexample.schedule;
     let now = schedule(&replay.recording);
     let same = recorded
@@ -166,6 +188,7 @@ fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
         Some(Parted {
             step: same + 1,
             was: recorded.get(same).cloned(),
+            did: None,
             now: is,
         })
     } else {
@@ -174,6 +197,7 @@ fn exactly(counterexample: &Counterexample, replay: dpor::Replay) -> Replay {
     Replay {
         steps: (0..same).map(Some).collect(),
         missing: Vec::new(),
+        recorded: Vec::new(),
         same: true,
         recording: replay.recording,
         violation: None,
@@ -191,21 +215,29 @@ pub(super) fn landmark(step: &Step) -> Landmark {
     }
 }
 
-fn elsewhere(counterexample: &Counterexample, followed: dpor::Followed) -> Replay {
-    let recorded = &counterexample.schedule;
+fn elsewhere(counterexample: &Counterexample, own: &Replay, followed: dpor::Followed) -> Replay {
+    let schedule = &counterexample.schedule;
+    let mut recorded = Vec::new();
+    if own.parted.is_none() {
+        let steps = own.recording.steps.iter();
+        recorded.extend(steps.filter(|step| step.concurrent).cloned());
+    }
     let parted = match (&followed.parted, &followed.cut) {
         (Some(parting), _) => {
-            let was = recorded.get(parting.landmark).cloned();
+            let was = schedule.get(parting.landmark).cloned();
+            let did = recorded.get(parting.landmark);
             let context = was.as_ref().map_or("", |was| &was.context);
             Some(Parted {
                 step: parting.landmark + 1,
                 now: waiting(context, parting, &followed),
+                did: did.map(|step| words(step, short(&step.object)).text),
                 was,
             })
         }
         (None, Some(reason)) => Some(Parted {
-            step: recorded.len() + 1,
+            step: schedule.len() + 1,
             was: None,
+            did: None,
             now: reason.clone(),
         }),
         (None, None) => None,
@@ -216,6 +248,7 @@ fn elsewhere(counterexample: &Counterexample, followed: dpor::Followed) -> Repla
         parted,
         steps: followed.steps,
         missing: followed.missing,
+        recorded,
         same: false,
     }
 }

@@ -305,7 +305,16 @@ impl Story {
         };
         let shared = shared_objects(steps.iter().map(|(_, step)| *step));
         let mut missing: BTreeSet<usize> = replay.missing.iter().copied().collect();
-        let names = short_names(steps.iter().map(|(_, step)| &*step.object));
+        let objects = steps.iter().map(|(_, step)| *step);
+        let names = short_names(objects.chain(&replay.recorded).map(|step| &*step.object));
+        let gone = |at: usize| {
+            let step = replay.recorded.get(at);
+            gone_row(
+                c,
+                at,
+                step.map(|step| words(step, names[&*step.object]).text),
+            )
+        };
         let marked = marked(replay);
         let mut fold: Vec<Row> = Vec::new();
         let mut concurrent = 0;
@@ -340,9 +349,9 @@ impl Story {
             }
             if let Some(recorded) = recorded.filter(|_| !same) {
                 let later = missing.split_off(&recorded);
-                for gone in std::mem::replace(&mut missing, later) {
+                for at in std::mem::replace(&mut missing, later) {
                     story.flush(&mut fold);
-                    story.rows.push(gone_row(c, gone));
+                    story.rows.push(gone(at));
                 }
             }
             let words = words(step, names[&*step.object]);
@@ -387,9 +396,7 @@ impl Story {
             }
         }
         story.flush(&mut fold);
-        for gone in missing {
-            story.rows.push(gone_row(c, gone));
-        }
+        story.rows.extend(missing.into_iter().map(gone));
         if let Some(wait) = Wait::after_the_steps(replay) {
             story.rows.push(Row {
                 number: String::new(),
@@ -553,18 +560,19 @@ impl Row {
     }
 }
 
-/// A recorded step that does not exist here.
-fn gone_row(c: &Counterexample, at: usize) -> Row {
+/// A recorded step that there is none for here; what it did, as the file says it where nothing else
+/// is known.
+fn gone_row(c: &Counterexample, at: usize, did: Option<String>) -> Row {
     let step = &c.schedule[at];
-    let object = match step.object.as_str() {
-        "" => String::new(),
-        object => format!(" {object}"),
-    };
+    let did = did.unwrap_or_else(|| match step.object.as_str() {
+        "" => step.operation.clone(),
+        object => format!("{} {object}", step.operation),
+    });
     Row {
         number: format!("({})", at + 1),
         context: step.context.clone(),
         function: plain(&step.function),
-        text: format!("not here: {}{object}", step.operation),
+        text: format!("not here: {did}"),
     }
 }
 

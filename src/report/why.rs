@@ -338,7 +338,7 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
                 return None;
             }
             let landmarks = reversed.iter().map(|&at| landmark(&c.schedule[at]));
-            let followed = dpor::follow(program, landmarks.collect());
+            let followed = dpor::follow(program, &landmarks.collect::<Vec<_>>());
             let at = |step: usize| {
                 let landmark = reversed.iter().position(|&at| at == step);
                 followed.steps.iter().position(|at| *at == landmark)
@@ -564,8 +564,8 @@ impl Trial<'_> {
     /// Whether the violation comes about with these choices. `None`: not as far as was tried.
     fn comes_about(&self, choices: Choices) -> Option<bool> {
         let c = self.counterexample;
-        let landmarks = c.schedule.iter().map(landmark).collect();
-        let followed = dpor::follow(&program(self.scenario, choices), landmarks);
+        let landmarks: Vec<_> = c.schedule.iter().map(landmark).collect();
+        let followed = dpor::follow(&program(self.scenario, choices), &landmarks);
         if shows(c, &followed.recording) {
             return Some(true);
         }

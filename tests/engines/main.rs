@@ -6,6 +6,7 @@
 mod cross_check;
 mod dpor_counts;
 mod dpor_oracle;
+mod follow;
 mod graphs;
 mod jobs;
 mod lkmm;

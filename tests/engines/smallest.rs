@@ -169,7 +169,7 @@ fn the_look_ends_where_there_are_no_more_preemptions() {
             .take(if is_found { 3 } else { 2 })
             .collect()
     });
-    let recording = dpor::follow(&program, Vec::new()).recording;
+    let recording = dpor::follow(&program, &[]).recording;
     let finding = Finding {
         kind: ViolationKind::Warning,
         recording,

@@ -5,6 +5,12 @@
 //! step of the recorded interleaving by its context, function, object and operation, the latter
 //! but for its decimal numbers: a counter may stand at another value here.
 //!
+//! Which step here is which landmark cannot be told from one step: the same function may do the
+//! same to the same object earlier, on its way to something else. So the program is run first, and
+//! the longest common subsequence of a context's landmarks and of its steps there says which is
+//! which. What a context does depends on the interleaving, though, so what was followed with one
+//! such alignment gives the next one, until an execution is as its alignment expected it.
+//!
 //! Whose turn it is, is always the context of the first landmark that is left. What it is about to
 //! do decides:
 //!
@@ -17,12 +23,13 @@
 //! A context whose turn it is and that has to wait for another one is where the two part: in the
 //! recorded interleaving it did not have to. From there on nothing is followed, and every context
 //! runs until it has to wait, in a fixed order.
-//!
-//! The first landmark that fits is taken. Where a context does the same thing in the same function
-//! to the same object twice, and one of the two is missing, that may be the wrong one; what happens
-//! is an execution of this program all the same.
 
-use crate::sync::{engine::Action, operation};
+use super::{Director, Followed, directed};
+use crate::{
+    engine::{Program, recording::Recording},
+    sync::{engine::Action, operation},
+};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A step of a recorded interleaving, as it is recognised elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +46,12 @@ pub struct Landmark {
     pub choice: u32,
 }
 
+impl Landmark {
+    fn mark(&self) -> Mark {
+        Mark::new(&self.function, &self.operation, &self.object)
+    }
+}
+
 /// Where an interleaving could not be followed any further: a context has to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parting {
@@ -51,6 +64,28 @@ pub struct Parting {
     /// To which object.
     pub object: String,
 }
+
+/// What makes a step a landmark, but for its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    function: String,
+    /// A [`operation::pattern`].
+    operation: String,
+    object: String,
+}
+
+impl Mark {
+    fn new(function: &str, operation: &str, object: &str) -> Self {
+        Self {
+            function: function.to_owned(),
+            operation: operation::pattern(operation),
+            object: object.to_owned(),
+        }
+    }
+}
+
+/// A step that a context is expected to do, and the landmark that it is.
+type Expected = (Mark, Option<usize>);
 
 /// What a thread is about to do.
 #[derive(Clone, Copy, Debug)]
@@ -71,30 +106,100 @@ pub(super) enum Turn {
     Over,
 }
 
+/// How often an alignment is made anew.
+const ALIGNMENTS: usize = 8;
+
+/// Run one execution of `program` along the landmarks, as far as it goes. From where it does not,
+/// every thread runs until it has to wait, in a fixed order.
+#[must_use]
+pub fn follow(program: &Program, landmarks: &[Landmark]) -> Followed {
+    let mut expected = BTreeMap::new();
+    for _ in 0..ALIGNMENTS {
+        let (followed, is_as_expected) = follow_once(program, landmarks, &expected);
+        if is_as_expected {
+            return followed;
+        }
+        expected = align(landmarks, &followed.recording);
+    }
+    follow_once(program, landmarks, &expected).0
+}
+
+/// Also returns whether each step that was followed was the one that was expected.
+fn follow_once(
+    program: &Program,
+    landmarks: &[Landmark],
+    expected: &BTreeMap<String, VecDeque<Expected>>,
+) -> (Followed, bool) {
+    let follower = Follower::new(landmarks.to_vec(), expected.clone());
+    let (replay, director) = directed(program, Director::Landmarks(Box::new(follower)));
+    let Director::Landmarks(follower) = director else {
+        unreachable!("nobody else directs");
+    };
+    let followed = Followed {
+        recording: replay.recording,
+        steps: follower.steps,
+        missing: follower.missing,
+        parted: follower.parted,
+        cut: replay.parted,
+    };
+    (followed, follower.is_as_expected)
+}
+
+/// Which landmark each step of a recording is, for each context.
+fn align(landmarks: &[Landmark], recording: &Recording) -> BTreeMap<String, VecDeque<Expected>> {
+    let mut steps: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
+    for step in recording.steps.iter().filter(|step| step.concurrent) {
+        let function = step.functions.last().copied().unwrap_or("");
+        let mark = Mark::new(function, &operation::name(step.action), &step.object);
+        steps.entry(step.context.clone()).or_default().push(mark);
+    }
+    let aligned = steps.into_iter().map(|(context, steps)| {
+        let own = landmarks.iter().enumerate();
+        let (places, marks): (Vec<usize>, Vec<Mark>) = own
+            .filter(|(_, landmark)| landmark.context == context)
+            .map(|(at, landmark)| (at, landmark.mark()))
+            .unzip();
+        let mut places = places.into_iter();
+        let expected = diff::slice(&marks, &steps)
+            .into_iter()
+            .filter_map(|part| match part {
+                diff::Result::Left(_) => {
+                    places.next();
+                    None
+                }
+                diff::Result::Both(_, step) => Some((step.clone(), places.next())),
+                diff::Result::Right(step) => Some((step.clone(), None)),
+            });
+        (context, expected.collect())
+    });
+    aligned.collect()
+}
+
 /// Where following has got to.
 #[derive(Debug)]
 pub(super) struct Follower {
-    /// With each operation as its pattern.
     landmarks: Vec<Landmark>,
+    /// What is left of what each context is expected to do.
+    expected: BTreeMap<String, VecDeque<Expected>>,
+    is_as_expected: bool,
     next: usize,
     /// The landmark that the step is which was let go last.
     turn: Option<usize>,
     is_missing: Vec<bool>,
-    pub(super) missing: Vec<usize>,
-    pub(super) steps: Vec<Option<usize>>,
-    pub(super) parted: Option<Parting>,
+    missing: Vec<usize>,
+    steps: Vec<Option<usize>>,
+    parted: Option<Parting>,
 }
 
 impl Follower {
-    pub(super) fn new(mut landmarks: Vec<Landmark>) -> Self {
-        for landmark in &mut landmarks {
-            landmark.operation = operation::pattern(&landmark.operation);
-        }
+    fn new(landmarks: Vec<Landmark>, expected: BTreeMap<String, VecDeque<Expected>>) -> Self {
         Self {
             next: 0,
             turn: None,
             is_missing: vec![false; landmarks.len()],
             landmarks,
+            expected,
+            is_as_expected: true,
             missing: Vec::new(),
             steps: Vec::new(),
             parted: None,
@@ -115,15 +220,8 @@ impl Follower {
                 self.miss(self.next);
                 continue;
             };
-            let pattern = operation::pattern(&operation::name(about.action));
-            let later = (self.next..self.landmarks.len()).find(|&at| {
-                let landmark = &self.landmarks[at];
-                landmark.context == about.context
-                    && landmark.function == about.function
-                    && landmark.object == about.object
-                    && landmark.operation == pattern
-            });
-            match later {
+            let is = self.landmark(about);
+            match is {
                 Some(at) if at != self.next => {
                     for before in self.next..at {
                         if self.landmarks[before].context == about.context {
@@ -141,16 +239,39 @@ impl Follower {
                     return Turn::Over;
                 }
                 _ => {
-                    if later.is_some() {
+                    if is.is_some() {
                         self.next += 1;
                     }
-                    self.turn = later;
-                    self.steps.push(later);
+                    if let Some(expected) = self.expected.get_mut(about.context) {
+                        expected.pop_front();
+                    }
+                    self.turn = is;
+                    self.steps.push(is);
                     return Turn::Run(about.thread);
                 }
             }
         }
         Turn::Over
+    }
+
+    /// The landmark that a context is about to do: the one that is expected, and where something
+    /// else was expected, or nothing, the first one that fits.
+    fn landmark(&mut self, about: &Pending<'_>) -> Option<usize> {
+        let mark = Mark::new(about.function, &operation::name(about.action), about.object);
+        let expected = self.expected.get_mut(about.context);
+        let step = expected.as_ref().and_then(|steps| steps.front());
+        if let Some((_, landmark)) = step.filter(|(expected, _)| *expected == mark) {
+            // Its turn may have gone by, before there was such a context.
+            return landmark.filter(|&at| at >= self.next && !self.is_missing[at]);
+        }
+        self.is_as_expected = false;
+        if let Some(steps) = expected {
+            steps.clear();
+        }
+        (self.next..self.landmarks.len()).find(|&at| {
+            let landmark = &self.landmarks[at];
+            landmark.context == about.context && landmark.mark() == mark
+        })
     }
 
     /// The answer that the step which was let go last gets, should it be a choice.

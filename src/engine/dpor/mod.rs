@@ -37,7 +37,6 @@ use crate::sync::{
 };
 use coroutines::{Coroutines, Resumed, suspend};
 use execution::{Director, End, Execution, Scheduled, ThreadKey};
-use follow::Follower;
 use interleavings::{Found, Task};
 use std::{
     any::Any,
@@ -57,7 +56,7 @@ pub struct ScheduleStep {
 }
 
 pub use checkpoint::Checkpoint;
-pub use follow::{Landmark, Parting};
+pub use follow::{Landmark, Parting, follow};
 pub use minimal::{MOST_STEPS, minimise};
 
 /// What came of following a schedule.
@@ -400,26 +399,6 @@ pub struct Followed {
     pub parted: Option<Parting>,
     /// Why the engine could not bring the execution to its end.
     pub cut: Option<String>,
-}
-
-/// Run one execution along an interleaving of another program, as far as it goes. From where it
-/// does not, every thread runs until it has to wait, in a fixed order.
-#[must_use]
-pub fn follow(program: &Program, landmarks: Vec<Landmark>) -> Followed {
-    let (replay, director) = directed(
-        program,
-        Director::Landmarks(Box::new(Follower::new(landmarks))),
-    );
-    let Director::Landmarks(follower) = director else {
-        unreachable!("nobody else directs");
-    };
-    Followed {
-        recording: replay.recording,
-        steps: follower.steps,
-        missing: follower.missing,
-        parted: follower.parted,
-        cut: replay.parted,
-    }
 }
 
 fn directed(program: &Program, director: Director) -> (Replay, Director) {
