@@ -190,7 +190,7 @@ choices! {
         #[default]
         WalkAndQueue = "walk-and-queue",
         "Over the walk and the queueing of what it takes off.",
-        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, merged as 40162cfea79b";
     }
 
     gc_lock_shrinker: GcLockShrinker,
@@ -202,7 +202,7 @@ choices! {
         #[default]
         WalkAndQueue = "walk-and-queue",
         "Over the walk and the queueing of what it takes off.",
-        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, merged as 40162cfea79b";
     }
 
     gc_lock_close_inode: GcLockCloseInode,
@@ -214,7 +214,7 @@ choices! {
         #[default]
         WalkAndQueue = "walk-and-queue",
         "Over the look-up and the queueing of what it unhashes.",
-        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, merged as 40162cfea79b";
     }
 
     shutdown_barrier: ShutdownBarrier,
@@ -229,7 +229,7 @@ choices! {
         #[default]
         AfterPurge = "after-purge",
         "Between the purge of the hash table and the drain of the net's dispose list.",
-        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, applied as 2f8b2f5b13f9";
+        "Message-Id 20260604-nfsd-testing-v4-1-3aeb1479c5bb@kernel.org, merged as 40162cfea79b";
     }
 
     dispose_list: DisposeList,
@@ -246,7 +246,7 @@ choices! {
         #[default]
         Inline = "inline",
         "In struct nfsd_net, and as long-lived.",
-        "Message-Id 20260601-nfsd-testing-v1-7-d0f61e536df8@kernel.org, applied as fcafdda0423b";
+        "Message-Id 20260601-nfsd-testing-v1-7-d0f61e536df8@kernel.org, merged as bbf13732f743";
     }
 
     free_unhash: FreeUnhash,
@@ -282,10 +282,10 @@ choices! {
         #[default]
         Tested = "tested",
         "It does.",
-        "Message-Id 20260601-nfsd-testing-v1-4-d0f61e536df8@kernel.org, applied as a6dfbd5e7052";
+        "Message-Id 20260601-nfsd-testing-v1-4-d0f61e536df8@kernel.org, merged as 9f1ddfc8cb90";
         None = "none",
         "It does not: as long as a thread runs there is a server.",
-        "before a6dfbd5e7052";
+        "before 9f1ddfc8cb90";
     }
 
     queue_wakes: QueueWakes,
@@ -294,10 +294,10 @@ choices! {
         #[default]
         Yes = "yes",
         "It does.",
-        "43fd953fa7e2; Message-Id 20230414213144.385947-1-jlayton@kernel.org";
+        "92e4a6733f92; Message-Id 20230414213144.385947-1-jlayton@kernel.org";
         No = "no",
         "It does not: the file waits for the next request.",
-        "the first version of 43fd953fa7e2: Message-Id 20230118173139.71846-4-jlayton@kernel.org";
+        "the first version of 92e4a6733f92: Message-Id 20230118173139.71846-4-jlayton@kernel.org";
     }
 
     wake_order: WakeOrder,
@@ -563,10 +563,10 @@ choices! {
         #[default]
         On = "on",
         "It does, from before the compare-exchange on.",
-        "Message-Id 20260601-nfsd-testing-v1-2-d0f61e536df8@kernel.org, applied as 313293317204";
+        "Message-Id 20260601-nfsd-testing-v1-2-d0f61e536df8@kernel.org, merged as 58884694978a";
         Off = "off",
         "It does not.",
-        "before 313293317204, since e6f7e1487ab5";
+        "before 58884694978a, since e6f7e1487ab5";
     }
 
     lost_install: LostInstall,
@@ -599,10 +599,10 @@ choices! {
         #[default]
         Puts = "puts",
         "It is put, and the open fails.",
-        "Message-Id 20260601-nfsd-testing-v1-3-d0f61e536df8@kernel.org, applied as b5dba76747c8";
+        "Message-Id 20260601-nfsd-testing-v1-3-d0f61e536df8@kernel.org, merged as ca018c19e0ba";
         HandsOut = "hands-out",
         "The caller gets and uses it.",
-        "before b5dba76747c8, since fdd015de7679";
+        "before ca018c19e0ba, since fdd015de7679";
     }
 
     doio_error: DoioError,
@@ -650,7 +650,7 @@ choices! {
         "0b88bfa42e54; Message-Id tencent_4DA6D7B3792370296083BAC4525778776405@qq.com";
         WhenUp = "when-up",
         "It does not.",
-        "before 0b88bfa42e54, since 47e988147f40";
+        "before 0b88bfa42e54, since 39972494e318";
     }
 
     exit_wait: ExitWait,

@@ -1443,6 +1443,13 @@ fn files_are_checked_without_being_run() {
     let file = format!("counterexamples/{}", folder.counterexamples()[0]);
     let one = folder.run(&["check-files", &file]);
     assert_eq!(one.stdout, format!("ok  counterexample  {file}\n"));
+    folder.write(
+        "x.replay.json",
+        &folder.run(&["replay", "--format", "json", &file]).stdout,
+    );
+    let other = folder.run(&["check-files", "x.replay.json"]);
+    let said = "not checked, what 'replay --format json' prints:  x.replay.json\n";
+    assert_eq!((other.status, other.stdout.as_str()), (0, said));
     let text = fs::read_to_string(folder.0.join(&file)).unwrap();
     folder.write(&file, &text.replacen("\"saw\": 0", "\"saw\": 7", 1));
     folder.refuses(&["check-files", &file], "checksum");

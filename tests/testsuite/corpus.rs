@@ -45,6 +45,26 @@ const REPORTED: &[(&str, &[ViolationKind])] = &[
     ("E5", &[UseAfterDestroy]),
 ];
 
+/// Of A1 and A2 there is no commit: they were never merged.
+#[test]
+fn every_bug_names_its_mail_and_its_commit() {
+    let library = Library::at(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for model in library.models().unwrap() {
+        let Some(bug) = &model.bug else { continue };
+        let mut words = model.source.split(|c: char| !c.is_ascii_alphanumeric());
+        let is_commit =
+            |word: &str| word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let has_commit = words.any(is_commit) || ["A1", "A2"].contains(&&*bug.entry);
+        assert!(has_commit, "{}: {}", bug.entry, model.source);
+        assert!(
+            model.source.contains("Message-Id: <"),
+            "{}: {}",
+            bug.entry,
+            model.source
+        );
+    }
+}
+
 #[test]
 fn every_bug_is_found_as_it_was_reported() {
     let library = Library::at(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
