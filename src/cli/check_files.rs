@@ -30,7 +30,8 @@ Examples:
   nfsd-check check-files --schema scenario > scenario.schema.json
 
 What a file is, is told by what is in it: 'choices' make a model, 'actors' a scenario, and a
-counterexample says what it is.
+counterexample says what it is. Of what else is written here, states of --resume and of hunts, traces
+and what 'replay --format json' prints, it is said that it is not checked.
 
 Exit status: 0 all are fine, 2 one is not.")]
 pub(super) struct CheckFilesArgs {
@@ -41,6 +42,15 @@ pub(super) struct CheckFilesArgs {
     #[arg(long, value_name = "KIND", conflicts_with = "files")]
     schema: Option<Kind>,
 }
+
+/// What is written here for others to read, or to go on from: a string that only such a file has, and
+/// what it is.
+const WRITTEN: [(&str, &str); 4] = [
+    ("nfsd-check resume", "a state of --resume"),
+    ("nfsd-check hunt", "a state of a hunt"),
+    ("came_about", "what 'replay --format json' prints"),
+    ("traceEvents", "a trace for Perfetto"),
+];
 
 /// Check the files.
 pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
@@ -69,7 +79,7 @@ pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
     for file in files {
         match check(&file, &models) {
             Ok(kind) => {
-                output.print(&format!("ok  {:<14}  {}\n", kind.name(), file.display()));
+                output.print(&format!("{kind}  {}\n", file.display()));
             }
             Err(error) => {
                 complain(&said(&error));
@@ -108,23 +118,29 @@ fn here() -> Result<Vec<PathBuf>, String> {
     }
 }
 
-fn check(path: &Path, models: &[&str]) -> Result<Kind, LoadError> {
+/// What a file is; its line begins with that.
+fn check(path: &Path, models: &[&str]) -> Result<String, LoadError> {
     let bytes = library::read(path, MAX_COUNTEREXAMPLE)?;
     let file = path.to_string_lossy();
-    let has = |field: &str| {
-        let field = format!("\"{field}\"");
-        bytes.windows(field.len()).any(|at| at == field.as_bytes())
+    let has = |text: &str| {
+        let text = format!("\"{text}\"");
+        bytes.windows(text.len()).any(|at| at == text.as_bytes())
     };
+    let ok = |kind: Kind| Ok(format!("ok  {:<14}", kind.name()));
+    let written = WRITTEN.iter().find(|(mark, _)| has(mark));
+    if let Some((_, what)) = written {
+        return Ok(format!("not checked, {what}:"));
+    }
     // A counterexample has a scenario and a model in it.
     if has("format") && has("schedule") {
         Counterexample::parse(&file, &bytes)?;
-        return Ok(Kind::Counterexample);
+        return ok(Kind::Counterexample);
     }
     let bytes = &bytes[..bytes.len().min(MAX_BYTES + 1)];
     if has("choices") {
         Model::parse(&file, bytes)?;
-        return Ok(Kind::Model);
+        return ok(Kind::Model);
     }
     Scenario::parse(&file, bytes, models)?;
-    Ok(Kind::Scenario)
+    ok(Kind::Scenario)
 }

@@ -507,7 +507,7 @@ impl<'h> Report<'h> {
         };
         let _ = writeln!(
             text,
-            "\n{}, {all}: {} explored to the end and hold, {} violated,\n{} not explored because they \
+            "\n{}, {all}: {} explored to the end and hold (interleavings only), {} violated,\n{} not explored because they \
              contain the scenario of a finding, {} undecided\nrefused: {} that no correct caller does, \
              {} that are the same as a smaller one",
             counted(self.total.made, "scenario"),

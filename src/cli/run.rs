@@ -9,7 +9,7 @@ use super::{
     output::Output,
     progress::counted,
 };
-use crate::check::{CheckOptions, Outcome, Verdict, ViolationEntry, Written};
+use crate::check::{CheckOptions, MemoryModel, Outcome, Verdict, ViolationEntry, Written};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
@@ -140,6 +140,10 @@ pub(super) fn headline(outcome: &Outcome, widths: &Widths) -> String {
     );
     if let Some(states) = outcome.states {
         let _ = write!(line, ", {}", counted(states, "state"));
+    }
+    // Without it, it would read like what is said of weak memory, too.
+    if outcome.memory_model == MemoryModel::Sc {
+        line.push_str(", sequential consistency");
     }
     line
 }

@@ -19,8 +19,8 @@ use std::{
 };
 
 /// How an exploration ends that comes upon a loop without an end: an execution of these scenarios has
-/// a few hundred steps.
-const ENDLESS: [&str; 2] = ["steps", "nested too deep"];
+/// a few hundred steps, and a dozen contexts.
+const ENDLESS: [&str; 3] = ["steps", "nested too deep", "contexts"];
 
 /// A scenario on a model that shows no violation when nothing is weakened.
 #[derive(Debug)]
