@@ -12,7 +12,6 @@ use super::{
         stop_on_interrupt, usage,
     },
     output::{Output, complain},
-    progress::counted,
 };
 use crate::{
     check::{
@@ -24,7 +23,7 @@ use crate::{
     engine::{self, Limits},
     library::Library,
     model::{Choices, Model, choices::CHOICES},
-    report::counterexample::Counterexample,
+    report::{counterexample::Counterexample, words::counted},
     scenario::Scenario,
 };
 use clap::{Args, ValueEnum, value_parser};

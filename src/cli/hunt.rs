@@ -9,7 +9,6 @@ use super::{
     explore::{complain_of_input, print_json, quote, said, seconds, stop_on_interrupt, usage},
     fixes::Format,
     output::{Output, complain},
-    progress::counted,
 };
 use crate::{
     check::{self, program::program},
@@ -17,7 +16,7 @@ use crate::{
     hunt::{Counts, Finding, Found, Hunt, State, space::Bounds},
     library::Library,
     model::{Model, Mutexes},
-    report::counterexample::Counterexample,
+    report::{counterexample::Counterexample, words::counted},
     scenario::{Expectation, Scenario},
 };
 use clap::{Args, value_parser};

@@ -93,29 +93,43 @@ fn render(mut page: clap::Command) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Lines that begin with a space stay as they are, the others are filled.
+/// What follows the options in `--help`, in the sections that a page has. Lines that begin with a space
+/// stay as they are, the others are filled.
 fn extra(help: &str) -> String {
-    let mut out = String::from(".SH EXTRA\n");
-    let mut as_is = false;
-    for line in help.lines() {
-        let indented = line.starts_with(' ');
-        if indented != as_is && !line.is_empty() {
-            out.push_str(if indented { ".nf\n" } else { ".fi\n" });
-            as_is = indented;
+    let mut out = String::new();
+    let mut section = "";
+    for paragraph in help.split("\n\n") {
+        let (heading, text) = if let Some(text) = paragraph.strip_prefix("Examples:\n") {
+            ("EXAMPLES", text)
+        } else if let Some(text) = paragraph.strip_prefix("Exit status: ") {
+            ("EXIT STATUS", text)
+        } else if section == "EXAMPLES" && paragraph.starts_with(' ') {
+            (section, paragraph)
+        } else {
+            ("NOTES", paragraph)
+        };
+        out.push_str(&match heading == section {
+            true => ".PP\n".to_owned(),
+            false => format!(".SH {heading}\n"),
+        });
+        section = heading;
+        let mut as_is = false;
+        for line in text.lines() {
+            let indented = line.starts_with(' ');
+            if indented != as_is {
+                out.push_str(if indented { ".nf\n" } else { ".fi\n" });
+                as_is = indented;
+            }
+            let line = line.replace('\\', "\\e").replace('-', "\\-");
+            // What begins like this is a request otherwise.
+            let is_request = line.starts_with(['.', '\'']);
+            out.push_str(if is_request { "\\&" } else { "" });
+            out.push_str(&line);
+            out.push('\n');
         }
-        if line.is_empty() {
-            out.push_str(".sp\n");
-            continue;
+        if as_is {
+            out.push_str(".fi\n");
         }
-        let line = line.replace('\\', "\\e").replace('-', "\\-");
-        // What begins like this is a request otherwise.
-        let is_request = line.starts_with(['.', '\'']);
-        out.push_str(if is_request { "\\&" } else { "" });
-        out.push_str(&line);
-        out.push('\n');
-    }
-    if as_is {
-        out.push_str(".fi\n");
     }
     out
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One line on a terminal that says how far it is.
 
+use crate::report::words::counted;
 use std::{
     io::{self, IsTerminal, Write},
     sync::{
@@ -80,10 +81,4 @@ impl Progress {
         let executions = counted(self.executions(), "execution");
         format!("{pairs}, {executions}, {seconds:.1} s")
     }
-}
-
-/// A number of things.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }

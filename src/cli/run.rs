@@ -7,9 +7,11 @@ use super::{
         ExploreArgs, Format, Way, check_all, complain_of_unsaved, pairs, print_json, quote, resumed,
     },
     output::Output,
-    progress::counted,
 };
-use crate::check::{CheckOptions, MemoryModel, Outcome, Verdict, ViolationEntry, Written};
+use crate::{
+    check::{CheckOptions, MemoryModel, Outcome, Verdict, ViolationEntry, Written},
+    report::words::counted,
+};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 

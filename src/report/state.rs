@@ -5,7 +5,7 @@
 //! after follows: of a word, of a lock, of whether an allocation lives. What plain memory holds is
 //! not known here.
 
-use super::words::{in_words, owner_and_field};
+use super::words::{counted, in_words, owner_and_field};
 use crate::{
     engine::recording::{Recording, TraceStep},
     sync::engine::Action,
@@ -123,7 +123,7 @@ fn effect(step: &TraceStep, known: Option<&String>) -> Option<(String, String)> 
         Action::Free => Some((known("allocated"), "freed".to_owned())),
         Action::Renew => Some((known("freed"), "allocated".to_owned())),
         Action::GracePeriodBegin => {
-            let count = |n: u64| format!("{n} grace periods");
+            let count = |n| counted(n, "grace period");
             Some((count(step.saw), count(step.saw + 1)))
         }
         Action::Read

@@ -121,11 +121,12 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
             format!("{object}: grace period {} is over", number + 1),
         ),
         ("fsnotify_mark_srcu", Action::GracePeriodCount) => {
-            (Minor, format!("{function}(): {saw} marks were put"))
+            (Minor, format!("{function}(): {} put", counted(saw, "mark")))
         }
-        (_, Action::GracePeriodCount) => {
-            (Always, format!("{function}(): {saw} callbacks were queued"))
-        }
+        (_, Action::GracePeriodCount) => (
+            Always,
+            format!("{function}(): {} queued", counted(saw, "callback")),
+        ),
         ("rcu_head", Action::Await(..)) => (Always, "a callback has run".to_owned()),
         ("rcu_head", Action::Store(..)) => (Always, "the callback has run".to_owned()),
 
@@ -236,8 +237,17 @@ pub fn in_words(object: &str, word: u64) -> String {
             _ => "set".to_owned(),
         },
         "nf_lru" => if word == 0 { "empty" } else { "linked" }.to_owned(),
+        // Above the count of struct completion, the model counts all that ever completed it.
+        field if field.ends_with("_done") => format!("done {}", word & 0xffff_ffff),
         _ => value(word),
     }
+}
+
+/// A number of things.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
 }
 
 /// An object's owner, if it has one, and its name in there.

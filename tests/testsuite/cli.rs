@@ -990,7 +990,7 @@ fn an_example_of_the_manual_stays_in_its_line() {
     for command in COMMANDS {
         let page = folder.run(&["man", command]).stdout;
         let help = folder.run(&[command, "--help"]).stdout;
-        let (_, extra) = page.split_once(".SH EXTRA\n").unwrap();
+        let (_, extra) = page.split_once(".SH EXAMPLES\n").unwrap();
         let mut examples = help
             .lines()
             .filter(|line| line.starts_with("  nfsd-check "));
