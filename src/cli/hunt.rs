@@ -15,7 +15,7 @@ use crate::{
     engine::Limits,
     hunt::{Counts, Finding, Found, Hunt, State, space::Bounds},
     library::Library,
-    model::{Model, Mutexes},
+    model::{Model, Mutexes, choices::LocalioInvalidate},
     report::{counterexample::Counterexample, words::counted},
     scenario::{Expectation, Scenario},
 };
@@ -64,6 +64,9 @@ pub(super) struct HuntArgs {
     /// How many nets there are at most
     #[arg(long, value_name = "NETS", default_value = "2", value_parser = value_parser!(u64).range(1..=2))]
     nets: u64,
+    /// Hunt on a client of LOCALIO and who controls its server, instead of the server alone
+    #[arg(long)]
+    client: bool,
     /// Explore also what contains the scenario of a finding, each to the end
     #[arg(long)]
     all: bool,
@@ -88,7 +91,7 @@ pub(super) struct HuntArgs {
 const FORMAT: &str = "nfsd-check hunt";
 
 /// It changes whenever an older state would no longer mean the same.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// All that decides what a hunt does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +101,7 @@ struct Plan {
     actors: u64,
     operations: u64,
     nets: u64,
+    client: bool,
     all: bool,
     max_executions: u64,
 }
@@ -121,12 +125,19 @@ pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
         Ok(model) => model,
         Err(error) => return complain_of_input(&[said(&error)]),
     };
+    if args.client && model.choices.localio_invalidate == LocalioInvalidate::PreExit {
+        let model = quote(&model.name);
+        return usage(&format!(
+            "{model} has the client of v6.12 (localio_invalidate: pre-exit), which is not modelled"
+        ));
+    }
     let plan = Plan {
         model: model.name.clone(),
         choices: serde_json::to_value(model.choices).unwrap_or_default(),
         actors: args.actors,
         operations: args.operations,
         nets: args.nets,
+        client: args.client,
         all: args.all,
         max_executions: args.max_executions,
     };
@@ -146,6 +157,7 @@ pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
         operations: args.operations as usize,
         nets: args.nets as usize,
         close_export: model.choices.mutexes == Mutexes::Split,
+        client: args.client,
     };
     let Some(mut hunt) = Hunt::new(&model, bounds, limits, args.all, state) else {
         return usage(&format!("{}: not a state of this hunt", file.display()));
@@ -246,7 +258,8 @@ fn load(file: &Path, plan: &Plan) -> Result<State, String> {
         } = &saved.plan;
         return Err(wrong(&format!(
             "the state of another hunt: --model {model} --actors {actors} --operations {operations} \
-             --nets {nets} --max-executions {max_executions}{}; give this one another --out",
+             --nets {nets} --max-executions {max_executions}{}{}; give this one another --out",
+            if saved.plan.client { " --client" } else { "" },
             if saved.plan.all { " --all" } else { "" },
         )));
     }

@@ -2,7 +2,7 @@
 //! Whether one scenario is inside another: with other names it is what is left of the larger one
 //! when operations are taken out.
 
-use super::space::{file_of, inode_of, net_of};
+use super::space::{client_of, file_of, inode_of, net_of};
 use crate::scenario::{Operation, Scenario};
 
 /// Names of the smaller scenario by those of the larger one.
@@ -10,6 +10,7 @@ use crate::scenario::{Operation, Scenario};
 struct Names {
     nets: Vec<usize>,
     inodes: Vec<usize>,
+    clients: Vec<usize>,
     files: Vec<Option<usize>>,
 }
 
@@ -31,21 +32,23 @@ pub fn contains(large: &Scenario, small: &Scenario) -> bool {
             continue;
         }
         for inodes in injections(small.inodes.len(), large.inodes.len()) {
-            let mut names = Names {
-                nets: nets.clone(),
-                inodes,
-                files: vec![None; small.files.len()],
-            };
-            if fits(&small.setup, &large.setup, &mut names)
-                && actors_fit(
-                    small,
-                    large,
-                    0,
-                    &mut vec![false; large.actors.len()],
-                    &names,
-                )
-            {
-                return true;
+            for clients in injections(small.clients.len(), large.clients.len()) {
+                let mut pairs = small.clients.iter().zip(&clients);
+                if pairs.any(|(client, at)| nets[client.net] != large.clients[*at].net) {
+                    continue;
+                }
+                let mut names = Names {
+                    nets: nets.clone(),
+                    inodes: inodes.clone(),
+                    clients,
+                    files: vec![None; small.files.len()],
+                };
+                let mut taken = vec![false; large.actors.len()];
+                if fits(&small.setup, &large.setup, &mut names)
+                    && actors_fit(small, large, 0, &mut taken, &names)
+                {
+                    return true;
+                }
             }
         }
     }
@@ -107,6 +110,9 @@ fn is_same(small: &Operation, large: &Operation, names: &mut Names) -> bool {
     }
     if let Some(inode) = inode_of(&mut renamed) {
         *inode = names.inodes[*inode];
+    }
+    if let Some(client) = client_of(&mut renamed) {
+        *client = names.clients[*client];
     }
     let mut bound = None;
     if let (Some(file), Some(to)) = (file_of(&mut renamed), file_of(&mut large)) {

@@ -5,7 +5,7 @@
 //! taken, until none does: an actor less, an operation less, one of the setup less, a net or an
 //! inode less. What uses something that is gone goes with it.
 
-use super::space::{file_of, give_threads, inode_of, net_of, parts, refusal};
+use super::space::{client_of, file_of, give_threads, inode_of, net_of, parts, refusal};
 use crate::scenario::{Operation, Scenario};
 
 /// Make it smaller for as long as `shows` says that it still is one. `None` where `shows` does not
@@ -31,7 +31,7 @@ pub(super) fn is_valid(scenario: &Scenario) -> bool {
     let actors = scenario.actors.iter().map(|actor| actor.operations.clone());
     let actors: Vec<_> = actors.collect();
     let file = format!("{}.json", scenario.name);
-    refusal(&scenario.setup, &actors, false).is_none()
+    refusal(&scenario.clients, &scenario.setup, &actors, false).is_none()
         && Scenario::parse(&file, scenario.to_json().as_bytes(), &[]).is_ok()
 }
 
@@ -56,13 +56,17 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         all.push(less);
     }
     for from in 1..scenario.nets.len() {
-        all.push(with_each(scenario, |operation| {
+        let mut less = with_each(scenario, |operation| {
             if let Some(net) = net_of(operation)
                 && *net == from
             {
                 *net = 0;
             }
-        }));
+        });
+        for client in less.clients.iter_mut().filter(|client| client.net == from) {
+            client.net = 0;
+        }
+        all.push(less);
     }
     for from in 1..scenario.inodes.len() {
         all.push(with_each(scenario, |operation| {
@@ -117,6 +121,7 @@ fn tidy(scenario: &Scenario) -> Option<Scenario> {
         vec![false; tidied.nets.len()],
         vec![false; tidied.inodes.len()],
     );
+    let mut clients = vec![false; tidied.clients.len()];
     each(&mut tidied, |operation| {
         let parts = parts(operation);
         parts.net.into_iter().for_each(|net| nets[net] = true);
@@ -124,7 +129,13 @@ fn tidy(scenario: &Scenario) -> Option<Scenario> {
             .inode
             .into_iter()
             .for_each(|inode| inodes[inode] = true);
+        let client = parts.client.into_iter();
+        client.for_each(|client| clients[client] = true);
     });
+    keep(&mut tidied.clients, &clients);
+    for client in &tidied.clients {
+        nets[client.net] = true;
+    }
     // A scenario needs a net.
     if !nets.contains(&true) {
         nets[0] = true;
@@ -133,7 +144,13 @@ fn tidy(scenario: &Scenario) -> Option<Scenario> {
     keep(&mut tidied.inodes, &inodes);
     keep(&mut tidied.files, &made);
     let place = |kept: &[bool], at: usize| kept[..at].iter().filter(|kept| **kept).count();
+    for client in &mut tidied.clients {
+        client.net = place(&nets, client.net);
+    }
     each(&mut tidied, |operation| {
+        if let Some(client) = client_of(operation) {
+            *client = place(&clients, *client);
+        }
         if let Some(net) = net_of(operation) {
             *net = place(&nets, *net);
         }

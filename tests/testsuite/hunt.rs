@@ -30,6 +30,7 @@ const ONE_NET: Bounds = Bounds {
     operations: 1,
     nets: 1,
     close_export: false,
+    client: false,
 };
 
 fn model(name: &str) -> Model {
