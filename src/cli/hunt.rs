@@ -11,11 +11,11 @@ use super::{
     output::{Output, complain},
 };
 use crate::{
-    check::{self, program::program},
+    check::{self, has_old_client, program::program},
     engine::Limits,
     hunt::{Counts, Finding, Found, Hunt, State, space::Bounds},
     library::Library,
-    model::{Model, Mutexes, choices::LocalioInvalidate},
+    model::{Model, Mutexes},
     report::{counterexample::Counterexample, words::counted},
     scenario::{Expectation, Scenario},
 };
@@ -125,10 +125,10 @@ pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
         Ok(model) => model,
         Err(error) => return complain_of_input(&[said(&error)]),
     };
-    if args.client && model.choices.localio_invalidate == LocalioInvalidate::PreExit {
+    if args.client && has_old_client(&model.choices) {
         let model = quote(&model.name);
         return usage(&format!(
-            "{model} has the client of v6.12 (localio_invalidate: pre-exit), which is not modelled"
+            "{model} has the client of v6.12, which is not modelled"
         ));
     }
     let plan = Plan {

@@ -3,6 +3,7 @@
 
 use super::step;
 use crate::{
+    check::not_modelled,
     library::{Library, LoadError},
     model::Model,
     report::{
@@ -22,7 +23,7 @@ use std::{
 
 /// Run one recorded interleaving again and print it.
 ///
-/// Exit status: 1 the violation came about, 0 it did not (on another model), 3 the interleaving
+/// Exit status: 1 the violation came about, or another one on another model, 0 none did, 3 the interleaving
 /// could not be followed to its end, 2 bad input.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
@@ -73,6 +74,10 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     let file = args.file.to_string_lossy();
+    if let Some(why) = not_modelled(&counterexample.scenario, &model) {
+        let _ = writeln!(io::stderr(), "error: {file}: {why}");
+        return ExitCode::from(2);
+    }
     if counterexample.weak && model.choices != counterexample.model.choices {
         let why = "no interleaving shows it, so there is none to follow on another model";
         let command = format!(

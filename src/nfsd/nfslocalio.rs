@@ -270,6 +270,11 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
         return;
     }
     let _lock = clp.lock.lock();
+    if nfsd.choices.invalidate == Invalidate::OneByOne && clp.list_lock.load(Ordering::Relaxed) != 0
+    {
+        // Somebody is about to forget the namespace, and takes the client off its list.
+        return;
+    }
     if clp.net.load().is_none() {
         let _uuids = nfsd.nfs_uuids_lock.lock();
         clp.unlink();
@@ -338,14 +343,14 @@ pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
 fn nfs_uuid_put(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) -> bool {
     let _in = enter("nfs_uuid_put");
     let mut lock = clp.lock.lock();
-    if clp.net.load().is_none() {
-        if nfsd.choices.invalidate == Invalidate::OneByOne {
-            // Somebody else is at it, and still needs the client.
-            while clp.list_lock.load(Ordering::Relaxed) != 0 {
-                lock = wait_for_change(nfsd, clp, lock);
-            }
+    while clp.net.load().is_none() {
+        // With a list and without a namespace: somebody else is at it, and still needs the client.
+        // By the time that one is done, the client may know the server again.
+        if nfsd.choices.invalidate == Invalidate::Walk || clp.list_lock.load(Ordering::Relaxed) == 0
+        {
+            return false;
         }
-        return false;
+        lock = wait_for_change(nfsd, clp, lock);
     }
     nfs_uuid_put_locked(nfsd, clp, lock);
     true

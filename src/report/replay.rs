@@ -46,8 +46,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// 1: the violation came about. 0: it did not. 3: the interleaving could not be followed to
-    /// its end.
+    /// 1: the violation came about, or on another model another one. 0: none did. 3: the interleaving
+    /// could not be followed to its end, and nothing is wrong in it.
     ///
     /// On its own model, a replay that parts says nothing about what comes after. On another one,
     /// whatever was run is an execution of it, and so a violation in it is one.
@@ -56,6 +56,7 @@ impl Replay {
         match (&self.parted, &self.violation) {
             (Some(_), _) if self.same => 3,
             (_, Some(_)) => 1,
+            _ if !self.same && !self.recording.violations.is_empty() => 1,
             (Some(_), None) => 3,
             (None, None) => 0,
         }
@@ -276,6 +277,27 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         let last = before.filter(|step| step.object == *object).last();
         if let Some(holder) = last.filter(|step| step.action != Action::Unlock) {
             text.push_str(&format!(", which {} holds", holder.context));
+        }
+    }
+    // Who will do what it waits for, once everybody goes on.
+    let is_word = matches!(action, Action::Await(..) | Action::AwaitUpdate(..));
+    let rest = followed
+        .recording
+        .steps
+        .iter()
+        .filter(|step| step.concurrent);
+    let mut rest = rest.skip(followed.steps.len());
+    let wakes = |step: &&TraceStep| {
+        step.object == *object
+            && step.context != context
+            && matches!(step.action, Action::Store(..) | Action::Update(..))
+    };
+    if is_word && let Some(step) = rest.find(wakes) {
+        text.push_str(&format!(", which {} has still to do", step.context));
+        // What it does in there is called as its object is waited for.
+        let caller = step.functions.iter().rev().nth(1);
+        if let Some(caller) = caller {
+            text.push_str(&format!(", in {caller}"));
         }
     }
     text

@@ -174,7 +174,12 @@ pub fn against(
     };
     holding.sort_by_key(|name| (distance(name), model_order(name)));
     let fixed = here.bug.as_ref().map(|bug| &*bug.fixed);
-    let names = fixed.into_iter().chain([AGAINST]).chain(holding);
+    // Of a scenario that is known, only what is expected to hold says how it is done right.
+    let is_known = known.is_some();
+    let holds_on = holding.clone();
+    let usual = [AGAINST].into_iter();
+    let usual = usual.filter(|name| !is_known || holds_on.contains(name));
+    let names = fixed.into_iter().chain(usual).chain(holding);
     let found = names.filter(|name| !violated(name)).find_map(|name| {
         let model = library.model(name).ok();
         model.filter(|model| model.choices != here.choices)
@@ -398,11 +403,14 @@ fn reversed(
     Some(all.chain(later + 1..steps.len()).collect())
 }
 
-/// Whether the execution shows the violation that the counterexample claims.
+/// Whether the execution shows the violation that the counterexample claims: another bug may do the
+/// same to the same object, and is noticed elsewhere.
 fn shows(c: &Counterexample, recording: &Recording) -> bool {
     let claim = &c.violation;
     let mut violations = recording.violations.iter();
-    violations.any(|v| v.kind == claim.kind && v.object == claim.object)
+    violations.any(|v| {
+        v.kind == claim.kind && v.object == claim.object && v.site.function == claim.function
+    })
 }
 
 /// The step of the other recording that is this one.
@@ -543,22 +551,25 @@ impl Trial<'_> {
     /// certain of all of them.
     fn decisive(&self, here: Choices, differing: &[Decisive]) -> (Vec<Decisive>, bool) {
         let mut choices = here;
-        let mut certain = true;
-        let mut decisive = Vec::new();
-        for d in differing {
-            let mut other = choices;
-            let known = other.set(d.choice.name, d.there.name);
-            debug_assert!(known, "the name is from the table");
-            match self.comes_about(other) {
-                Some(true) => choices = other,
-                Some(false) => decisive.push(*d),
-                None => {
-                    decisive.push(*d);
-                    certain = false;
+        let mut decisive = differing.to_vec();
+        // What is taken over later may do without what came before.
+        loop {
+            let (before, mut certain) = (decisive.len(), true);
+            decisive.retain(|d| {
+                let mut other = choices;
+                let known = other.set(d.choice.name, d.there.name);
+                debug_assert!(known, "the name is from the table");
+                let comes_about = self.comes_about(other);
+                if comes_about == Some(true) {
+                    choices = other;
                 }
+                certain &= comes_about.is_some();
+                comes_about != Some(true)
+            });
+            if decisive.len() == before {
+                return (decisive, certain);
             }
         }
-        (decisive, certain)
     }
 
     /// Whether the violation comes about with these choices. `None`: not as far as was tried.

@@ -9,7 +9,7 @@ use nfsd_check::{
     sync::{
         atomic::AtomicU64,
         engine::{Ordering::SeqCst, Phase},
-        thread,
+        enter, thread,
     },
 };
 use std::sync::Arc;
@@ -91,4 +91,50 @@ fn a_context_that_begins_later_is_followed_from_there() {
     let steps = [("late", "x"), ("early", "y"), ("late", "z")];
     let all = vec![Some(1), None, Some(2)];
     assert_eq!(followed(&program, &steps), (all, vec![0]));
+}
+
+/// A callback is told by its function: its number says only when it was queued.
+#[test]
+fn the_numbered_ones_are_told_by_what_they_run() {
+    let program = callbacks(&["other", "free"]);
+    let steps = [("queue", "", "x"), ("callback", "free", "w")];
+    let landmarks = steps.map(|(context, function, object)| Landmark {
+        function: function.to_owned(),
+        ..landmarks(&[(context, object)]).remove(0)
+    });
+    let followed = dpor::follow(&program, &landmarks);
+    assert_eq!((followed.parted, followed.missing), (None, vec![]));
+    let steps = followed
+        .recording
+        .steps
+        .iter()
+        .filter(|step| step.concurrent);
+    let steps: Vec<_> = steps.zip(&followed.steps).collect();
+    let free = steps.iter().find(|(_, landmark)| **landmark == Some(1));
+    let (free, _) = free.expect("it is followed");
+    assert_eq!(free.context, "callback 2");
+}
+
+/// A thread that begins one after the other, each of which stores in its function.
+fn callbacks(functions: &'static [&'static str]) -> Program {
+    Arc::new(move || {
+        let objects = Arc::new(OBJECTS.map(|name| AtomicU64::new(name, 0)));
+        thread::set_phase(Phase::Concurrent);
+        thread::spawn_detached("queue", move || {
+            objects[1].store(1, SeqCst);
+            for (at, function) in functions.iter().enumerate() {
+                let objects = Arc::clone(&objects);
+                let name = match at {
+                    0 => "callback".to_owned(),
+                    at => format!("callback {}", at + 1),
+                };
+                thread::spawn_detached(&name, move || {
+                    let _in = enter(function);
+                    objects[0].store(1, SeqCst);
+                });
+            }
+        });
+        thread::settle();
+        thread::set_phase(Phase::Alone);
+    })
 }

@@ -11,6 +11,9 @@
 //! which. What a context does depends on the interleaving, though, so what was followed with one
 //! such alignment gives the next one, until an execution is as its alignment expected it.
 //!
+//! Contexts are known by their names, but for those that are numbered as they appear, as callbacks
+//! are: of these, one is the other that begins in the same function.
+//!
 //! Whose turn it is, is always the context of the first landmark that is left. What it is about to
 //! do decides:
 //!
@@ -18,7 +21,8 @@
 //! * it is a later landmark of the same context: those before it are missing here, and it waits
 //!   until that one's turn comes;
 //! * it is no landmark: it is a step that only this program has, and the context does it now;
-//! * nothing, since there is no such context here or it has finished: the landmark is missing.
+//! * nothing, since there is no such context here or it has finished, or no step that is expected
+//!   of it is that landmark: the landmark is missing.
 //!
 //! A context whose turn it is and that has to wait for another one is where the two part: in the
 //! recorded interleaving it did not have to. From there on nothing is followed, and every context
@@ -29,7 +33,7 @@ use crate::{
     engine::{Program, recording::Recording},
     sync::{engine::Action, operation},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A step of a recorded interleaving, as it is recognised elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,24 +117,29 @@ const ALIGNMENTS: usize = 8;
 /// every thread runs until it has to wait, in a fixed order.
 #[must_use]
 pub fn follow(program: &Program, landmarks: &[Landmark]) -> Followed {
-    let mut expected = BTreeMap::new();
+    let mut alignment = Alignment::default();
+    if landmarks.is_empty() {
+        return follow_once(program, landmarks, &alignment).0;
+    }
     for _ in 0..ALIGNMENTS {
-        let (followed, is_as_expected) = follow_once(program, landmarks, &expected);
-        if is_as_expected {
+        let (followed, is_as_expected) = follow_once(program, landmarks, &alignment);
+        let next = Alignment::new(landmarks, &followed.recording);
+        // Another order gives callbacks other numbers.
+        if is_as_expected && next.names == alignment.names {
             return followed;
         }
-        expected = align(landmarks, &followed.recording);
+        alignment = next;
     }
-    follow_once(program, landmarks, &expected).0
+    follow_once(program, landmarks, &alignment).0
 }
 
 /// Also returns whether each step that was followed was the one that was expected.
 fn follow_once(
     program: &Program,
     landmarks: &[Landmark],
-    expected: &BTreeMap<String, VecDeque<Expected>>,
+    alignment: &Alignment,
 ) -> (Followed, bool) {
-    let follower = Follower::new(landmarks.to_vec(), expected.clone());
+    let follower = Follower::new(landmarks.to_vec(), alignment.clone());
     let (replay, director) = directed(program, Director::Landmarks(Box::new(follower)));
     let Director::Landmarks(follower) = director else {
         unreachable!("nobody else directs");
@@ -145,24 +154,37 @@ fn follow_once(
     (followed, follower.is_as_expected)
 }
 
-/// Which landmark each step of a recording is, for each context.
-fn align(landmarks: &[Landmark], recording: &Recording) -> BTreeMap<String, VecDeque<Expected>> {
-    let mut steps: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
-    for step in recording.steps.iter().filter(|step| step.concurrent) {
-        let function = step.functions.last().copied().unwrap_or("");
-        let mark = Mark::new(function, &operation::name(step.action), &step.object);
-        steps.entry(step.context.clone()).or_default().push(mark);
-    }
-    let aligned = steps.into_iter().map(|(context, steps)| {
-        let own = landmarks.iter().enumerate();
-        let (places, marks): (Vec<usize>, Vec<Mark>) = own
-            .filter(|(_, landmark)| landmark.context == context)
-            .map(|(at, landmark)| (at, landmark.mark()))
-            .unzip();
-        let mut places = places.into_iter();
-        let expected = diff::slice(&marks, &steps)
-            .into_iter()
-            .filter_map(|part| match part {
+/// What is expected of an execution, after another one.
+#[derive(Clone, Debug, Default)]
+struct Alignment {
+    /// By a context's name here: what it is called in the landmarks.
+    names: BTreeMap<String, String>,
+    /// By its name here: what is left of what each context is expected to do.
+    expected: BTreeMap<String, VecDeque<Expected>>,
+}
+
+impl Alignment {
+    fn new(landmarks: &[Landmark], recording: &Recording) -> Self {
+        let mut steps: BTreeMap<&str, Vec<Mark>> = BTreeMap::new();
+        for step in recording.steps.iter().filter(|step| step.concurrent) {
+            let function = step.functions.last().copied().unwrap_or("");
+            let mark = Mark::new(function, &operation::name(step.action), &step.object);
+            steps.entry(&step.context).or_default().push(mark);
+        }
+        let mut recorded: BTreeMap<&str, Vec<Mark>> = BTreeMap::new();
+        for landmark in landmarks {
+            let marks = recorded.entry(&landmark.context).or_default();
+            marks.push(landmark.mark());
+        }
+        let names = names(&steps, &recorded);
+        let expected = steps.iter().map(|(context, steps)| {
+            let name = names.get(*context);
+            let own = |landmark: &Landmark| Some(&landmark.context) == name;
+            let mut places = (0..landmarks.len()).filter(|&at| own(&landmarks[at]));
+            let marks = name.and_then(|name| recorded.get(&**name));
+            let marks = marks.map_or(&[][..], |marks| marks);
+            let parts = diff::slice(marks, steps).into_iter();
+            let expected = parts.filter_map(|part| match part {
                 diff::Result::Left(_) => {
                     places.next();
                     None
@@ -170,17 +192,65 @@ fn align(landmarks: &[Landmark], recording: &Recording) -> BTreeMap<String, VecD
                 diff::Result::Both(_, step) => Some((step.clone(), places.next())),
                 diff::Result::Right(step) => Some((step.clone(), None)),
             });
-        (context, expected.collect())
-    });
-    aligned.collect()
+            ((*context).to_owned(), expected.collect())
+        });
+        let expected = expected.collect();
+        Self { names, expected }
+    }
+
+    /// What a context is called in the landmarks: as here, where nothing is known of it.
+    fn name<'n>(&'n self, here: &'n str) -> Option<&'n str> {
+        match self.expected.contains_key(here) {
+            true => self.names.get(here).map(|name| &**name),
+            false => Some(here),
+        }
+    }
+}
+
+/// What each context is called in the landmarks, as far as it has landmarks.
+fn names(
+    steps: &BTreeMap<&str, Vec<Mark>>,
+    recorded: &BTreeMap<&str, Vec<Mark>>,
+) -> BTreeMap<String, String> {
+    let mut taken = BTreeSet::new();
+    let mut names = BTreeMap::new();
+    for (context, marks) in steps {
+        let like = |other: &&&str| {
+            let first = |marks: &[Mark]| {
+                let mut functions = marks.iter().map(|mark| mark.function.clone());
+                functions.find(|function| !function.is_empty())
+            };
+            !taken.contains(**other)
+                && unnumbered(other) == unnumbered(context)
+                && first(&recorded[**other]) == first(marks)
+        };
+        let mut all = steps.keys().chain(recorded.keys());
+        let is_numbered = all.any(|o| o != context && unnumbered(o) == unnumbered(context));
+        let name = match is_numbered {
+            true => recorded.keys().find(like).copied(),
+            false => Some(*context),
+        };
+        if let Some(name) = name {
+            taken.insert(name);
+            names.insert((*context).to_owned(), name.to_owned());
+        }
+    }
+    names
+}
+
+/// A name without the number that tells it from others.
+fn unnumbered(name: &str) -> &str {
+    match name.rsplit_once(' ') {
+        Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => name,
+    }
 }
 
 /// Where following has got to.
 #[derive(Debug)]
 pub(super) struct Follower {
     landmarks: Vec<Landmark>,
-    /// What is left of what each context is expected to do.
-    expected: BTreeMap<String, VecDeque<Expected>>,
+    alignment: Alignment,
     is_as_expected: bool,
     next: usize,
     /// The landmark that the step is which was let go last.
@@ -192,13 +262,13 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    fn new(landmarks: Vec<Landmark>, expected: BTreeMap<String, VecDeque<Expected>>) -> Self {
+    fn new(landmarks: Vec<Landmark>, alignment: Alignment) -> Self {
         Self {
             next: 0,
             turn: None,
             is_missing: vec![false; landmarks.len()],
             landmarks,
-            expected,
+            alignment,
             is_as_expected: true,
             missing: Vec::new(),
             steps: Vec::new(),
@@ -216,15 +286,22 @@ impl Follower {
                 self.next += 1;
                 continue;
             }
-            let Some(about) = pending.iter().find(|p| p.context == landmark.context) else {
+            let is_it =
+                |p: &&Pending<'_>| self.alignment.name(p.context) == Some(&landmark.context);
+            let Some(about) = pending.iter().find(is_it) else {
                 self.miss(self.next);
                 continue;
             };
-            let is = self.landmark(about);
+            let context = landmark.context.clone();
+            let is = self.landmark(about, &context);
+            if is.is_none() && self.is_not_expected(about.context) {
+                self.miss(self.next);
+                continue;
+            }
             match is {
                 Some(at) if at != self.next => {
                     for before in self.next..at {
-                        if self.landmarks[before].context == about.context {
+                        if self.landmarks[before].context == context {
                             self.miss(before);
                         }
                     }
@@ -242,7 +319,7 @@ impl Follower {
                     if is.is_some() {
                         self.next += 1;
                     }
-                    if let Some(expected) = self.expected.get_mut(about.context) {
+                    if let Some(expected) = self.alignment.expected.get_mut(about.context) {
                         expected.pop_front();
                     }
                     self.turn = is;
@@ -256,9 +333,9 @@ impl Follower {
 
     /// The landmark that a context is about to do: the one that is expected, and where something
     /// else was expected, or nothing, the first one that fits.
-    fn landmark(&mut self, about: &Pending<'_>) -> Option<usize> {
+    fn landmark(&mut self, about: &Pending<'_>, context: &str) -> Option<usize> {
         let mark = Mark::new(about.function, &operation::name(about.action), about.object);
-        let expected = self.expected.get_mut(about.context);
+        let expected = self.alignment.expected.get_mut(about.context);
         let step = expected.as_ref().and_then(|steps| steps.front());
         if let Some((_, landmark)) = step.filter(|(expected, _)| *expected == mark) {
             // Its turn may have gone by, before there was such a context.
@@ -270,7 +347,21 @@ impl Follower {
         }
         (self.next..self.landmarks.len()).find(|&at| {
             let landmark = &self.landmarks[at];
-            landmark.context == about.context && landmark.mark() == mark
+            landmark.context == context && landmark.mark() == mark
+        })
+    }
+
+    /// Whether something is expected of a context, and the next landmark is not.
+    fn is_not_expected(&self, context: &str) -> bool {
+        let steps = self
+            .alignment
+            .expected
+            .get(context)
+            .filter(|steps| !steps.is_empty());
+        steps.is_some_and(|steps| {
+            steps
+                .iter()
+                .all(|(_, landmark)| *landmark != Some(self.next))
         })
     }
 
