@@ -41,6 +41,7 @@ const MODELS: &[(&str, &str)] = builtin![
     "models/v2-file-put-first.json",
     "models/v2-review.json",
     "models/v4-add-file-hands-out.json",
+    "models/v4-all-closed.json",
     "models/v4-cache-up-stays.json",
     "models/v4-close-reads-first.json",
     "models/v4-close-sync-queues.json",

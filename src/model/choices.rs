@@ -679,7 +679,12 @@ choices! {
 
     invalidate: Invalidate,
     "How the clients of a net are made to forget it, and what that is ordered with.",
-    in ["nfs_localio_invalidate_clients", "nfs_uuid_put", "nfs_uuid_is_local"] {
+    in [
+        "nfs_localio_invalidate_clients",
+        "nfs_uuid_put",
+        "nfs_uuid_is_local",
+        "nfs_uuid_end"
+    ] {
         #[default]
         Walk = "walk",
         "They are moved to a list on the stack that is walked without a lock; a client that is busy forgetting is left to itself.",
