@@ -9,23 +9,31 @@ mod model;
 
 use model::{PutOrder, Size, on_sync};
 use nfsd_check::{
-    engine::{Exploration, Limits, dpor, loom},
+    engine::{Exploration, Limits, MemoryModel, dpor, loom},
     sync::violation::ViolationKind,
 };
 
-fn explore(size: Size, order: PutOrder) -> Exploration {
+const MEMORY_MODELS: [MemoryModel; 2] = [MemoryModel::Sc, MemoryModel::Rc11];
+
+fn explore(size: Size, order: PutOrder, memory_model: MemoryModel) -> Exploration {
     let limits = Limits {
         all: true,
+        memory_model,
         ..Limits::default()
     };
     dpor::explore(&on_sync::program(size, order), &limits)
 }
 
 fn assert_count(size: Size, executions: u64) {
-    let exploration = explore(size, PutOrder::FileFirst);
-    assert!(exploration.complete, "{size}: {:?}", exploration.reason);
-    assert!(exploration.findings.is_empty(), "{size}: {exploration:?}");
-    assert_eq!(exploration.executions, executions, "{size}");
+    for memory_model in MEMORY_MODELS {
+        let exploration = explore(size, PutOrder::FileFirst, memory_model);
+        assert!(exploration.complete, "{size}: {:?}", exploration.reason);
+        assert!(exploration.findings.is_empty(), "{size}: {exploration:?}");
+        assert_eq!(
+            exploration.executions, executions,
+            "{size} {memory_model:?}"
+        );
+    }
 }
 
 const LARGEST: usize = Size::ROWS.len() - 1;
@@ -49,7 +57,8 @@ fn the_swapped_put_order_is_found() {
     let size = Size::new(0, 1, 1);
     let program = on_sync::program(size, PutOrder::NetFirst);
     for exploration in [
-        explore(size, PutOrder::NetFirst),
+        explore(size, PutOrder::NetFirst, MemoryModel::Sc),
+        explore(size, PutOrder::NetFirst, MemoryModel::Rc11),
         loom::explore(&program, &Limits::default()),
     ] {
         let kinds: Vec<_> = exploration.findings.iter().map(|f| f.kind).collect();

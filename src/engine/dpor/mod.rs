@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Every sequentially consistent interleaving of a program, one of each class of equivalent ones.
+//! Every execution of a program that a memory model allows, one of each class of equivalent ones.
 //!
-//! Threads are coroutines on stacks that are used again. A scheduling point stands before each
-//! step; the step runs atomically when its thread is resumed. Which interleavings are left to run
-//! is `search`'s business; what a step does to the objects is `execution`'s; which steps
-//! commute, `access`'s; and `order` keeps the happens-before of the declared orderings, which
-//! data races are judged by.
+//! There are two explorers here, and what both stand on.
+//!
+//! | | what it is |
+//! |---|---|
+//! | [`graphs`] | all executions that RC11 allows, as execution graphs that are revisited in place (TruSt: Kokologiannakis, Marmanis, Gladstein, Vafeiadis, POPL 2022; RC11: Lahav and others, PLDI 2017) |
+//! | `search`, `interleavings` | all sequentially consistent interleavings, by source sets and wakeup trees (Abdulla, Aronis, Jonsson, Sagonas, JACM 2017) |
+//! | [`states`] | the same with each state of memory and threads once (stateful DPOR: Yang, Chen, Gopalakrishnan, Kirby, SPIN 2008), and the smallest interleaving of a violation |
+//! | [`priorities`] | random interleavings that find a bug of small depth with a known chance (PCT: Burckhardt and others, ASPLOS 2010) |
+//! | `execution`, `access`, `order`, `clock` | of interleavings: what a step does to the objects, which steps commute, and the happens-before of the declared orderings, which data races are judged by |
+//! | `coroutines` | threads, on stacks that are used again: a scheduling point stands before each step, and the step runs atomically when its thread is resumed |
+//! | `parallel`, `checkpoint` | parts of an exploration for several cores, and an exploration that goes on where it was stopped |
+//! | `minimal`, `follow` | what comes after: fewer switches, and the same interleaving on another program |
+//! | [`check`] | loom's names for any test, in the place of loom |
 //!
 //! # Limits
 //!
-//! Memory is sequentially consistent: a load answers the last store. An execution has at most 64
-//! threads and 60,000 steps; one that has more ends the exploration as incomplete.
+//! An execution has at most 64 threads (32 in graphs) and 60,000 steps; one that has more ends the
+//! exploration as incomplete.
 
 mod access;
 mod calm;
