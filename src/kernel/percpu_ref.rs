@@ -11,7 +11,7 @@ use crate::sync::{
     enter,
     mutation::{self, Weakening},
     shadow::Shadow,
-    violation::{Violation, ViolationKind},
+    violation::{NULL_DEREFERENCE, Violation, ViolationKind},
 };
 use std::{
     hash::{Hash, Hasher},
@@ -86,7 +86,7 @@ impl PercpuRef {
     fn data(&self) -> Arc<Data> {
         let has_data = self.has_data.load(Ordering::Relaxed) != 0;
         let data = has_data.then(|| self.data.get()).flatten();
-        data.unwrap_or_else(|| self.missing("ref->data is NULL"))
+        data.unwrap_or_else(|| self.missing(&format!("ref->data: {NULL_DEREFERENCE}")))
     }
 
     fn percpu(&self) -> Arc<Percpu> {

@@ -105,9 +105,13 @@ impl<T: Hash> Rhltable<T> {
         if mutation::is_skipped() {
             return;
         }
-        let _in = enter("rhashtable_walk_next");
-        for key in 0..self.buckets.len() {
-            for entry in self.buckets[key].read() {
+        for bucket in &self.buckets {
+            // What the caller does with an entry is the caller's.
+            let entries = {
+                let _in = enter("rhashtable_walk_next");
+                bucket.read()
+            };
+            for entry in entries {
                 f(&entry);
             }
         }

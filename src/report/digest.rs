@@ -3,17 +3,19 @@
 //!
 //! Two contexts meet where one does something to the other: it is ordered after it, or reads what
 //! it wrote. Of the steps that lead to the violation, the digest has those where two contexts meet,
-//! the last puts of the objects that it is about, and how each context begins. A context that the
+//! the last puts of the objects that it is about, how each of these is linked to others and taken
+//! away from them where more than one context does that, and how each context begins. A context that the
 //! kernel started by itself is met where somebody waits for it. What lies between two steps of the
 //! same context follows from the functions they are in.
 
 use super::{
+    mail::is_same,
     order::Order,
     replay::Replay,
     telling::{Telling, only_reads, unseen},
     text::marked,
     why::Why,
-    words::{Weight, words},
+    words::{Weight, is_head, is_link, words},
 };
 use crate::{
     engine::recording::{Older, RecordedViolation, Recording, TraceStep},
@@ -23,7 +25,7 @@ use crate::{
         violation::ViolationKind,
     },
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The steps of the digest, as indices into [`Recording::steps`], in order. Only steps of the part
 /// where every interleaving counts.
@@ -45,14 +47,23 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             about.extend([at, write]);
         }
     }
-    about.retain(|&at| recording.steps[at].concurrent);
+    // What is noticed beside it has come about on the way.
+    if let Some(violation) = &replay.violation {
+        let others = recording.violations.iter();
+        let others = others
+            .filter(|other| other.kind != ViolationKind::HungTask && !is_same(other, violation));
+        about.extend(others.map(|other| other.site.step));
+    }
+    about.extend(links_found(recording, &about));
+    about.retain(|&at| recording.steps.get(at).is_some_and(|step| step.concurrent));
     // Where nothing else explains it: what was done to what is left, and which lists were changed.
     if pair.is_none() && about.is_empty() && replay.violation.is_some() {
         let objects = objects(replay, &about);
         let steps = recording.steps.iter().enumerate();
         let done = steps.filter(|(_, step)| {
             let is_part = objects.iter().any(|object| lies_in(&step.object, object));
-            words(step, &step.object).weight == Weight::Always
+            step.concurrent
+                && words(step, &step.object).weight == Weight::Always
                 && (is_part || step.action == Action::Write)
         });
         about.extend(done.map(|(at, _)| at));
@@ -84,6 +95,9 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             }
         }
     }
+    // What comes after all that it is about is no part of how it came about.
+    let last = about.last().copied().unwrap_or(0);
+    shown.extend(links(recording, &objects).range(..=last));
     let telling = Telling::new(recording);
     let mut begun: BTreeSet<u32> = BTreeSet::new();
     for &at in &cone {
@@ -103,7 +117,10 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     }
     let says_little = |at: usize| {
         let step = telling.step(at);
-        matches!(step.action, Action::Start | Action::Settle) || step.functions.is_empty()
+        matches!(
+            step.action,
+            Action::Start | Action::Settle | Action::Choose(1)
+        ) || step.functions.is_empty()
     };
     let shown = shown.into_iter();
     shown
@@ -117,9 +134,72 @@ fn last_of_each(recording: &Recording) -> BTreeSet<usize> {
     let steps = recording.steps.iter().enumerate().rev();
     steps
         .filter(|(_, step)| step.concurrent && !step.functions.is_empty())
+        .filter(|(at, _)| !is_plain_lock(recording, *at))
         .filter(|(_, step)| contexts.insert(step.thread.0))
         .map(|(at, _)| at)
         .collect()
+}
+
+/// Where steps come when all is over: who made what they find there as it is. Of each list and
+/// pointer that the operation came upon before, the last write in the part where every interleaving
+/// counts.
+fn links_found(recording: &Recording, about: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let steps = &recording.steps;
+    let mut found = BTreeSet::new();
+    for &at in about {
+        let Some(step) = steps.get(at).filter(|step| !step.concurrent) else {
+            continue;
+        };
+        let own = steps[..=at].iter().rev();
+        let own = own.take_while(|other| !other.concurrent);
+        let own = own.filter(|other| other.thread == step.thread);
+        let operation = own.take_while(|other| other.functions.first() == step.functions.first());
+        for other in operation.filter(|other| is_link(&other.object)) {
+            let writes = |earlier: &TraceStep| {
+                earlier.concurrent && earlier.object == other.object && !only_reads(earlier.action)
+            };
+            found.extend(steps[..at].iter().rposition(writes));
+        }
+    }
+    found
+}
+
+/// How these objects are linked to others and taken away from them, and how that is read by whoever
+/// meets another context there. Only of lists and pointers that more than one context has a part in.
+fn links(recording: &Recording, objects: &BTreeSet<String>) -> BTreeSet<usize> {
+    let is_of = |object: &str, of: &String| object == of || lies_in(object, of);
+    let steps = recording.steps.iter().enumerate();
+    let steps: Vec<(usize, &TraceStep)> = steps.filter(|(_, step)| step.concurrent).collect();
+    let mut uses: BTreeMap<&str, Vec<(usize, &TraceStep)>> = BTreeMap::new();
+    for &(at, step) in steps.iter().filter(|(_, step)| is_link(&step.object)) {
+        uses.entry(&step.object).or_default().push((at, step));
+    }
+    let mut found = BTreeSet::new();
+    for (object, uses) in uses {
+        if !is_head(object) && !objects.iter().any(|of| is_of(object, of)) {
+            continue;
+        }
+        for (place, &(at, step)) in uses.iter().enumerate() {
+            let others = |other: &&(usize, &TraceStep)| !only_reads(other.1.action);
+            let before = uses[..place].iter().rev().find(others);
+            let after = uses[place + 1..].iter().find(others);
+            let meets = |other: Option<&(usize, &TraceStep)>| {
+                other.is_some_and(|(_, other)| other.thread != step.thread)
+            };
+            let again = uses[..place]
+                .last()
+                .is_some_and(|(_, last)| last.thread == step.thread && only_reads(last.action));
+            let shared = uses.iter().any(|(_, other)| other.thread != step.thread);
+            let shows = match only_reads(step.action) {
+                true => !again && (meets(before) || meets(after)),
+                false => shared,
+            };
+            if shows {
+                found.insert(at);
+            }
+        }
+    }
+    found
 }
 
 /// Where there is no step that the violation is about: what a context that waits for ever did last,

@@ -6,12 +6,12 @@
 use super::{
     counterexample::Counterexample,
     digest::digest,
-    mail::{claim, command, in_words, shell_word},
+    mail::{claim, command, in_words, outcome, shell_word},
     order::Order,
     replay::Replay,
     state::States,
     telling::{Telling, Wait},
-    text::{self, Options, headline, marked, oops, shared_objects},
+    text::{self, Options, differences, headline, marked, oops, shared_objects},
     why::{Line, Why, in_a_sentence},
     words::{Weight, words},
 };
@@ -96,6 +96,7 @@ fn data(
     let concurrent = recording.steps.iter().enumerate();
     let concurrent = concurrent.filter(|(_, step)| step.concurrent);
     let number: BTreeMap<usize, usize> = concurrent.zip(1..).map(|((at, _), n)| (at, n)).collect();
+    let mut differences = differences(c, replay);
     let shared = shared_objects(number.keys().map(|&at| &recording.steps[at]));
 
     let mut contexts: Vec<&str> = c.scenario.actors.iter().map(|a| &*a.name).collect();
@@ -127,12 +128,14 @@ fn data(
         });
         json!({
             "number": n,
+            "before": differences.before.remove(&(n - 1)).unwrap_or_default(),
+            "extra": differences.extra.contains(&(n - 1)),
             "context": contexts.iter().position(|context| *context == step.context),
             "place": telling.place(at),
             "functions": step.functions,
             "text": telling.what(at),
             "object": objects.get(&*step.object),
-            "shown": shown || marked.contains(&at) || digest.contains(&at),
+            "shown": shown || differences.extra.contains(&(n - 1)) || marked.contains(&at) || digest.contains(&at),
             "marked": marked.contains(&at),
             "sources": sources.collect::<Vec<_>>(),
             "changes": changes.into_iter().collect::<Vec<_>>(),
@@ -142,6 +145,8 @@ fn data(
     let waits = wait.map(|wait| {
         json!({
             "number": number.len() + 1,
+            "before": [],
+            "extra": false,
             "context": contexts.iter().position(|context| *context == wait.context),
             "place": wait.place,
             "functions": wait.functions,
@@ -154,6 +159,8 @@ fn data(
         })
     });
     let steps: Vec<Value> = steps.chain(waits).collect();
+    let after = differences.before.into_values().flatten();
+    let after: Vec<String> = after.collect();
     let all = states.objects.iter();
     let objects = all.map(|object| json!({ "name": object.name, "initial": object.initial }));
     let when = |site: &Site| match number.get(&site.step) {
@@ -164,7 +171,8 @@ fn data(
         None => ", at the end".to_owned(),
     };
     let mut kernel = String::new();
-    let mut claimed = format!("It did not come about on {}.", model.name);
+    // The heading says that it did not.
+    let mut claimed = outcome(replay);
     if let Some(violation) = &replay.violation {
         claimed = claim(violation);
         let as_it_is = str::to_owned;
@@ -188,6 +196,7 @@ fn data(
         "contexts": contexts,
         "objects": objects.collect::<Vec<_>>(),
         "steps": steps,
+        "after": after,
         "why": why.map_or_else(Vec::new, |why| reasons(why, replay, &number)),
     })
 }

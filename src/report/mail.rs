@@ -11,7 +11,7 @@ use super::{
     digest::digest,
     replay::Replay,
     telling::{Telling, Wait},
-    text::{headline, is_null_dereference, oops, plain, wrap},
+    text::{Oops, headline, oops, plain, wrap},
     why::{Decisive, Line, Why},
 };
 use crate::{
@@ -52,7 +52,7 @@ pub fn print(
             out.push_str("\nIt was found with:\n");
             about(&mut out, &c.model, "  ");
             let claim = &c.violation;
-            let what = phrase(claim.kind, &claim.object);
+            let what = phrase(claim.kind, &claim.object, &claim.message);
             let object = match claim.object.as_str() {
                 "" => String::new(),
                 object => format!(": {}", named(object)),
@@ -98,6 +98,18 @@ pub fn print(
             for line in log.lines() {
                 let _ = writeln!(out, "  {}", unstyled(line));
             }
+            let others = replay.recording.violations.iter();
+            let mut others = others.filter(|other| !is_same(other, violation)).peekable();
+            if others.peek().is_some() {
+                out.push_str("\nIn the same execution:\n");
+            }
+            for other in others {
+                let when = match other.site.context.as_str() {
+                    "main" => String::new(),
+                    _ => when(&other.site),
+                };
+                item(&mut out, &format!("-{when} {}", claim(other)), 2);
+            }
         }
         None => parted(&mut out, replay),
     }
@@ -112,16 +124,25 @@ pub fn print(
 /// How far the interleaving goes, where the violation does not come about.
 fn parted(out: &mut String, replay: &Replay) {
     out.push('\n');
+    paragraph(out, &outcome(replay), "");
+}
+
+/// What comes of an interleaving in which the violation does not come about.
+pub(super) fn outcome(replay: &Replay) -> String {
     let text = match &replay.parted {
         Some(parted) => format!("Here it goes no further: {}.", parted.now),
         None => "It runs to its end.".to_owned(),
     };
     let others: Vec<String> = replay.recording.violations.iter().map(claim).collect();
-    let text = match others[..] {
+    match others[..] {
         [] => format!("{text} Nothing is wrong in it."),
         _ => format!("{text} Something else is wrong in it: {}", others.join(" ")),
-    };
-    paragraph(out, &text, "");
+    }
+}
+
+/// Whether two violations are the same one, which may be told with another step of it.
+pub(super) fn is_same(a: &RecordedViolation, b: &RecordedViolation) -> bool {
+    (a.kind, &a.object, &a.message) == (b.kind, &b.object, &b.message)
 }
 
 /// What a form of the functions is, and where it is from. What it is said to be like comes first.
@@ -233,15 +254,17 @@ pub(super) fn claim(violation: &RecordedViolation) -> String {
         },
         _ => format!(" {}", sentence(message)),
     };
-    let phrase = match is_null_dereference(violation) {
-        true => "A NULL pointer is dereferenced",
-        false => phrase(*kind, object),
-    };
+    let phrase = phrase(*kind, object, message);
     format!("{phrase}: {name}{place}.{more}")
 }
 
 /// What happens.
-fn phrase(kind: ViolationKind, object: &str) -> &'static str {
+fn phrase(kind: ViolationKind, object: &str, message: &str) -> &'static str {
+    match Oops::of(kind, message) {
+        Some(Oops::NullDereference) => return "A NULL pointer is dereferenced",
+        Some(Oops::BugOn) => return "A BUG_ON() of the kernel's is hit",
+        None => {}
+    }
     match kind {
         ViolationKind::UseAfterDestroy if object.ends_with("_slab") => {
             "A slab cache is used after it was destroyed"
@@ -251,6 +274,15 @@ fn phrase(kind: ViolationKind, object: &str) -> &'static str {
         ViolationKind::ObjectsRemaining => "A slab cache is destroyed that still has objects",
         ViolationKind::DoubleFree => "Memory is freed twice",
         ViolationKind::Refcount => "A reference count goes wrong",
+        ViolationKind::ListCorruption if message.starts_with("the walk") => {
+            "The walk of a list strays to another list"
+        }
+        ViolationKind::ListCorruption if message.starts_with("list_add") => {
+            "An entry is put on a list while it is on one"
+        }
+        ViolationKind::ListCorruption if message.starts_with("spin_lock_init") => {
+            "A lock is initialised while somebody holds it"
+        }
         ViolationKind::ListCorruption => "Two contexts change a list at the same time",
         ViolationKind::Leak => "Something is left, and nothing is on its way to free it",
         ViolationKind::HungTask => "A task waits for what nothing left will do",
@@ -663,6 +695,13 @@ fn without(out: &mut String, why: &Why, scenario: &Scenario) {
         let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
         let mut operations = actors.flat_map(|actor| &actor.operations);
         let operation = operations.find(|o| o.display(scenario).to_string() == *words);
+        // There is a laundrette wherever there is a server.
+        if operation == Some(&Operation::Gc) {
+            let text = "Nobody has to call the laundrette for it: it comes about, too, where the \
+                        laundrette's timer fires by itself.";
+            paragraph(out, text, "");
+            continue;
+        }
         let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
         let text = format!("It comes about without this of {name}, too: {words}.");
         paragraph(out, &text, "");
@@ -740,7 +779,7 @@ fn reproduce(
         "This was found with nfsd-check, a program that tries the executions of a \
          re-implementation of these functions. It is a statement about them as they are written \
          there, and was not seen on a running kernel. {left_out} more steps of this {what} \
-         are left out above, as they change nothing of it. To reproduce it{with}:"
+         are left out above, to keep it short; the program shows them all. To reproduce it{with}:"
     );
     paragraph(out, &text, "");
     let _ = writeln!(out, "\n{}", shell_lines(&line, "  ", WIDTH));

@@ -9,7 +9,7 @@ use super::{
     order::Order,
     state::States,
     telling::{Telling, Wait},
-    text::{headline, marked, plain, wrap},
+    text::{differences, headline, marked, plain, wrap},
 };
 use ratatui::{
     Frame,
@@ -73,6 +73,8 @@ struct Row {
     change: Option<(usize, String, String)>,
     after: Vec<usize>,
     marked: bool,
+    /// It was not recorded.
+    extra: bool,
 }
 
 /// What is shown.
@@ -80,8 +82,11 @@ struct Row {
 pub struct Stepping {
     title: String,
     ends_in: Option<(usize, String)>,
-    note: Option<String>,
+    /// What is said after so many steps, and at the end.
+    note: Option<(usize, String)>,
     rows: Vec<Row>,
+    /// By how many steps are done: the lines before the next one.
+    before: BTreeMap<usize, Vec<String>>,
     objects: Vec<(String, String)>,
     /// How many steps are done.
     at: usize,
@@ -116,7 +121,8 @@ impl Stepping {
             .map(|object| &*object.name)
             .zip(0..)
             .collect();
-        let rows = number.keys().map(|&at| {
+        let differences = differences(&story.counterexample, replay);
+        let rows = number.iter().map(|(&at, &n)| {
             let step = &recording.steps[at];
             let sources = order.sources(at);
             let change = states.changes.get(&at);
@@ -132,6 +138,7 @@ impl Stepping {
                     .filter_map(|from| number.get(from).copied())
                     .collect(),
                 marked: marked.contains(&at),
+                extra: differences.extra.contains(&(n - 1)),
             }
         });
         let wait = Wait::after_the_steps(replay);
@@ -144,6 +151,7 @@ impl Stepping {
             change: None,
             after: Vec::new(),
             marked: true,
+            extra: false,
         });
         let is_wait = waits.is_some();
         let rows: Vec<Row> = rows.chain(waits).collect();
@@ -154,8 +162,12 @@ impl Stepping {
             (at.unwrap_or(rows.len()), headline(violation))
         });
         let note = match (&replay.parted, &replay.violation) {
-            (Some(parted), _) => Some(format!("Parted: {parted}.")),
-            (None, None) => Some("The violation did not come about.".to_owned()),
+            (Some(parted), _) => {
+                let at = differences.parted.unwrap_or(rows.len());
+                let text = format!("After step {at} the two part: {}.", parted.now);
+                Some((at, text))
+            }
+            (None, None) => Some((rows.len(), "The violation did not come about.".to_owned())),
             (None, Some(_)) => None,
         };
         Self {
@@ -166,6 +178,7 @@ impl Stepping {
             ends_in,
             note,
             rows,
+            before: differences.before,
             objects: states
                 .objects
                 .into_iter()
@@ -305,13 +318,15 @@ impl Stepping {
         let inner = block.inner(area);
         let width = usize::from(inner.width);
         let room = usize::from(inner.height);
-        // One line more than there are steps: before the first one.
-        let most = (self.rows.len() + 1).saturating_sub(room);
-        let first = self.at.saturating_sub(room / 2).min(most);
         let contexts = self.rows.iter().map(|row| row.context.len());
         let column = contexts.max().unwrap_or(0).min(16);
         let digits = self.rows.len().to_string().len();
-        let lines = (first..=self.rows.len()).take(room).map(|number| {
+        let bad = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
+        let notes = |done: usize| {
+            let notes = self.before.get(&done).into_iter().flatten();
+            notes.map(|note| Line::styled(cut(&format!(" {}", plain(note)), width), bad))
+        };
+        let line = |number: usize| {
             let (text, is_marked) = match number.checked_sub(1).map(|index| &self.rows[index]) {
                 None => (format!("{:digits$} the setup is over", 0), false),
                 Some(row) => {
@@ -321,7 +336,8 @@ impl Stepping {
                     };
                     let context = cut(&row.context, column);
                     let what = &row.what;
-                    let text = format!("{number:digits$} {context:column$} {place}{what}");
+                    let extra = if row.extra { "+ " } else { "" };
+                    let text = format!("{number:digits$} {context:column$} {extra}{place}{what}");
                     (text, row.marked)
                 }
             };
@@ -336,8 +352,20 @@ impl Stepping {
                 style = style.add_modifier(Modifier::REVERSED);
             }
             Line::styled(format!("{cursor}{text}{mark}"), style)
-        });
-        let lines: Vec<Line<'_>> = lines.collect();
+        };
+        // One more than there are steps: before the first one.
+        let mut lines: Vec<Line<'_>> = Vec::new();
+        let mut cursor = 0;
+        for number in 0..=self.rows.len() {
+            if number == self.at {
+                cursor = lines.len();
+            }
+            lines.push(line(number));
+            lines.extend(notes(number));
+        }
+        let most = lines.len().saturating_sub(room);
+        let first = cursor.saturating_sub(room / 2).min(most);
+        let lines: Vec<Line<'_>> = lines.into_iter().skip(first).take(room).collect();
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
 
@@ -407,8 +435,8 @@ impl Stepping {
         {
             tell(text, bad, &mut lines);
         }
-        if self.at == self.rows.len()
-            && let Some(note) = &self.note
+        if let Some((at, note)) = &self.note
+            && [*at, self.rows.len()].contains(&self.at)
         {
             tell(note, normal, &mut lines);
         }
@@ -424,6 +452,9 @@ impl Stepping {
                     normal,
                     &mut lines,
                 );
+                if row.extra {
+                    tell("+ only this model has this step", normal, &mut lines);
+                }
                 if let Some((object, before, after)) = &row.change {
                     let name = &self.objects[*object].0;
                     tell(

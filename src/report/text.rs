@@ -16,7 +16,7 @@ use super::{
     replay::{Parted, Replay},
     telling::{Wait, only_reads, short_names, unseen},
     why::{Decisive, Line, Why},
-    words::{Weight, words},
+    words::{Weight, short, words},
 };
 use crate::{
     engine::recording::{Life, RecordedViolation, Recording, Site, TraceStep},
@@ -246,7 +246,12 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
     };
     let what = said(object, message);
     line("claim:", &format!("{what}, by {by}, {step}"));
-    line("in a kernel:", kind.kernel_symptom());
+    let symptom = match Oops::of(*kind, message) {
+        Some(Oops::NullDereference) => "BUG: kernel NULL pointer dereference",
+        Some(Oops::BugOn) => "kernel BUG at",
+        None => kind.kernel_symptom(),
+    };
+    line("in a kernel:", symptom);
     line(
         "found by:",
         &format!("{}, memory model {}", c.engine, c.memory_model),
@@ -576,6 +581,57 @@ fn gone_row(c: &Counterexample, at: usize, did: Option<String>) -> Row {
     }
 }
 
+/// Where a replay differs from what was recorded, for the forms that have every step. Steps are
+/// counted from 0 among those of the part where every interleaving counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Differences {
+    /// What is to be said before a step, or after the last one.
+    pub(super) before: BTreeMap<usize, Vec<String>>,
+    /// The steps that were not recorded.
+    pub(super) extra: BTreeSet<usize>,
+    /// The first step that is no longer followed.
+    pub(super) parted: Option<usize>,
+}
+
+/// Where a replay differs from what was recorded.
+pub(super) fn differences(c: &Counterexample, replay: &Replay) -> Differences {
+    let mut differences = Differences::default();
+    let steps = replay.recording.steps.iter();
+    let count = steps.filter(|step| step.concurrent).count();
+    let mut missing: BTreeSet<usize> = replay.missing.iter().copied().collect();
+    let gone = |at: usize| {
+        let step = replay.recorded.get(at);
+        let did = step.map(|step| words(step, short(&step.object)).text);
+        let row = gone_row(c, at, did);
+        format!("{} {}: {}", row.number, row.context, row.text)
+    };
+    let followed = replay.steps.len().min(count);
+    for (at, recorded) in replay.steps[..followed].iter().enumerate() {
+        match recorded {
+            None => {
+                differences.extra.insert(at);
+            }
+            Some(recorded) => {
+                let later = missing.split_off(recorded);
+                let before = std::mem::replace(&mut missing, later);
+                if !before.is_empty() {
+                    let before = before.into_iter().map(gone).collect();
+                    differences.before.insert(at, before);
+                }
+            }
+        }
+    }
+    let mut end: Vec<String> = missing.into_iter().map(gone).collect();
+    if let Some(parted) = &replay.parted {
+        differences.parted = Some(followed);
+        end.push(format!("=== here the two part: {}", parted.now));
+    }
+    if !end.is_empty() {
+        differences.before.insert(followed, end);
+    }
+    differences
+}
+
 /// The objects that one context writes and another one uses.
 pub(super) fn shared_objects<'s>(steps: impl Iterator<Item = &'s TraceStep>) -> BTreeSet<&'s str> {
     let mut uses: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
@@ -654,6 +710,13 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
     if is_stack(object) && *kind == ViolationKind::UseAfterFree {
         return format!("BUG: use of a stack frame that is gone, in {function}");
     }
+    match Oops::of(*kind, message) {
+        Some(Oops::NullDereference) => {
+            return format!("BUG: kernel NULL pointer dereference in {function}");
+        }
+        Some(Oops::BugOn) => return format!("kernel BUG at {function}!"),
+        None => {}
+    }
     match kind {
         ViolationKind::UseAfterFree => format!("BUG: KASAN: slab-use-after-free in {function}"),
         ViolationKind::DoubleFree => format!("BUG: KASAN: double-free in {function}"),
@@ -669,7 +732,8 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
             if message.starts_with("list_add") {
                 format!("list_add corruption in {function}")
             } else if message.starts_with("the walk") {
-                format!("Oops: general protection fault in {function}")
+                // What it takes for an entry there is valid memory, and what comes of that is open.
+                format!("(no message at once: the walk in {function} strays to another list)")
             } else {
                 format!("BUG: KCSAN: data-race in {function}")
             }
@@ -687,10 +751,11 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
             };
             format!("INFO: task {name} blocked for more than 120 seconds")
         }
-        ViolationKind::Warning if is_null_dereference(violation) => {
-            format!("BUG: kernel NULL pointer dereference in {function}")
-        }
         ViolationKind::Warning => format!("WARNING in {function}"),
+        // percpu_ref_exit() frees it.
+        ViolationKind::RefAfterExit if object.starts_with("percpu_ref_data") => {
+            format!("BUG: KASAN: slab-use-after-free in {function}")
+        }
         ViolationKind::RefAfterExit => {
             format!("WARNING: {object} used after its end in {function}")
         }
@@ -708,9 +773,28 @@ fn is_stack(object: &str) -> bool {
     object.starts_with("stack_frame#")
 }
 
-/// Whether a violation is no warning of the kernel's but an oops.
-pub(super) fn is_null_dereference(violation: &RecordedViolation) -> bool {
-    violation.kind == ViolationKind::Warning && violation.message.ends_with(NULL_DEREFERENCE)
+/// What a kernel stops at, of the kinds that it only warns of else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Oops {
+    /// A NULL pointer is dereferenced.
+    NullDereference,
+    /// A `BUG_ON()`.
+    BugOn,
+}
+
+impl Oops {
+    /// Which one a violation with this message is, if it is one.
+    pub(super) fn of(kind: ViolationKind, message: &str) -> Option<Self> {
+        match kind {
+            ViolationKind::Warning | ViolationKind::RefAfterExit
+                if message.ends_with(NULL_DEREFERENCE) =>
+            {
+                Some(Self::NullDereference)
+            }
+            ViolationKind::Warning if message.starts_with("BUG_ON(") => Some(Self::BugOn),
+            _ => None,
+        }
+    }
 }
 
 /// What a kernel would log. Objects are `named`, with the place in the interleaving for `when`.
@@ -741,17 +825,18 @@ pub(super) fn oops(
     let mut trace = |what: &str, site: &Site| {
         let when = when(site);
         // What is done before and after is nobody's of the scenario.
-        let _ = match site.context.as_str() {
-            "main" if is_wait => writeln!(out, "Stack of the task{when}:"),
+        let text = match site.context.as_str() {
+            "main" if is_wait => format!("Stack of the task{when}:"),
             "main" => {
                 let when = when.trim_start_matches(',').trim();
-                writeln!(out, "{what} {}:", when.trim_matches(['(', ')']))
+                format!("{what} {}:", when.trim_matches(['(', ')']))
             }
             context => {
                 let who = if is_wait { "" } else { "by " };
-                writeln!(out, "{what} {who}task {context}{when}:")
+                format!("{what} {who}task {context}{when}:")
             }
         };
+        wrapped(out, &text, "", width);
         for function in site.functions.iter().rev() {
             let _ = writeln!(out, "  {function}");
         }

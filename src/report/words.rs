@@ -62,6 +62,19 @@ const POINTERS: &[&str] = &[
     "nfs_uuid->list_lock",
 ];
 
+/// Heads of lists.
+const HEADS: &[&str] = &[
+    "fcache_dispose_list",
+    "freeme",
+    "bucket",
+    "local_clients",
+    "nfs_uuids",
+    "nfs_uuid->files",
+];
+
+/// Entries of lists.
+const ENTRIES: &[&str] = &["nf_lru", "nfs_uuid->list"];
+
 /// `PERCPU_COUNT_BIAS` of the model.
 const BIAS: u64 = 1 << 32;
 
@@ -75,6 +88,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
     let (weight, text) = match (field, step.action) {
         (_, Action::Start) => (Minor, "starts".to_owned()),
         (_, Action::Settle) => (Always, "waited for all others".to_owned()),
+        (_, Action::Choose(1)) => (Minor, "has no choice".to_owned()),
         (_, Action::Choose(below)) => (Always, format!("choice: {saw} of 0 to {}", below - 1)),
 
         (_, Action::Free) if step.object.starts_with("stack_frame#") => {
@@ -152,6 +166,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
             (Shared, format!("list_empty({object})"))
         }
         ("fcache_dispose_list" | "freeme", Action::Write) => (Always, format!("changes {object}")),
+        (field, Action::Write) if HEADS.contains(&field) => (Shared, format!("changes {object}")),
         ("nf_lru", Action::Load(_)) => (
             Shared,
             format!("{object} is {}", if saw == 0 { "empty" } else { "linked" }),
@@ -248,6 +263,17 @@ pub fn in_words(object: &str, word: u64) -> String {
 pub fn counted(count: u64, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
+}
+
+/// Whether an object is the head of a list.
+pub(super) fn is_head(object: &str) -> bool {
+    HEADS.contains(&split(object).1)
+}
+
+/// Whether an object says what can be reached from where: a list, an entry of one, or a pointer.
+pub(super) fn is_link(object: &str) -> bool {
+    let (_, field) = split(object);
+    is_head(object) || ENTRIES.contains(&field) || POINTERS.contains(&field)
 }
 
 /// An object's owner, if it has one, and its name in there.

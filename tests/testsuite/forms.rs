@@ -11,6 +11,7 @@ use nfsd_check::{
     report::{
         counterexample::Counterexample,
         form::{Form, Story},
+        stepping::{Key, Stepping},
         text::Options,
         why::{self, There},
     },
@@ -492,6 +493,263 @@ fn a_null_pointer_is_an_oops() {
     // What the fix is about is not their order.
     assert!(!mail.contains("In short:"), "{mail}");
     snapshot("gc-vs-stop-v4-wake-untested-warning.mail", &mail);
+}
+
+/// The steps of a mail, a line each, as context-free text.
+fn steps_of(mail: &str) -> Vec<String> {
+    let (_, steps) = mail.split_once("\n     ---").unwrap();
+    let (steps, _) = steps.split_once("\n\n").unwrap();
+    let mut found: Vec<String> = Vec::new();
+    for line in steps.lines().skip(1) {
+        let (number, text) = line.split_at(4.min(line.len()));
+        match (number.trim().is_empty(), found.last_mut()) {
+            (true, None) => {}
+            // A name ends where the next line goes on with it.
+            (true, Some(last)) if last.ends_with(['.', '>', '(']) => *last += text.trim(),
+            (true, Some(last)) => *last = format!("{last} {}", text.trim()),
+            (false, _) => found.push(text.trim().to_owned()),
+        }
+    }
+    found
+}
+
+/// What a person needs to follow it is there, in order, and what has no part in it is not.
+#[test]
+fn a_mail_can_be_followed() {
+    use ViolationKind::{Leak, ObjectsRemaining, UseAfterFree};
+    let list = "nfs_client#1.nfs_uuid->list goes";
+    let stop = [
+        "spin_unlock(nfsd_gc_lock)",
+        // The drain finds nothing yet, the file is queued after it, and the cache goes.
+        "list_empty(fcache_dispose_list)",
+        "changes fcache_dispose_list",
+        "kmem_cache_destroy(nfsd_file_slab)",
+    ];
+    for (scenario, model, kind, expected) in [
+        (
+            "client-probe-vs-flush",
+            "v4",
+            UseAfterFree,
+            &[
+                "changes nfsd_net#1.local_clients",
+                &format!("{list} on a list"),
+                "changes local_clients on the stack",
+                &format!("{list} on a list"),
+                "nfs_client#1.nfs_uuid->list_lock is NULL",
+                "returns, and its stack frame is gone",
+                "nfs_client#1.nfs_uuid->list_lock = a pointer",
+                "nfs_client#1.nfs_uuid->net = a pointer",
+            ][..],
+        ),
+        (
+            "client-probe-vs-disable-and-probe",
+            "v4",
+            UseAfterFree,
+            &[
+                "nfs_client#1.nfs_uuid->net = NULL",
+                &format!("{list} off its list"),
+                &format!("{list} on a list"),
+                "nfs_client#1.nfs_uuid->net is NULL",
+                &format!("{list} off its list"),
+                "nfs_client#1.nfs_uuid->net = a pointer",
+            ],
+        ),
+        ("gc-vs-stop", "v1-7of8", Leak, &stop),
+        ("gc-vs-stop", "v1-7of8", ObjectsRemaining, &stop),
+    ] {
+        let mail = story(scenario, model, kind).print(Form::Mail, &OPTIONS);
+        fits(&mail);
+        let steps = steps_of(&mail);
+        let mut rest = steps.iter();
+        for expected in expected {
+            let found = rest.any(|step| step.contains(expected));
+            assert!(found, "{expected} in {steps:#?}\n{mail}");
+        }
+        assert!(steps.len() <= 40, "{}: {mail}", steps.len());
+        assert!(!mail.contains("change nothing"), "{mail}");
+        assert!(!mail.contains("choice: 0 of 0 to 0"), "{mail}");
+        // What was there before is told before.
+        assert!(!mail.contains("[main]"), "{mail}");
+        if scenario == "gc-vs-stop" {
+            // Its timer needs nobody.
+            assert!(unwrapped(&mail).contains("timer fires by itself"), "{mail}");
+            assert!(
+                !unwrapped(&mail).contains("without this of laundrette"),
+                "{mail}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_mail_tells_what_else_goes_wrong() {
+    let story = story("client-probe-vs-flush", "v4", ViolationKind::UseAfterFree);
+    let mail = story.print(Form::Mail, &OPTIONS);
+    let (_, others) = mail.split_once("\nIn the same execution:\n").unwrap();
+    let (others, _) = others.split_once("\n\n").unwrap();
+    let steps = steps_of(&mail);
+    let warns = steps
+        .iter()
+        .position(|step| step.contains("list_lock is NULL"));
+    let warns = warns.unwrap() + 1;
+    let expected = format!("- ({warns}) The kernel warns: nfs_client#1, in");
+    assert!(unwrapped(others).starts_with(&expected), "{mail}");
+    assert!(!others.contains("nfsd_net#1,"), "{mail}");
+}
+
+/// What stops a kernel is no warning, and what it says nothing of is not put into its mouth.
+#[test]
+fn a_kernel_says_what_it_would_say() {
+    use ViolationKind::{DataRace, ListCorruption, RefAfterExit, Warning};
+    for (scenario, model, kind, begins, says, never) in [
+        (
+            "client-probe-vs-disable-twice",
+            "v4",
+            Warning,
+            "A BUG_ON() of the kernel's is hit: ",
+            "kernel BUG at nfs_uuid_put!",
+            "WARNING",
+        ),
+        (
+            "local-open-vs-stop-and-start",
+            "v4",
+            RefAfterExit,
+            "A NULL pointer is dereferenced: ",
+            "BUG: kernel NULL pointer dereference in percpu_ref_tryget_live",
+            "WARNING",
+        ),
+        (
+            "client-open-vs-stop",
+            "v4",
+            ListCorruption,
+            "The walk of a list strays to another list: ",
+            "the walk in nfs_localio_invalidate_clients strays to another list",
+            "general protection",
+        ),
+        (
+            "close-export-vs-acquire",
+            "nfsd-next",
+            DataRace,
+            "Two accesses race: nfsd_file#1.nf_file, in nfsd_file_close_export().",
+            "BUG: KCSAN: data-race in nfsd_file_close_export",
+            "data-race in rhashtable_walk_next",
+        ),
+    ] {
+        let story = story(scenario, model, kind);
+        let mail = unwrapped(&story.print(Form::Mail, &OPTIONS));
+        assert!(mail.starts_with(begins), "{mail}");
+        assert!(mail.contains(says), "{mail}");
+        assert!(!mail.contains(never), "{mail}");
+        let text = unwrapped(&plain(&story.print(Form::Text, &OPTIONS)));
+        assert!(text.contains(says), "{text}");
+        assert!(!text.contains(never), "{text}");
+    }
+}
+
+/// Where a replay on another model parts from what was recorded, is said where it does.
+#[test]
+fn where_the_two_part_is_marked() {
+    let c = first("put-order", "v2-8of9");
+    let v4 = Library::builtin().model("v4").unwrap();
+    let story = Story::new(c, v4, None, "a.json");
+    let now = &story.replay.parted.as_ref().unwrap().now;
+    let parting = format!("=== here the two part: {now}");
+    let followed = story.replay.steps.len();
+    let extra: Vec<usize> = (0..followed)
+        .filter(|&at| story.replay.steps[at].is_none())
+        .collect();
+    assert!(!extra.is_empty() && !story.replay.missing.is_empty());
+
+    let page = story.print(Form::Html, &OPTIONS);
+    let data = page.split("id=\"data\">").nth(1).unwrap();
+    let data = data.split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let steps = data["steps"].as_array().unwrap();
+    let is = steps.iter().enumerate();
+    let is: Vec<usize> = is
+        .filter(|(_, step)| step["extra"] == true)
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(is, extra);
+    let before = match steps.get(followed) {
+        Some(step) => &step["before"],
+        None => &data["after"],
+    };
+    let before = before.as_array().unwrap();
+    assert_eq!(before.last().unwrap(), parting.as_str());
+    let gone = data.to_string().matches(": not here: ").count();
+    assert_eq!(gone, story.replay.missing.len());
+    // That it did not come about is said once, and then why.
+    assert!(page.contains("<h1 id=\"title\">put-order on v4: it did not come about</h1>"));
+    let claim = data["claim"].as_str().unwrap();
+    assert!(claim.contains(now), "{claim}");
+    assert!(!claim.contains("did not come about"), "{claim}");
+
+    let mut stepping = Stepping::new(&story);
+    let shown = |stepping: &mut Stepping| {
+        let backend = ratatui::backend::TestBackend::new(300, 40);
+        let mut terminal = ratatui::Terminal::new(backend).unwrap();
+        terminal.draw(|frame| stepping.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    };
+    let mut found = false;
+    for at in 0..=steps.len() {
+        let text = shown(&mut stepping);
+        let lines: Vec<&str> = text.lines().collect();
+        let line = |number: usize| {
+            let mut lines = lines.iter();
+            lines.position(|line| {
+                let line = line.trim_start_matches(['"', '\u{2502}', '>', ' ']);
+                line.starts_with(&format!("{number} "))
+            })
+        };
+        if extra.contains(&(at.wrapping_sub(1))) {
+            let current = lines[line(at).unwrap()];
+            assert!(current.contains(" + "), "{current}");
+        }
+        if at == followed {
+            let parting = &parting[..30];
+            let here = lines.iter().position(|line| line.contains(parting));
+            let here = here.unwrap_or_else(|| panic!("{text}"));
+            assert!(line(at).unwrap() < here, "{text}");
+            assert!(line(at + 1).is_none_or(|next| here < next), "{text}");
+            let below = format!("After step {at} the two part: ");
+            assert!(text.contains(&below), "{text}");
+            found = true;
+        }
+        stepping.press(Key::Next);
+    }
+    assert!(found);
+}
+
+/// A name may be as long as it likes.
+#[test]
+fn a_long_name_does_not_make_a_long_line() {
+    let mut c = first("gc-vs-netns-exit", "v2-8of9");
+    let mut names: Vec<String> = Vec::new();
+    for (place, actor) in c.scenario.actors.iter_mut().enumerate() {
+        let old = actor.name.clone();
+        let name = format!("{place}-{}", "a-very-long-name-".repeat(4));
+        actor.name = name[..59].to_owned();
+        for step in &mut c.schedule {
+            if step.context == old {
+                step.context.clone_from(&actor.name);
+            }
+        }
+        names.push(actor.name.clone());
+    }
+    let model = c.model.clone();
+    let story = Story::new(c, model, None, "a.json");
+    let mail = story.print(Form::Mail, &OPTIONS);
+    assert!(story.replay.violation.is_some(), "{mail}");
+    assert!(
+        mail.contains("queued by task") || mail.contains("Queued by task"),
+        "{mail}"
+    );
+    fits(&mail);
+    for name in names {
+        assert!(mail.contains(&name), "{name}: {mail}");
+    }
 }
 
 /// The words of the program are none of the reader's.
