@@ -46,9 +46,15 @@ pub fn print(
     match &replay.violation {
         Some(violation) => paragraph(&mut out, &claim(violation), ""),
         None => {
-            let text = "The interleaving below does no harm with the form of the functions that it is \
-                        followed on here.";
-            paragraph(&mut out, text, "");
+            let form = "with the form of the functions that it is followed on here";
+            let text = match replay.recording.violations.first() {
+                Some(other) => format!(
+                    "{} So ends the interleaving below {form}, where it ended otherwise.",
+                    claim(other)
+                ),
+                None => format!("The interleaving below does no harm {form}."),
+            };
+            paragraph(&mut out, &text, "");
             out.push_str("\nIt was found with:\n");
             about(&mut out, &c.model, "  ");
             let claim = &c.violation;

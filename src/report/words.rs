@@ -305,7 +305,8 @@ pub fn waits(action: Action, object: &str) -> String {
         ("svc_rqst", _) => "a service thread".to_owned(),
         (_, Action::Lock) => object.to_owned(),
         (_, Action::GracePeriodEnd(number)) => {
-            format!("grace period {} of {object}", number + 1)
+            let domain = if object == "rcu" { "RCU" } else { object };
+            format!("the end of {domain} grace period {}", number + 1)
         }
         ("rcu_head", _) => "an RCU callback".to_owned(),
         ("mark reaped", _) => "a mark that is to be freed".to_owned(),
