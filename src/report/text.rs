@@ -836,7 +836,14 @@ pub(super) fn oops(
                 format!("{what} {who}task {context}{when}:")
             }
         };
-        wrapped(out, &text, "", width);
+        // A name that there is no room for begins a line.
+        match text.split_once("task ").filter(|_| text.len() > width) {
+            Some((what, who)) => {
+                let _ = writeln!(out, "{what}task");
+                wrapped(out, who, "    ", width);
+            }
+            None => wrapped(out, &text, "", width),
+        }
         for function in site.functions.iter().rev() {
             let _ = writeln!(out, "  {function}");
         }
