@@ -99,8 +99,13 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             }
         }
     }
-    // What comes after all that it is about is no part of how it came about.
-    let last = about.last().copied().unwrap_or(0);
+    // What comes after all that it is about is no part of how it came about; where that is over at
+    // the end only, everything may be.
+    let last = match &replay.violation {
+        Some(violation) if late(violation) || violation.kind == ViolationKind::HungTask => None,
+        _ => about.last().copied(),
+    };
+    let last = last.unwrap_or(recording.steps.len());
     shown.extend(links(recording, &order, &objects).range(..=last));
     let telling = Telling::new(recording);
     let mut begun: BTreeSet<u32> = BTreeSet::new();
@@ -227,7 +232,7 @@ fn links(recording: &Recording, order: &Order<'_>, objects: &BTreeSet<String>) -
     found.extend(heads);
     let ends = steps.iter().filter(|(_, step)| {
         let lost = |&at: &usize| lies_in(&recording.steps[at].object, &step.object);
-        step.action == Action::Free && found.iter().any(lost)
+        step.action == Action::Free && step.object.contains('#') && found.iter().any(lost)
     });
     let ends: Vec<usize> = ends.map(|(at, _)| *at).collect();
     found.extend(ends);
