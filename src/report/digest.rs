@@ -195,9 +195,14 @@ fn links(recording: &Recording, order: &Order<'_>, objects: &BTreeSet<String>) -
     for &(at, step) in steps.iter().filter(|(_, step)| is_link(&step.object)) {
         uses.entry(&step.object).or_default().push((at, step));
     }
+    // The hash table has files, and what is about none of them is not about it.
+    let files = objects
+        .iter()
+        .any(|object| object.starts_with("nfsd_file#"));
     let mut found = BTreeSet::new();
     for (object, uses) in uses {
-        if !is_head(object) && !objects.iter().any(|of| is_of(object, of)) {
+        let may_be = is_head(object) && (files || !object.ends_with(".bucket"));
+        if !may_be && !objects.iter().any(|of| is_of(object, of)) {
             continue;
         }
         for (place, &(at, step)) in uses.iter().enumerate() {

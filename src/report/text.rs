@@ -12,7 +12,7 @@
 
 use super::{
     counterexample::{Claim, Counterexample},
-    mail::{shell_lines, shell_word},
+    mail::{is_same, shell_lines, shell_word},
     replay::{Parted, Replay},
     telling::{Wait, only_reads, short_names, unseen},
     why::{Decisive, Line, Why},
@@ -110,7 +110,10 @@ pub fn print(
         .recording
         .violations
         .iter()
-        .filter(|other| Some(*other) != replay.violation.as_ref())
+        .filter(|other| {
+            let violation = replay.violation.as_ref();
+            !violation.is_some_and(|violation| is_same(other, violation))
+        })
         .collect();
     if !others.is_empty() {
         out.push_str("\nIn the same execution:\n");
