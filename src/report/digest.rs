@@ -47,17 +47,13 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             about.extend([at, write]);
         }
     }
-    // What is noticed beside it has come about on the way.
-    if let Some(violation) = &replay.violation {
-        let others = recording.violations.iter();
-        let others = others
-            .filter(|other| other.kind != ViolationKind::HungTask && !is_same(other, violation));
-        about.extend(others.map(|other| other.site.step));
-    }
     about.extend(links_found(recording, &about));
-    about.retain(|&at| recording.steps.get(at).is_some_and(|step| step.concurrent));
+    about.retain(|&at| recording.steps[at].concurrent);
     // Where nothing else explains it: what was done to what is left, and which lists were changed.
-    if pair.is_none() && about.is_empty() && replay.violation.is_some() {
+    let is_left = |violation: &RecordedViolation| {
+        about.is_empty() || violation.kind == ViolationKind::ObjectsRemaining
+    };
+    if pair.is_none() && replay.violation.as_ref().is_some_and(is_left) {
         let objects = objects(replay, &about);
         let steps = recording.steps.iter().enumerate();
         let done = steps.filter(|(_, step)| {
@@ -68,10 +64,18 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
         });
         about.extend(done.map(|(at, _)| at));
     }
+    // What is noticed beside it has come about on the way.
+    if let Some(violation) = &replay.violation {
+        let others = recording.violations.iter();
+        let others = others
+            .filter(|other| other.kind != ViolationKind::HungTask && !is_same(other, violation));
+        about.extend(others.map(|other| other.site.step));
+    }
+    about.retain(|&at| recording.steps.get(at).is_some_and(|step| step.concurrent));
+    let objects = objects(replay, &about);
     if pair.is_none() && replay.violation.as_ref().is_some_and(late) || about.is_empty() {
         about.extend(last_of_each(recording));
     }
-    let objects = objects(replay, &about);
     let actors: BTreeSet<&str> = actors.iter().map(|actor| &*actor.name).collect();
     let mut cone: BTreeSet<usize> = BTreeSet::new();
     let mut shown = about.clone();
@@ -95,9 +99,14 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             }
         }
     }
-    // What comes after all that it is about is no part of how it came about.
-    let last = about.last().copied().unwrap_or(0);
-    shown.extend(links(recording, &objects).range(..=last));
+    // What comes after all that it is about is no part of how it came about; where that is over at
+    // the end only, everything may be.
+    let last = match &replay.violation {
+        Some(violation) if late(violation) || violation.kind == ViolationKind::HungTask => None,
+        _ => about.last().copied(),
+    };
+    let last = last.unwrap_or(recording.steps.len());
+    shown.extend(links(recording, &order, &objects).range(..=last));
     let telling = Telling::new(recording);
     let mut begun: BTreeSet<u32> = BTreeSet::new();
     for &at in &cone {
@@ -122,9 +131,21 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
             Action::Start | Action::Settle | Action::Choose(1)
         ) || step.functions.is_empty()
     };
-    let shown = shown.into_iter();
-    shown
-        .filter(|&at| about.contains(&at) || !says_little(at))
+    // A word that is read twice in a row, as by a check and by what it guards.
+    let again = |at: usize| {
+        let (step, before) = (&recording.steps[at], order.previous(at));
+        before
+            .filter(|before| shown.contains(before))
+            .is_some_and(|before| {
+                let before = &recording.steps[before];
+                (&before.object, before.action, before.saw) == (&step.object, step.action, step.saw)
+                    && before.functions == step.functions
+                    && only_reads(step.action)
+            })
+    };
+    let steps = shown.iter().copied();
+    steps
+        .filter(|&at| about.contains(&at) || !says_little(at) && !again(at))
         .collect()
 }
 
@@ -166,7 +187,7 @@ fn links_found(recording: &Recording, about: &BTreeSet<usize>) -> BTreeSet<usize
 
 /// How these objects are linked to others and taken away from them, and how that is read by whoever
 /// meets another context there. Only of lists and pointers that more than one context has a part in.
-fn links(recording: &Recording, objects: &BTreeSet<String>) -> BTreeSet<usize> {
+fn links(recording: &Recording, order: &Order<'_>, objects: &BTreeSet<String>) -> BTreeSet<usize> {
     let is_of = |object: &str, of: &String| object == of || lies_in(object, of);
     let steps = recording.steps.iter().enumerate();
     let steps: Vec<(usize, &TraceStep)> = steps.filter(|(_, step)| step.concurrent).collect();
@@ -174,9 +195,14 @@ fn links(recording: &Recording, objects: &BTreeSet<String>) -> BTreeSet<usize> {
     for &(at, step) in steps.iter().filter(|(_, step)| is_link(&step.object)) {
         uses.entry(&step.object).or_default().push((at, step));
     }
+    // The hash table has files, and what is about none of them is not about it.
+    let files = objects
+        .iter()
+        .any(|object| object.starts_with("nfsd_file#"));
     let mut found = BTreeSet::new();
     for (object, uses) in uses {
-        if !is_head(object) && !objects.iter().any(|of| is_of(object, of)) {
+        let may_be = is_head(object) && (files || !object.ends_with(".bucket"));
+        if !may_be && !objects.iter().any(|of| is_of(object, of)) {
             continue;
         }
         for (place, &(at, step)) in uses.iter().enumerate() {
@@ -199,6 +225,22 @@ fn links(recording: &Recording, objects: &BTreeSet<String>) -> BTreeSet<usize> {
             }
         }
     }
+    // Which list an entry goes on and off, also where nobody else uses that; and its end.
+    let mut heads: BTreeSet<usize> = BTreeSet::new();
+    for &at in &found {
+        let before = order.previous(at).filter(|&before| {
+            let step = &recording.steps[before];
+            is_head(&step.object) && !only_reads(step.action)
+        });
+        heads.extend(before.filter(|_| !only_reads(recording.steps[at].action)));
+    }
+    found.extend(heads);
+    let ends = steps.iter().filter(|(_, step)| {
+        let lost = |&at: &usize| lies_in(&recording.steps[at].object, &step.object);
+        step.action == Action::Free && step.object.contains('#') && found.iter().any(lost)
+    });
+    let ends: Vec<usize> = ends.map(|(at, _)| *at).collect();
+    found.extend(ends);
     found
 }
 

@@ -578,8 +578,11 @@ fn steps(
     let mut titles = vec![String::new()];
     let mut rule = String::new();
     for (lane, name) in lanes.names.iter().chain(&kernel).enumerate() {
-        let column = lanes.column(lane);
         let name = plain(name);
+        let column = lanes.column(lane);
+        let rule_at = column;
+        // A long one begins further to the left.
+        let column = column.min(WIDTH.saturating_sub(name.len()));
         let fits = |line: &String| line.is_empty() || line.len() + 1 < column;
         let at = titles.iter().position(fits).unwrap_or_else(|| {
             titles.push(String::new());
@@ -588,7 +591,7 @@ fn steps(
         let space = " ".repeat(column - titles[at].len());
         let shown = &name[..name.len().min(WIDTH - column)];
         let _ = write!(titles[at], "{space}{shown}");
-        let rule_to = " ".repeat(column - rule.len());
+        let rule_to = " ".repeat(rule_at - rule.len());
         let rule_length = name.len().min(lanes.apart - 1);
         let _ = write!(rule, "{rule_to}{}", "-".repeat(rule_length));
     }

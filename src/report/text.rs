@@ -12,7 +12,7 @@
 
 use super::{
     counterexample::{Claim, Counterexample},
-    mail::{shell_lines, shell_word},
+    mail::{is_same, shell_lines, shell_word},
     replay::{Parted, Replay},
     telling::{Wait, only_reads, short_names, unseen},
     why::{Decisive, Line, Why},
@@ -110,7 +110,10 @@ pub fn print(
         .recording
         .violations
         .iter()
-        .filter(|other| Some(*other) != replay.violation.as_ref())
+        .filter(|other| {
+            let violation = replay.violation.as_ref();
+            !violation.is_some_and(|violation| is_same(other, violation))
+        })
         .collect();
     if !others.is_empty() {
         out.push_str("\nIn the same execution:\n");
@@ -836,7 +839,14 @@ pub(super) fn oops(
                 format!("{what} {who}task {context}{when}:")
             }
         };
-        wrapped(out, &text, "", width);
+        // A name that there is no room for begins a line.
+        match text.split_once("task ").filter(|_| text.len() > width) {
+            Some((what, who)) => {
+                let _ = writeln!(out, "{what}task");
+                wrapped(out, who, "    ", width);
+            }
+            None => wrapped(out, &text, "", width),
+        }
         for function in site.functions.iter().rev() {
             let _ = writeln!(out, "  {function}");
         }

@@ -722,10 +722,10 @@ fn where_the_two_part_is_marked() {
     assert!(found);
 }
 
-/// A name may be as long as it likes.
+/// A name may have 59 characters.
 #[test]
 fn a_long_name_does_not_make_a_long_line() {
-    let mut c = first("gc-vs-netns-exit", "v2-8of9");
+    let mut c = found("put-order", "v2-8of9", ViolationKind::UseAfterDestroy);
     let mut names: Vec<String> = Vec::new();
     for (place, actor) in c.scenario.actors.iter_mut().enumerate() {
         let old = actor.name.clone();
