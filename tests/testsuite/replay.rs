@@ -166,14 +166,16 @@ fn the_fixed_model_parts_where_it_waits() {
         assert_eq!(put_order.exit_status(), 3);
         let parted = put_order.parted.unwrap().to_string();
         let parts = "was nfsd-stop in wait_for_completion: wait_for_completion(nfsd_net_free_done); here \
-                     nfsd-stop waits in wait_for_completion for complete(nfsd_net_free_done)";
+                     nfsd-stop waits in wait_for_completion for complete(nfsd_net_free_done), \
+                     which io-completion has still to do, in percpu_ref_put";
         assert!(parted.ends_with(parts), "{model}: {parted}");
         assert!(put_order.recording.violations.is_empty());
     }
     // There the purge takes the file from the LRU, and frees it before the barrier.
     let (_, older) = on(&PUT_ORDER, "v6.12");
     let parted = older.parted.unwrap().to_string();
-    let parts = "here nfsd-stop waits in rcu_barrier for an RCU callback";
+    let parts =
+        "nfsd-stop waits in rcu_barrier for an RCU callback, which rcu callback 2 has still to do";
     assert!(parted.ends_with(parts), "{parted}");
 
     let (_, netns_exit) = on(&NETNS_EXIT, "v4");
