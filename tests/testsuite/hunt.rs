@@ -405,3 +405,39 @@ fn bad_input_is_refused() {
         "{"
     );
 }
+
+/// The races of the client's side, of which nobody told it.
+#[test]
+fn a_hunt_on_a_client_finds_what_is_known_of_it() {
+    let bounds = Bounds {
+        client: true,
+        ..ONE_NET
+    };
+    let found = |name: &str| {
+        let model = model(name);
+        let state = State::default();
+        let mut hunt = Hunt::new(&model, bounds, limits(FEW), false, state).unwrap();
+        while hunt.batch(1, no_files, |_| ()) {}
+        let findings = hunt.state.findings.into_iter();
+        findings.map(|finding| finding.line).collect::<Vec<_>>()
+    };
+    let v4 = found("v4");
+    for line in [
+        "[start A] flush A || local_probe c",
+        "[start A; local_probe c] flush A || local_disable c",
+    ] {
+        assert!(v4.iter().any(|found| found == line), "{v4:#?}");
+    }
+    assert_eq!(found("v4-all-closed"), [""; 0]);
+}
+
+#[test]
+fn there_is_no_client_of_v6_12_to_hunt_on() {
+    let args = ["hunt", "--client", "--model", "v6.12"];
+    let (status, _, stderr) = run(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
+    assert_eq!(status, 2);
+    assert!(
+        stderr.contains("the client of v6.12, which is not modelled"),
+        "{stderr}"
+    );
+}
