@@ -104,18 +104,7 @@ pub fn print(
             for line in log.lines() {
                 let _ = writeln!(out, "  {}", unstyled(line));
             }
-            let others = replay.recording.violations.iter();
-            let mut others = others.filter(|other| !is_same(other, violation)).peekable();
-            if others.peek().is_some() {
-                out.push_str("\nIn the same execution:\n");
-            }
-            for other in others {
-                let when = match other.site.context.as_str() {
-                    "main" => String::new(),
-                    _ => when(&other.site),
-                };
-                item(&mut out, &format!("-{when} {}", claim(other)), 2);
-            }
+            others(&mut out, replay, violation, &when);
         }
         None => parted(&mut out, replay),
     }
@@ -143,6 +132,44 @@ pub(super) fn outcome(replay: &Replay) -> String {
     match others[..] {
         [] => format!("{text} Nothing is wrong in it."),
         _ => format!("{text} Something else is wrong in it: {}", others.join(" ")),
+    }
+}
+
+/// What else is wrong in the execution.
+fn others(
+    out: &mut String,
+    replay: &Replay,
+    violation: &RecordedViolation,
+    when: &dyn Fn(&Site) -> String,
+) {
+    let others = replay.recording.violations.iter();
+    let others = others.filter(|other| !is_same(other, violation));
+    let is_left = |other: &&RecordedViolation| {
+        other.kind == ViolationKind::Leak && other.site.function.is_empty()
+    };
+    let (left, others): (Vec<&RecordedViolation>, Vec<_>) = others.partition(is_left);
+    if left.len() + others.len() > 0 {
+        out.push_str("\nIn the same execution:\n");
+    }
+    for other in others {
+        let when = match other.site.function {
+            "" => String::new(),
+            _ => when(&other.site),
+        };
+        item(out, &format!("-{when} {}", claim(other)), 2);
+    }
+    // One that is left keeps others.
+    match &left[..] {
+        [] => {}
+        [one] => item(out, &format!("- {}", claim(one)), 2),
+        many => {
+            let names: Vec<String> = many.iter().map(|other| named(&other.object)).collect();
+            let names = names.join(", ");
+            let text = format!(
+                "- These are left when all is over, and nothing is on its way to free them: {names}."
+            );
+            item(out, &text, 2);
+        }
     }
 }
 

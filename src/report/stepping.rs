@@ -324,7 +324,13 @@ impl Stepping {
         let bad = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
         let notes = |done: usize| {
             let notes = self.before.get(&done).into_iter().flatten();
-            notes.map(|note| Line::styled(cut(&format!(" {}", plain(note)), width), bad))
+            notes.map(|note| {
+                let style = match note.starts_with("===") {
+                    true => bad,
+                    false => Style::new().add_modifier(Modifier::DIM),
+                };
+                Line::styled(cut(&format!(" {}", plain(note)), width), style)
+            })
         };
         let line = |number: usize| {
             let (text, is_marked) = match number.checked_sub(1).map(|index| &self.rows[index]) {

@@ -606,7 +606,7 @@ pub(super) fn differences(c: &Counterexample, replay: &Replay) -> Differences {
         let step = replay.recorded.get(at);
         let did = step.map(|step| words(step, short(&step.object)).text);
         let row = gone_row(c, at, did);
-        format!("{} {}: {}", row.number, row.context, row.text)
+        format!("recorded step {}, {}: {}", at + 1, row.context, row.text)
     };
     let followed = replay.steps.len().min(count);
     for (at, recorded) in replay.steps[..followed].iter().enumerate() {
