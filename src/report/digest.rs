@@ -12,7 +12,7 @@ use super::{
     mail::is_same,
     order::Order,
     replay::Replay,
-    telling::{Telling, only_reads, unseen},
+    telling::{Telling, only_reads, place, unseen},
     text::marked,
     why::Why,
     words::{Weight, is_head, is_link, words},
@@ -106,7 +106,12 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
         _ => about.last().copied(),
     };
     let last = last.unwrap_or(recording.steps.len());
-    shown.extend(links(recording, &order, &objects).range(..=last));
+    if let Some(pair) = pair {
+        shown.extend(locks(recording, [pair.first, pair.second]).range(..=last));
+    }
+    let violated = replay.violation.as_ref();
+    let violated = violated.map_or("", |violation| &violation.object);
+    shown.extend(links(recording, &order, &objects, violated).range(..=last));
     let telling = Telling::new(recording);
     let mut begun: BTreeSet<u32> = BTreeSet::new();
     for &at in &cone {
@@ -145,6 +150,7 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     };
     let steps = shown.iter().copied();
     steps
+        .filter(|&at| recording.steps[at].action != Action::Settle)
         .filter(|&at| about.contains(&at) || !says_little(at) && !again(at))
         .collect()
 }
@@ -186,13 +192,24 @@ fn links_found(recording: &Recording, about: &BTreeSet<usize>) -> BTreeSet<usize
 }
 
 /// How these objects are linked to others and taken away from them, and how that is read by whoever
-/// meets another context there. Only of lists and pointers that more than one context has a part in.
-fn links(recording: &Recording, order: &Order<'_>, objects: &BTreeSet<String>) -> BTreeSet<usize> {
+/// meets another context there. Only of lists and pointers that more than one context has a part in,
+/// and of what else there is in the violated object.
+fn links(
+    recording: &Recording,
+    order: &Order<'_>,
+    objects: &BTreeSet<String>,
+    violated: &str,
+) -> BTreeSet<usize> {
     let is_of = |object: &str, of: &String| object == of || lies_in(object, of);
     let steps = recording.steps.iter().enumerate();
     let steps: Vec<(usize, &TraceStep)> = steps.filter(|(_, step)| step.concurrent).collect();
     let mut uses: BTreeMap<&str, Vec<(usize, &TraceStep)>> = BTreeMap::new();
-    for &(at, step) in steps.iter().filter(|(_, step)| is_link(&step.object)) {
+    // Of a namespace, most has no part in it.
+    let is_part = |object: &str| lies_in(object, violated) && !violated.starts_with("nfsd_net#");
+    let is_told = |(at, step): &&(usize, &TraceStep)| {
+        is_link(&step.object) || is_part(&step.object) && !is_lock(recording, *at)
+    };
+    for &(at, step) in steps.iter().filter(is_told) {
         uses.entry(&step.object).or_default().push((at, step));
     }
     // The hash table has files, and what is about none of them is not about it.
@@ -242,6 +259,31 @@ fn links(recording: &Recording, order: &Order<'_>, objects: &BTreeSet<String>) -
     let ends: Vec<usize> = ends.map(|(at, _)| *at).collect();
     found.extend(ends);
     found
+}
+
+/// Where two steps decide that take a lock: how their contexts take it and what other locks these
+/// functions take, as what a lock protects may have no steps of its own.
+fn locks(recording: &Recording, pair: [usize; 2]) -> BTreeSet<usize> {
+    let steps = &recording.steps;
+    let takes = |at: usize| steps[at].action == Action::Lock && is_plain_lock(recording, at);
+    if !pair.into_iter().all(takes) {
+        return BTreeSet::new();
+    }
+    let all: Vec<usize> = (0..steps.len())
+        .filter(|&at| steps[at].concurrent && takes(at))
+        .filter(|&at| pair.iter().any(|&of| steps[of].thread == steps[at].thread))
+        .collect();
+    let is_beside = |at: usize, of: usize| {
+        steps[at].thread == steps[of].thread
+            && place(&steps[at].functions) == place(&steps[of].functions)
+    };
+    let beside = all
+        .iter()
+        .filter(|&&at| pair.iter().any(|&of| is_beside(at, of)));
+    let objects: BTreeSet<&str> = beside.map(|&at| &*steps[at].object).collect();
+    let all = all.into_iter();
+    all.filter(|&at| objects.contains(&*steps[at].object))
+        .collect()
 }
 
 /// Where there is no step that the violation is about: what a context that waits for ever did last,

@@ -754,6 +754,8 @@ pub(super) fn headline(violation: &RecordedViolation) -> String {
             };
             format!("INFO: task {name} blocked for more than 120 seconds")
         }
+        // It is found by looking, and a kernel does not look.
+        ViolationKind::Warning if function.is_empty() => "(no message)".to_owned(),
         ViolationKind::Warning => format!("WARNING in {function}"),
         // percpu_ref_exit() frees it.
         ViolationKind::RefAfterExit if object.starts_with("percpu_ref_data") => {

@@ -581,6 +581,24 @@ fn a_mail_can_be_followed() {
     }
 }
 
+/// What is found by looking when all is over: who looks is no context of the kernel's.
+#[test]
+fn what_a_kernel_does_not_see_it_does_not_say() {
+    let kind = ViolationKind::Warning;
+    let story = story("recalc-vs-recalc", "nfsd-next-recalc-unserialized", kind);
+    let mail = story.print(Form::Mail, &OPTIONS);
+    assert!(!mail.contains("WARNING in"), "{mail}");
+    assert!(!mail.contains("waited for all others"), "{mail}");
+    assert!(mail.contains("\n  (no message)\n"), "{mail}");
+    // The update that is lost: who read before, and who writes after.
+    let contexts = ["nfsd-A", "nfsd-B"].map(|name| {
+        let threads = story.threads();
+        let steps = threads.into_iter().find(|(context, _)| context == name);
+        steps.map_or(0, |(_, steps)| steps.len())
+    });
+    assert!(contexts.iter().all(|steps| *steps > 1), "{mail}");
+}
+
 #[test]
 fn a_mail_tells_what_else_goes_wrong() {
     let story = story("client-probe-vs-flush", "v4", ViolationKind::UseAfterFree);
