@@ -532,6 +532,7 @@ fn summary(checked: &[Checked], differ: usize) -> String {
         .collect();
     let all = checked.len();
     let verdict = match differ {
+        0 if all == 1 => "the one pair is as expected".to_owned(),
         0 => format!("all {all} pairs are as expected"),
         _ => format!("{differ} of {all} pairs are not as expected, marked with '!'"),
     };

@@ -159,7 +159,8 @@ impl Limits {
         if let Some(most) = self.max_executions
             && executions >= most
         {
-            return Some(format!("stopped after {most} executions, as asked"));
+            let s = if most == 1 { "" } else { "s" };
+            return Some(format!("stopped after {most} execution{s}, as asked"));
         }
         if let Some(budget) = self.budget
             && start.elapsed() >= budget

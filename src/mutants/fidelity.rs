@@ -7,7 +7,8 @@
 //!
 //! * `Kernel file:` the file, where it is another one than the first that the module names;
 //! * `With it:` other functions of the kernel that are modelled there, too;
-//! * `Versions:` where not every model has it; what models do otherwise in it are its choices;
+//! * `Versions:` where not every model has it, of a function or of the whole module; what models do
+//!   otherwise in it are its choices;
 //! * `Left out:` the steps that are left out, and why no race is hidden by that.
 
 use super::sites::{Found, Function};
@@ -60,7 +61,9 @@ fn row(found: &Found, function: &Function) -> Option<Row> {
         .filter(|choice| choice.functions.contains(&&*name))
         .map(|choice| choice.name)
         .collect();
-    let mut versions = paragraph("Versions:").unwrap_or("all.").to_owned();
+    let of_module = versions_of_module(found, function.file);
+    let versions = paragraph("Versions:").map(str::to_owned).or(of_module);
+    let mut versions = versions.unwrap_or_else(|| "all.".to_owned());
     if !choices.is_empty() {
         let _ = write!(versions, " By choice: {}.", choices.join(", "));
     }
@@ -83,6 +86,13 @@ fn paragraphs_of_module(found: &Found, file: &str) -> Vec<String> {
         Some(text[at..].to_owned())
     });
     named.collect()
+}
+
+fn versions_of_module(found: &Found, file: &str) -> Option<String> {
+    let paragraphs = paragraphs(found.module_docs.get(file)?);
+    let mut versions = paragraphs.iter().map(|text| text.trim());
+    let versions = versions.find_map(|text| text.strip_prefix("Versions:"))?;
+    Some(versions.trim().to_owned())
 }
 
 fn paragraphs(docs: &[String]) -> Vec<String> {

@@ -358,6 +358,8 @@ pub fn nfsd_file_get(nf: &NfsdFile) -> bool {
 }
 
 /// `nfsd_file_lru_add()`, by the constructor.
+///
+/// Versions: all but `v6.12`.
 fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
     let _in = enter("nfsd_file_lru_add").forgets();
     nf.nf_ref.inc();
@@ -398,6 +400,8 @@ fn take_off_dispose_list(nfsd: &Nfsd, nf: &NfsdFile) -> Option<bool> {
 }
 
 /// `nfsd_file_lru_add()` of v6.12, by a put that hands its reference over: whether it could.
+///
+/// Versions: `v6.12` only.
 fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
     let _in = enter("nfsd_file_lru_add");
     nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
@@ -850,6 +854,8 @@ pub fn nfsd_file_lease_notifier_call(nfsd: &Arc<Nfsd>, inode: usize) {
 /// Left out: what is told of a directory, which goes to the delegations of it and touches no file of
 /// the cache. Events that are ignored, of a file that is no regular one or still has links. They end
 /// before they have touched the cache.
+///
+/// Versions: all; that of a directory in `nfsd-next` only.
 pub fn nfsd_file_fsnotify_handle_event(nfsd: &Arc<Nfsd>, inode: usize) {
     nfsd.i_nlinks[inode].store(0, Ordering::Relaxed);
     nfsd.fsnotify.event(inode, |_mark| {
@@ -1332,6 +1338,8 @@ enum Constructed {
 }
 
 /// `clear_and_wake_up_bit()`: the construction is over.
+///
+/// Kernel file: `include/linux/wait_bit.h`.
 fn clear_pending(nfsd: &Nfsd, nf: &NfsdFile) {
     match nfsd.choices.pending_clear {
         PendingClear::Release => nf.nf_flags.clear_bit_unlock(NFSD_FILE_PENDING),

@@ -16,6 +16,8 @@ use crate::{
 use std::sync::Arc;
 
 /// `nfsd_net_try_get()`, under RCU.
+///
+/// Kernel file: `fs/nfsd/nfssvc.c`.
 #[must_use = "without the reference nothing may be assumed"]
 pub(super) fn nfsd_net_try_get(nfsd: &Nfsd, net: &Net) -> bool {
     let _in = enter("nfsd_net_try_get");
@@ -25,6 +27,8 @@ pub(super) fn nfsd_net_try_get(nfsd: &Nfsd, net: &Net) -> bool {
 /// `nfsd_net_put()`. The last one runs `nfsd_net_free()`.
 ///
 /// With it: `nfsd_net_free()`, `nfsd_net_done()`.
+///
+/// Kernel file: `fs/nfsd/nfssvc.c`.
 pub(super) fn nfsd_net_put(nfsd: &Nfsd, net: &Net) {
     let _in = enter("nfsd_net_put");
     let nn = net.generic();

@@ -5,7 +5,7 @@
 //! The tree is the one just before the per-namespace mutexes of September 2026: one `nfsd_mutex`,
 //! one fsnotify group, and marks that remember their group. A patch is a choice
 //! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits. So is what
-//! another tree does otherwise: v6.12 is five choices, and nfsd-next, with a mutex for each
+//! another tree does otherwise: v6.12 is four choices, and nfsd-next, with a mutex for each
 //! namespace, marks on directories and service threads that come and go, is four.
 
 pub mod filecache;

@@ -8,6 +8,8 @@
 //! taken back. From then on the client opens files by calling nfsd. What it has opened it keeps in
 //! a slot of its open context, with a reference to the server for each file.
 //!
+//! Versions: all but `v6.12`, whose client is older.
+//!
 //! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
 //!
 //! Left out: the second slot (`ro_file` and `rw_file` are treated alike one after the other, and
@@ -88,6 +90,8 @@ impl ClientList {
     }
 
     /// `list_add_tail(&nfs_uuid->list, ...)`.
+    ///
+    /// Kernel file: `include/linux/list.h`.
     fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
         self.head.add_tail(clp);
         clp.list.store(Some(self));
@@ -99,6 +103,8 @@ impl ClientList {
     }
 
     /// `list_splice_init()` onto this list.
+    ///
+    /// Kernel file: `include/linux/list.h`.
     fn splice(self: &Arc<Self>, from: &Self) {
         for clp in from.head.take_some(usize::MAX).iter().rev() {
             self.add(clp);
@@ -177,6 +183,8 @@ impl Linked for NfsFileLocalio {
 
 impl NfsFileLocalio {
     /// `alloc_nfs_open_context()`: nothing is cached yet.
+    ///
+    /// Kernel file: `fs/nfs/inode.c`.
     #[must_use]
     pub fn new(clp: &NfsClient, inode: usize) -> Arc<Self> {
         let memory = Allocation::new("nfs_open_context", ViolationKind::UseAfterFree);
@@ -198,6 +206,8 @@ impl NfsFileLocalio {
 
 impl NfsClient {
     /// `nfs_alloc_client()` with `nfs_uuid_init()`: the client of a server.
+    ///
+    /// Kernel file: `fs/nfs/client.c`.
     #[must_use]
     pub(super) fn new(kernel: &Arc<Kernel>, index: usize, server: &Arc<Net>) -> Arc<Self> {
         let memory = Allocation::new("nfs_client", ViolationKind::UseAfterFree);
@@ -358,6 +368,8 @@ fn nfs_uuid_put(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) -> bool {
 
 /// `wait_var_event_spinlock()`: waits until somebody wakes who waits for the client, without its
 /// lock.
+///
+/// Kernel file: `include/linux/wait_bit.h`.
 fn wait_for_change<'c>(
     nfsd: &Nfsd,
     clp: &'c NfsClient,
@@ -494,6 +506,8 @@ fn invalidate_by_walk(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
 /// `list_next_entry()` in a walk that holds no lock. An entry that was taken off meanwhile points to
 /// itself; one that was put on another list leads there, and the walk takes that list's head for a
 /// client in the end.
+///
+/// Kernel file: `include/linux/list.h`.
 fn next_entry(local_clients: &Arc<ClientList>, clp: &Arc<NfsClient>) -> Option<Arc<NfsClient>> {
     let Some(list) = clp.list.load() else {
         return Some(Arc::clone(clp));

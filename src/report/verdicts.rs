@@ -4,6 +4,7 @@
 //!
 //! A pair is a test case; a difference from what is expected is its failure, of one of four kinds.
 
+use super::words::counted;
 use crate::check::{Outcome, gate::Difference};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -134,7 +135,8 @@ pub fn junit(pairs: &[Judged<'_>]) -> String {
                 xml(&format!("{message}\n{reproduce}"))
             );
         }
-        let said = format!("{}, {} executions", outcome.verdict, outcome.executions);
+        let executions = counted(outcome.executions, "execution");
+        let said = format!("{}, {executions}", outcome.verdict);
         let said: Vec<&str> = std::iter::once(&*said)
             .chain(warnings.iter().map(String::as_str))
             .collect();

@@ -157,7 +157,7 @@ fn undecided_is_no_pass() {
         "{stdout}"
     );
     assert!(
-        stdout.contains("put-order: stopped after 1 executions"),
+        stdout.contains("put-order: stopped after 1 execution"),
         "{stdout}"
     );
     let (status, stdout, _) = run(&folder, &args);

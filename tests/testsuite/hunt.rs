@@ -383,7 +383,7 @@ fn what_is_undecided_is_named_and_holds_nothing() {
     let (status, stdout, _) = run(&folder, &args);
     assert_eq!(status, 3, "{stdout}");
     assert!(stdout.contains("\nundecided:\n"), "{stdout}");
-    assert!(stdout.contains("stopped after 1 executions"), "{stdout}");
+    assert!(stdout.contains("stopped after 1 execution"), "{stdout}");
 }
 
 #[test]
