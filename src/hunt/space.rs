@@ -63,6 +63,16 @@ fn acquire(file: usize, net: usize, inode: usize, gc: bool) -> Operation {
     }
 }
 
+/// What is done to a server from outside.
+fn control(net: usize) -> [Operation; 4] {
+    [
+        start(net),
+        Operation::Stop { net },
+        Operation::Umount { net },
+        Operation::Flush { net },
+    ]
+}
+
 /// The setups with a client of the last of so many nets, all of which run, smallest first.
 fn client_setups_with(nets: usize) -> Vec<Setup> {
     use Operation::{LocalDone, LocalIo, LocalProbe};
@@ -83,16 +93,13 @@ fn client_setups_with(nets: usize) -> Vec<Setup> {
         ),
         ("client with I/O in flight", vec![probe, io]),
     ];
-    let setups = states.into_iter().map(|(name, state)| Setup {
-        name,
-        nets,
-        inodes: 1,
-        files: state.iter().filter(|op| parts(op).makes).count(),
-        clients: vec![Client {
-            name: "c".to_owned(),
-            net: nets - 1,
-        }],
-        operations: (0..nets).map(start).chain(state).collect(),
+    let client = Client {
+        name: "c".to_owned(),
+        net: nets - 1,
+    };
+    let setups = states.into_iter().map(|(name, state)| {
+        let operations = (0..nets).map(start).chain(state).collect();
+        Setup::new(name, nets, vec![client.clone()], operations)
     });
     setups.collect()
 }
@@ -152,21 +159,8 @@ fn setups_with(nets: usize) -> Vec<Setup> {
         operations.push(Gc);
         setups.push(("an idle file of each net", operations));
     }
-    let setups = setups.into_iter().map(|(name, operations)| Setup {
-        name,
-        nets,
-        inodes: 1 + operations
-            .iter()
-            .filter_map(|operation| parts(operation).inode)
-            .max()
-            .unwrap_or(0),
-        files: operations
-            .iter()
-            .filter(|operation| parts(operation).makes)
-            .count(),
-        clients: Vec::new(),
-        operations,
-    });
+    let setups = setups.into_iter();
+    let setups = setups.map(|(name, operations)| Setup::new(name, nets, Vec::new(), operations));
     setups.collect()
 }
 
@@ -181,6 +175,23 @@ pub fn setups(bounds: &Bounds) -> Vec<Setup> {
 }
 
 impl Setup {
+    fn new(
+        name: &'static str,
+        nets: usize,
+        clients: Vec<Client>,
+        operations: Vec<Operation>,
+    ) -> Self {
+        let inodes = operations.iter().filter_map(|op| parts(op).inode);
+        Self {
+            name,
+            nets,
+            inodes: 1 + inodes.max().unwrap_or(0),
+            files: operations.iter().filter(|op| parts(op).makes).count(),
+            clients,
+            operations,
+        }
+    }
+
     /// With the nets, where they matter.
     #[must_use]
     pub fn title(&self) -> String {
@@ -222,14 +233,7 @@ impl Setup {
             Operation::LocalDisable { client },
             Operation::LocalUmount { client },
         ];
-        for net in 0..self.nets {
-            all.extend([
-                start(net),
-                Operation::Stop { net },
-                Operation::Umount { net },
-                Operation::Flush { net },
-            ]);
-        }
+        all.extend((0..self.nets).flat_map(control));
         all.extend((0..new).map(|file| Operation::LocalDone { file }));
         all
     }
@@ -241,12 +245,7 @@ impl Setup {
         }
         let new = self.files + own;
         for net in 0..self.nets {
-            all.extend([
-                start(net),
-                Operation::Stop { net },
-                Operation::Umount { net },
-                Operation::Flush { net },
-            ]);
+            all.extend(control(net));
             for inode in 0..self.inodes {
                 all.extend([
                     acquire(new, net, inode, true),

@@ -267,32 +267,23 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         function => format!(" in {function}"),
     };
     let mut text = format!("{context} waits{place} for {}", waits(*action, object));
+    let steps = followed.recording.steps.iter();
+    let concurrent: Vec<&TraceStep> = steps.filter(|step| step.concurrent).collect();
+    let (before, rest) = concurrent.split_at(followed.steps.len().min(concurrent.len()));
     if *action == Action::Lock {
-        let concurrent = followed
-            .recording
-            .steps
-            .iter()
-            .filter(|step| step.concurrent);
-        let before = concurrent.take(followed.steps.len());
-        let last = before.filter(|step| step.object == *object).last();
+        let last = before.iter().rfind(|step| step.object == *object);
         if let Some(holder) = last.filter(|step| step.action != Action::Unlock) {
             text.push_str(&format!(", which {} holds", holder.context));
         }
     }
     // Who will do what it waits for, once everybody goes on.
     let is_word = matches!(action, Action::Await(..) | Action::AwaitUpdate(..));
-    let rest = followed
-        .recording
-        .steps
-        .iter()
-        .filter(|step| step.concurrent);
-    let mut rest = rest.skip(followed.steps.len());
-    let wakes = |step: &&TraceStep| {
+    let wakes = |step: &&&TraceStep| {
         step.object == *object
             && step.context != context
             && matches!(step.action, Action::Store(..) | Action::Update(..))
     };
-    if is_word && let Some(step) = rest.find(wakes) {
+    if is_word && let Some(step) = rest.iter().find(wakes) {
         text.push_str(&format!(", which {} has still to do", step.context));
         // What it does in there is called as its object is waited for.
         let caller = step.functions.iter().rev().nth(1);

@@ -315,14 +315,7 @@ impl Story {
         let mut missing: BTreeSet<usize> = replay.missing.iter().copied().collect();
         let objects = steps.iter().map(|(_, step)| *step);
         let names = short_names(objects.chain(&replay.recorded).map(|step| &*step.object));
-        let gone = |at: usize| {
-            let step = replay.recorded.get(at);
-            gone_row(
-                c,
-                at,
-                step.map(|step| words(step, names[&*step.object]).text),
-            )
-        };
+        let gone = |at| gone_row(c, replay, at, |object| names[object]);
         let marked = marked(replay);
         let mut fold: Vec<Row> = Vec::new();
         let mut concurrent = 0;
@@ -568,14 +561,20 @@ impl Row {
     }
 }
 
-/// A recorded step that there is none for here; what it did, as the file says it where nothing else
-/// is known.
-fn gone_row(c: &Counterexample, at: usize, did: Option<String>) -> Row {
+/// A recorded step that there is none for here, with its object called by `name`; what it did, as the
+/// file says it where nothing else is known.
+fn gone_row<'r>(
+    c: &Counterexample,
+    replay: &'r Replay,
+    at: usize,
+    name: impl Fn(&'r str) -> &'r str,
+) -> Row {
     let step = &c.schedule[at];
-    let did = did.unwrap_or_else(|| match step.object.as_str() {
-        "" => step.operation.clone(),
-        object => format!("{} {object}", step.operation),
-    });
+    let did = match (replay.recorded.get(at), step.object.as_str()) {
+        (Some(recorded), _) => words(recorded, name(&recorded.object)).text,
+        (None, "") => step.operation.clone(),
+        (None, object) => format!("{} {object}", step.operation),
+    };
     Row {
         number: format!("({})", at + 1),
         context: step.context.clone(),
@@ -603,9 +602,7 @@ pub(super) fn differences(c: &Counterexample, replay: &Replay) -> Differences {
     let count = steps.filter(|step| step.concurrent).count();
     let mut missing: BTreeSet<usize> = replay.missing.iter().copied().collect();
     let gone = |at: usize| {
-        let step = replay.recorded.get(at);
-        let did = step.map(|step| words(step, short(&step.object)).text);
-        let row = gone_row(c, at, did);
+        let row = gone_row(c, replay, at, short);
         format!("recorded step {}, {}: {}", at + 1, row.context, row.text)
     };
     let followed = replay.steps.len().min(count);

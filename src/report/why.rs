@@ -175,10 +175,7 @@ pub fn against(
     holding.sort_by_key(|name| (distance(name), model_order(name)));
     let fixed = here.bug.as_ref().map(|bug| &*bug.fixed);
     // Of a scenario that is known, only what is expected to hold says how it is done right.
-    let is_known = known.is_some();
-    let holds_on = holding.clone();
-    let usual = [AGAINST].into_iter();
-    let usual = usual.filter(|name| !is_known || holds_on.contains(name));
+    let usual = (known.is_none() || holding.contains(&AGAINST)).then_some(AGAINST);
     let names = fixed.into_iter().chain(usual).chain(holding);
     let found = names.filter(|name| !violated(name)).find_map(|name| {
         let model = library.model(name).ok();
