@@ -213,8 +213,8 @@ fn uses_cells(program: &Program) -> bool {
 }
 
 /// What the threads read in each execution of the explorer of interleavings, sorted, and whether a
-/// race was found.
-fn explore_interleavings(program: &Program) -> (Vec<Reads>, bool) {
+/// race was found, and a misuse.
+fn explore_interleavings(program: &Program) -> (Vec<Reads>, bool, bool) {
     let now = Arc::new(Mutex::new(Reads::new()));
     let complete = Arc::new(Mutex::new((0, Vec::new())));
     let limits = Limits {
@@ -242,12 +242,13 @@ fn explore_interleavings(program: &Program) -> (Vec<Reads>, bool) {
     let exploration = dpor::explore(&engine, &limits);
     assert!(exploration.complete, "{:?}", exploration.reason);
     over(exploration.executions, now.lock().unwrap().clone());
-    let race = |f: &nfsd_check::engine::Finding| f.kind == ViolationKind::DataRace;
-    let races = exploration.findings.iter().any(race);
+    let kinds = || exploration.findings.iter().map(|finding| finding.kind);
+    let races = kinds().any(|kind| kind == ViolationKind::DataRace);
+    let misuses = kinds().any(|kind| MISUSES.contains(&kind));
     let mut found = std::mem::take(&mut complete.lock().unwrap().1);
     assert_eq!(found.len() as u64, exploration.executions);
     found.sort();
-    (found, races)
+    (found, races, misuses)
 }
 
 #[test]
@@ -259,17 +260,23 @@ fn sc_is_what_the_explorer_of_interleavings_finds() {
         let Some(expected) = executions(&program, 2000) else {
             continue;
         };
-        let races = expected.sc.iter().any(|e| !e.races.is_empty());
+        let races = expected.sc.iter().any(races);
         if races && uses_cells(&program) {
             continue;
         }
+        let misuses = expected.misused_in_order;
         compared += 1;
         executed += expected.sc.len();
         hung += usize::from(expected.sc.iter().any(|e| !e.blocked.is_empty()));
         let mut expected: Vec<Reads> = expected.sc.iter().map(|e| reads(&program, e)).collect();
         expected.sort();
-        let (mut found, found_races) = explore_interleavings(&program);
+        let (mut found, found_races, found_misuses) = explore_interleavings(&program);
         assert_eq!(races, found_races, "race in {program:?}");
+        assert_eq!(misuses, found_misuses, "misuse in {program:?}");
+        // A thread goes no further than its misuse.
+        if misuses {
+            continue;
+        }
         // Which of two accesses to a cell came first, is one more thing that the explorer tells
         // apart.
         let marked = |op: &Op| matches!(op, Op::GetMarked(_));
@@ -293,6 +300,19 @@ struct Explored {
     graphs: Vec<Graph>,
     /// Whether it found a race.
     races: bool,
+    /// Whether it found a use after a free, or a second free.
+    misuses: bool,
+}
+
+/// What goes wrong with an object that may be freed.
+const MISUSES: [ViolationKind; 2] = [ViolationKind::UseAfterFree, ViolationKind::DoubleFree];
+
+fn races(execution: &Execution) -> bool {
+    !execution.races.is_empty()
+}
+
+fn misuses(execution: &Execution) -> bool {
+    !execution.misused.is_empty()
 }
 
 /// The one place that knows the explorer's interface.
@@ -307,6 +327,7 @@ fn explore_graphs(program: &Program, model: MemoryModel) -> Explored {
     let mut explored = Explored::default();
     let exploration = dpor::graphs::explore_with(&engine, &limits, &mut |graph| {
         explored.races |= graph.violations.contains(&ViolationKind::DataRace);
+        explored.misuses |= MISUSES.iter().any(|kind| graph.violations.contains(kind));
         // Without the thread that began the run.
         let named = |(thread, index): (usize, usize)| (thread - 1, index);
         let threads = graph.threads[1..].iter().map(|events| {
@@ -346,12 +367,19 @@ fn has_marked_reads(program: &Program) -> bool {
 /// Compare what was explored with what there is.
 fn compare_with(
     program: &Program,
-    expected: &BTreeSet<Execution>,
+    (expected, misuses): (&BTreeSet<Execution>, bool),
     explored: &Explored,
 ) -> Result<(), String> {
-    let races = expected.iter().any(|e| !e.races.is_empty());
-    if races != explored.races {
-        return Err(format!("a race is {races} and was {}", explored.races));
+    let races = expected.iter().any(races);
+    let found = (explored.races, explored.misuses);
+    if (races, misuses) != found {
+        return Err(format!(
+            "a race is {races} and a misuse {misuses}, and they were {found:?}"
+        ));
+    }
+    // A thread goes no further than its misuse.
+    if misuses {
+        return Ok(());
     }
     // Nor does the order of racing writes, which is all that a marked read of them could tell.
     // Which of two racing writes came first also decides what a grace period waits for.
@@ -359,7 +387,8 @@ fn compare_with(
     if races && (depends || has_marked_reads(program)) {
         return Ok(());
     }
-    let mut missing: BTreeSet<Execution> = expected.iter().cloned().map(without_races).collect();
+    let mut missing: BTreeSet<Execution> =
+        expected.iter().cloned().map(without_violations).collect();
     let mut seen = BTreeSet::new();
     let marked = has_marked_reads(program);
     for graph in &explored.graphs {
@@ -381,20 +410,29 @@ fn compare_with(
     }
 }
 
-/// An engine tells races of a program, and not of an execution.
-fn without_races(mut execution: Execution) -> Execution {
+/// An engine tells what goes wrong in a program, and not in an execution.
+fn without_violations(mut execution: Execution) -> Execution {
     execution.races.clear();
+    execution.misused.clear();
     execution
+}
+
+fn is_choice(op: &Op) -> bool {
+    matches!(op, Op::Choose(_))
 }
 
 /// Compare the explorer with the oracle on one program.
 fn compare(program: &Program, model: MemoryModel) -> Result<(), String> {
     let found = all(program);
-    let expected = match model {
-        MemoryModel::Rc11 => found.rc11,
-        MemoryModel::Sc => found.sc,
-    };
-    compare_with(program, &expected, &explore_graphs(program, model))
+    compare_with(program, of(&found, model), &explore_graphs(program, model))
+}
+
+/// The executions under a memory model, and whether an object is misused in one.
+fn of(found: &Executions, model: MemoryModel) -> (&BTreeSet<Execution>, bool) {
+    match model {
+        MemoryModel::Rc11 => (&found.rc11, found.rc11.iter().any(misuses)),
+        MemoryModel::Sc => (&found.sc, found.misused_in_order),
+    }
 }
 
 /// The litmus tests on the explorer.
@@ -403,13 +441,15 @@ fn litmus_tests_on_the_explorer() {
     let programs = LITMUS.iter().map(Litmus::program);
     let counted = COUNTS.iter().map(|count| Program::new(count.threads));
     for program in programs.chain(counted) {
-        for model in [MemoryModel::Rc11, MemoryModel::Sc] {
+        for model in MODELS {
             if let Err(difference) = compare(&program, model) {
                 panic!("{model:?}: {difference}\n{program:?}");
             }
         }
     }
 }
+
+const MODELS: [MemoryModel; 2] = [MemoryModel::Rc11, MemoryModel::Sc];
 
 /// A generated program with more executions than this is left out.
 const MOST: usize = 1000;
@@ -424,24 +464,29 @@ fn comparing_finds_differences() {
         let Some(Executions { rc11, .. }) = executions(&program, 200) else {
             continue;
         };
-        let races = rc11.iter().any(|e| !e.races.is_empty());
-        if races && uses_cells(&program) || has_marked_reads(&program) || rc11.len() < 2 {
+        let races = rc11.iter().any(races);
+        if races && uses_cells(&program)
+            || rc11.iter().any(misuses)
+            || has_marked_reads(&program)
+            || rc11.len() < 2
+        {
             continue;
         }
         programs += 1;
         let explored = Explored {
             graphs: rc11.iter().map(|e| graph_of(&program, e)).collect(),
             races,
+            misuses: false,
         };
         assert_eq!(
-            compare_with(&program, &rc11, &explored),
+            compare_with(&program, (&rc11, false), &explored),
             Ok(()),
             "{program:?}"
         );
         let with = |change: &dyn Fn(&mut Explored)| {
             let mut explored = explored.clone();
             change(&mut explored);
-            compare_with(&program, &rc11, &explored)
+            compare_with(&program, (&rc11, false), &explored)
         };
         let missing = with(&|e| drop(e.graphs.pop()));
         assert!(missing.unwrap_err().contains("missing"), "{program:?}");
@@ -449,10 +494,12 @@ fn comparing_finds_differences() {
         assert!(twice.unwrap_err().contains("twice"), "{program:?}");
         let race = with(&|e| e.races = !e.races);
         assert!(race.unwrap_err().contains("race"), "{program:?}");
+        let misuse = with(&|e| e.misuses = true);
+        assert!(misuse.unwrap_err().contains("misuse"), "{program:?}");
         let mut fewer = rc11.clone();
         fewer.pop_last();
-        if fewer.iter().any(|e| !e.races.is_empty()) == races {
-            let extra = compare_with(&program, &fewer, &explored);
+        if fewer.iter().any(|e| !e.races.is_empty()) == explored.races {
+            let extra = compare_with(&program, (&fewer, false), &explored);
             assert!(
                 extra.unwrap_err().contains("not an execution"),
                 "{program:?}"
@@ -473,6 +520,14 @@ struct Totals {
     race: u64,
     /// With cells, and no race in any execution under RC11.
     no_race: u64,
+    /// With an object that is used and not before it is freed.
+    misuse: u64,
+    /// With an object that is freed, and no misuse of it in any execution under RC11.
+    no_misuse: u64,
+    /// With a choice.
+    choice: u64,
+    /// With a thread that is begun by one that is begun by another.
+    nested: u64,
     /// With SC accesses only.
     sc_only: u64,
     /// Compared with the explorer of execution graphs, for each model.
@@ -506,7 +561,6 @@ fn generated(seed: u64, programs: u64, most: usize) -> Totals {
             continue;
         };
         let hangs = |e: &Execution| !e.blocked.is_empty();
-        let races = |e: &Execution| !e.races.is_empty();
         totals.programs += 1;
         totals.rc11 += found.rc11.len();
         totals.sc += found.sc.len();
@@ -514,19 +568,22 @@ fn generated(seed: u64, programs: u64, most: usize) -> Totals {
         totals.hang += u64::from(found.rc11.iter().any(hangs));
         totals.race += u64::from(found.rc11.iter().any(races));
         totals.no_race += u64::from(program.cells > 0 && !found.rc11.iter().any(races));
+        let misused = found.rc11.iter().any(misuses);
+        totals.misuse += u64::from(misused);
+        totals.no_misuse += u64::from(program.count(Op::Free(0)) > 0 && !misused);
+        totals.choice += u64::from(program.threads.iter().flatten().any(is_choice));
+        let begun = (0..program.threads.len()).filter(|&t| program.parent(t).is_some());
+        totals.nested += u64::from(begun.count() > 1);
         assert!(found.sc.is_subset(&found.rc11), "{program:?}");
         // Without races, SC accesses are sequentially consistent.
         if is_sc_only(&program) && !found.sc.iter().any(races) {
             totals.sc_only += 1;
             assert_eq!(found.sc, found.rc11, "{program:?}");
         }
-        for (model, expected) in [
-            (MemoryModel::Rc11, &found.rc11),
-            (MemoryModel::Sc, &found.sc),
-        ] {
+        for model in MODELS {
             let explored = explore_graphs(&program, model);
             totals.compared += 1;
-            if let Err(difference) = compare_with(&program, expected, &explored) {
+            if let Err(difference) = compare_with(&program, of(&found, model), &explored) {
                 panic!("{model:?}: {difference}\n{program:?}");
             }
         }
@@ -551,6 +608,8 @@ fn ten_thousand(seed: u64) {
     // That the programs are of all kinds.
     assert!(totals.left_out < 100 && totals.weak > 2000 && totals.hang > 1000);
     assert!(totals.race > 500 && totals.no_race > 500 && totals.sc_only > 500);
+    assert!(totals.misuse > 200 && totals.no_misuse > 50);
+    assert!(totals.choice > 300 && totals.nested > 50);
 }
 
 /// What the generated programs with sections and grace periods were like.
@@ -565,6 +624,10 @@ struct WithSections {
     /// With executions that are explored more than once.
     twice: u64,
     races: u64,
+    /// With an object that is used and not before it is freed, for each model.
+    misuses: u64,
+    /// With an object that is freed, and no misuse, for each model.
+    no_misuse: u64,
     rc11: usize,
     sc: usize,
 }
@@ -602,13 +665,17 @@ fn with_sections(
         totals.sc += found.sc.len();
         totals.races += u64::from(found.rc11.iter().any(|e| !e.races.is_empty()));
         totals.fewer += u64::from(all(&without).rc11.len() > found.rc11.len());
-        for (model, expected) in [
-            (MemoryModel::Rc11, &found.rc11),
-            (MemoryModel::Sc, &found.sc),
-        ] {
+        for model in MODELS {
             let mut explored = explore_graphs(&program, model);
+            let (expected, misuses) = of(&found, model);
+            if misuses {
+                totals.misuses += 1;
+                assert!(explored.misuses, "{model:?}: {program:?}");
+                continue;
+            }
+            totals.no_misuse += u64::from(program.count(Op::Free(0)) > 0);
             let executions: BTreeSet<Execution> =
-                expected.iter().cloned().map(without_races).collect();
+                expected.iter().cloned().map(without_violations).collect();
             let mut seen = BTreeSet::new();
             let (mut weaker, mut twice) = (false, false);
             explored.graphs.retain(|graph| {
@@ -621,7 +688,7 @@ fn with_sections(
             });
             totals.weaker += u64::from(weaker);
             totals.twice += u64::from(twice);
-            if let Err(difference) = compare_with(&program, expected, &explored) {
+            if let Err(difference) = compare_with(&program, (expected, misuses), &explored) {
                 panic!("{model:?}: {difference}\n{program:?}");
             }
         }
@@ -646,7 +713,7 @@ fn what_shows_a_section_to_be_earlier_comes_after_it() {
     for section in sections {
         for reader in readers {
             let program = Program::new(&[&writer, reader, section]);
-            for model in [MemoryModel::Rc11, MemoryModel::Sc] {
+            for model in MODELS {
                 if let Err(difference) = compare(&program, model) {
                     panic!("{model:?}: {difference}\n{program:?}");
                 }
@@ -705,7 +772,8 @@ fn a_section_after_a_grace_period_sees_what_it_saw() {
 fn generated_programs_with_sections_and_grace_periods() {
     let one = with_sections(0x7777_1234_5678, 4000, 8, (1, 1));
     // That the grace periods matter.
-    assert!(one.left_out < 100 && one.fewer > 150 && one.races > 400);
+    assert!(one.left_out < 100 && one.fewer > 150);
+    assert!(one.races > 300 && one.misuses > 300 && one.no_misuse > 100);
     assert!(one.weaker <= 2 && one.twice <= 2);
     for (seed, sections, grace_periods) in [(2, 2, 1), (3, 1, 2), (4, 2, 2)] {
         let several = with_sections(seed << 40, 1000, 7, (sections, grace_periods));

@@ -32,6 +32,7 @@
 //!   the section. An execution is one where some choice, for each pair of them, breaks no axiom.
 //!   Nothing comes out of thin air where a grace period waits for itself; that a section sees what a
 //!   grace period saw is not part of that axiom, which hardware does not know either.
+//! * An object that may be freed is used rightly where each use happens before the one free.
 //! * Accesses to cells are events with a place, but without reads-from and modification order. In
 //!   an execution without a race those follow from happens-before, and can close no cycle.
 
@@ -167,6 +168,12 @@ pub(crate) enum Kind {
     Read,
     Write,
     Fence,
+    /// A choice: it has an answer, and nothing else.
+    Choice,
+    /// A use of an object that may be freed.
+    Use,
+    /// The end of its life.
+    Free,
     /// Another thread is begun.
     Spawn,
     /// A thread that another one has begun makes its first step.
@@ -461,6 +468,40 @@ impl Candidate {
             return Err(Broken::Sc);
         }
         Ok(())
+    }
+
+    /// The objects with a use that does not happen before their being freed, or freed twice.
+    pub(crate) fn misused(&self, variant: Variant) -> Vec<usize> {
+        self.misused_in(&self.hb(variant))
+    }
+
+    /// Of an execution of sequential consistency: the same, of those of its interleavings in which
+    /// the use does come after the free.
+    pub(crate) fn misused_in_order(&self) -> Vec<usize> {
+        let order = self.sb.union(&self.asw).union(&self.sees).union(&self.rf);
+        self.misused_in(&order.union(&self.mo).union(&self.rb()).plus())
+    }
+
+    fn misused_in(&self, before: &Relation) -> Vec<usize> {
+        let mut places = Vec::new();
+        for (a, free) in self.labels.iter().enumerate() {
+            if free.kind != Kind::Free {
+                continue;
+            }
+            for (b, other) in self.labels.iter().enumerate() {
+                let misuses = match other.kind {
+                    Kind::Use => !before.contains(b, a),
+                    Kind::Free => a != b,
+                    _ => false,
+                };
+                if misuses && other.place == free.place {
+                    places.extend(free.place);
+                }
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// The places of which two accesses race: neither happens before the other, both are not

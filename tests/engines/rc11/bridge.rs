@@ -9,11 +9,14 @@ use nfsd_check::{
     engine,
     sync::{
         Mutex, MutexGuard,
+        alloc::Allocation,
         atomic::{AtomicU64, fence},
         cell::Cell,
+        choose,
         engine::{Action, Condition, Ordering, Phase},
         rcu::Domain,
         thread,
+        violation::ViolationKind,
     },
 };
 use std::{
@@ -24,6 +27,7 @@ use std::{
 const WORDS: [&str; 4] = ["x", "y", "z", "w"];
 const LOCKS: [&str; 2] = ["lock 0", "lock 1"];
 const CELLS: [&str; 2] = ["cell 0", "cell 1"];
+const OBJECTS: [&str; 1] = ["object 0"];
 /// What [`thread::spawn`] calls the word that tells the end of a thread.
 const FINISHED: &str = "finished";
 
@@ -36,6 +40,7 @@ struct Shared {
     words: Vec<AtomicU64>,
     locks: Vec<Mutex<()>>,
     cells: Vec<Cell<u64>>,
+    objects: Vec<Allocation>,
     /// Where the program has sections.
     rcu: Option<Domain>,
     program: Program,
@@ -63,6 +68,9 @@ pub(crate) fn to_engine(
                 .collect(),
             cells: (0..program.cells)
                 .map(|cell| Cell::new(CELLS[cell], 0).marked_by(|value| *value))
+                .collect(),
+            objects: (0..program.objects)
+                .map(|object| Allocation::new(OBJECTS[object], ViolationKind::UseAfterFree))
                 .collect(),
             rcu: (program.count(Op::ReadLock) > 0).then(|| Domain::new("rcu")),
             program: program.clone(),
@@ -140,6 +148,15 @@ fn interpret(shared: &Arc<Shared>, t: usize) {
                 shared.cells[cell].set(value_of(value));
                 (None, Some(0))
             }
+            Op::Use(object) => {
+                shared.objects[object].access();
+                (None, Some(0))
+            }
+            Op::Free(object) => {
+                shared.objects[object].free();
+                (None, Some(0))
+            }
+            Op::Choose(alternatives) => same(u64::from(choose(alternatives))),
             Op::SkipIf {
                 register,
                 value,
@@ -222,10 +239,11 @@ pub(crate) struct Graph {
 }
 
 /// The thread of the program that the engine's threads are, in order of creation: those that were
-/// there from the beginning, and then the one that another one began.
+/// there from the beginning, and then the one that another one began, and the one that that began.
 fn order_of_creation(program: &Program) -> Vec<usize> {
+    let parents = |&t: &usize| std::iter::successors(Some(t), |&t| program.parent(t)).count();
     let mut threads: Vec<usize> = (0..program.threads.len()).collect();
-    threads.sort_by_key(|&t| program.parent(t).is_some());
+    threads.sort_by_key(parents);
     threads
 }
 
@@ -235,6 +253,7 @@ fn name_of(place: Place) -> &'static str {
         Place::Lock(lock) => LOCKS[lock],
         Place::Finished(_) => FINISHED,
         Place::Cell(cell) => CELLS[cell],
+        Place::Object(object) => OBJECTS[object],
     }
 }
 
@@ -259,7 +278,10 @@ fn fits(op: Op, action: Action) -> bool {
         | (Op::Unlock(_), Action::Unlock)
         | (Op::Get(_), Action::Read)
         | (Op::GetMarked(_), Action::ReadMarked)
-        | (Op::Set(..), Action::Write) => true,
+        | (Op::Set(..), Action::Write)
+        | (Op::Use(_), Action::Touch)
+        | (Op::Free(_), Action::Free) => true,
+        (Op::Choose(n), Action::Choose(alternatives)) => n == alternatives,
         _ => false,
     }
 }
@@ -339,7 +361,11 @@ fn operations(
                         held[lock] = false;
                         0
                     }
-                    Op::Load(..) | Op::Rmw(..) | Op::Await(..) | Op::AwaitRmw(..) => event.read,
+                    Op::Load(..)
+                    | Op::Rmw(..)
+                    | Op::Await(..)
+                    | Op::AwaitRmw(..)
+                    | Op::Choose(_) => event.read,
                     _ => 0,
                 });
             }
@@ -405,7 +431,7 @@ pub(crate) fn execution_of(program: &Program, graph: &Graph) -> Result<Execution
                 Action::TryLock if event.written.is_some() => (Some(0), Some(1)),
                 Action::TryLock => (Some(1), None),
                 Action::Unlock => (None, Some(0)),
-                Action::Load(_) | Action::Await(..) => (Some(event.read), None),
+                Action::Load(_) | Action::Await(..) | Action::Choose(_) => (Some(event.read), None),
                 Action::Update(..) | Action::AwaitUpdate(..) => (Some(event.read), event.written),
                 Action::Store(value, _) => (None, Some(value)),
                 _ => (None, None),
@@ -419,8 +445,15 @@ pub(crate) fn execution_of(program: &Program, graph: &Graph) -> Result<Execution
     }
     for place in program.places() {
         let name = name_of(place);
-        let order = graph.orders.iter().find(|(object, _)| *object == name);
-        let Some((_, order)) = order.filter(|(_, order)| !order.is_empty()) else {
+        // All words that tell the end of a thread have one name; only the thread writes there.
+        let is_of = |write: (usize, usize)| match place {
+            Place::Finished(t) => created.get(write.0) == Some(&t),
+            _ => true,
+        };
+        let order = graph.orders.iter().find(|(object, order)| {
+            *object == name && order.first().is_some_and(|&write| is_of(write))
+        });
+        let Some((_, order)) = order else {
             continue;
         };
         let order = order.iter().map(|&write| {
@@ -477,6 +510,9 @@ pub(crate) fn graph_of(program: &Program, execution: &Execution) -> Graph {
                 Some(Op::Get(_)) => Action::Read,
                 Some(Op::GetMarked(_)) => Action::ReadMarked,
                 Some(Op::Set(..)) => Action::Write,
+                Some(Op::Use(_)) => Action::Touch,
+                Some(Op::Free(_)) => Action::Free,
+                Some(Op::Choose(alternatives)) => Action::Choose(alternatives),
                 Some(Op::Join(_)) => Action::Await(Condition::Equal(1), Ordering::Acquire),
                 Some(
                     Op::SkipIf { .. }

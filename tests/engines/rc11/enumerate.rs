@@ -40,7 +40,7 @@ pub(crate) struct Step {
     /// Its index among the thread's operations. What tells that a thread has ended is written by
     /// an operation after the last.
     pub(crate) op: usize,
-    /// Which write was read, and its value. `None` for cells.
+    /// Which write was read, and its value. `None` for cells. Of a choice, its answer.
     pub(crate) read: Option<(Source, u64)>,
     /// The value written. `None` for cells.
     pub(crate) written: Option<u64>,
@@ -57,6 +57,8 @@ pub(crate) struct Execution {
     pub(crate) blocked: Vec<usize>,
     /// The cells that two accesses race for.
     pub(crate) races: Vec<usize>,
+    /// The objects with a use that does not happen before their being freed, or freed twice.
+    pub(crate) misused: Vec<usize>,
 }
 
 impl Execution {
@@ -108,6 +110,9 @@ impl fmt::Display for Execution {
         if !self.races.is_empty() {
             writeln!(f, "races for cells: {:?}", self.races)?;
         }
+        if !self.misused.is_empty() {
+            writeln!(f, "misused: {:?}", self.misused)?;
+        }
         Ok(())
     }
 }
@@ -117,6 +122,8 @@ impl fmt::Display for Execution {
 pub(crate) struct Executions {
     pub(crate) rc11: BTreeSet<Execution>,
     pub(crate) sc: BTreeSet<Execution>,
+    /// Whether an interleaving has a use of an object after it was freed, or frees it twice.
+    pub(crate) misused_in_order: bool,
 }
 
 // ---- Executions that are being made ----
@@ -275,6 +282,7 @@ impl<'a> Partial<'a> {
     fn add(&mut self, kind: Kind, mode: Mode, place: Option<Place>, value: u64) -> usize {
         let number = place.map(|place| match place {
             Place::Cell(cell) => self.orders.len() + cell,
+            Place::Object(object) => self.orders.len() + self.program.cells + object,
             place => self.place(place),
         });
         self.events.push(Event {
@@ -456,6 +464,12 @@ impl<'a> Partial<'a> {
                 let value = value_of(value, &self.threads[t]);
                 self.add_of(t, Kind::Write, Mode::NotAtomic, place, value);
             }
+            Op::Use(_) => {
+                self.add_of(t, Kind::Use, Mode::NotAtomic, place, 0);
+            }
+            Op::Free(_) => {
+                self.add_of(t, Kind::Free, Mode::NotAtomic, place, 0);
+            }
             Op::ReadLock => {
                 self.add_of(t, Kind::ReadLock, Mode::NotAtomic, None, 0);
             }
@@ -475,6 +489,12 @@ impl<'a> Partial<'a> {
             }
             other => unreachable!("{other:?} reads or writes"),
         }
+        self.performed(t, answer);
+    }
+
+    /// The thread's next operation is a choice, and this is its answer.
+    fn perform_choice(&mut self, t: usize, answer: u64) {
+        self.add_of(t, Kind::Choice, Mode::NotAtomic, None, answer);
         self.performed(t, answer);
     }
 
@@ -603,10 +623,18 @@ impl<'a> Partial<'a> {
             return None;
         }
         let races: BTreeSet<usize> = candidates.iter().flat_map(|c| c.races(variant)).collect();
-        Some(self.execution(blocked, &races.into_iter().collect::<Vec<_>>()))
+        let misused: BTreeSet<usize> = candidates.iter().flat_map(|c| c.misused(variant)).collect();
+        let cells = self.orders.len();
+        let objects = cells + self.program.cells;
+        Some(Execution {
+            races: races.into_iter().map(|place| place - cells).collect(),
+            misused: misused.into_iter().map(|place| place - objects).collect(),
+            ..self.execution(blocked)
+        })
     }
 
-    fn execution(&self, blocked: Vec<usize>, races: &[usize]) -> Execution {
+    /// Without what goes wrong in it.
+    fn execution(&self, blocked: Vec<usize>) -> Execution {
         let mut threads: Vec<Vec<Step>> = vec![Vec::new(); self.threads.len()];
         for event in &self.events {
             let (Some(thread), Some(op)) = (event.thread, event.op) else {
@@ -616,12 +644,15 @@ impl<'a> Partial<'a> {
             if event.updates.is_some() {
                 let step = threads[thread].last_mut().expect("its read comes before");
                 step.written = Some(event.value);
-            } else if event.place.is_some() || event.label.kind == Kind::Fence {
+            } else if event.place.is_some()
+                || matches!(event.label.kind, Kind::Fence | Kind::Choice)
+            {
                 let is_store = event.label.kind == Kind::Write;
                 let is_cell = matches!(event.place, Some(Place::Cell(_)));
+                let chosen = (event.label.kind == Kind::Choice).then_some(Source::Initial);
                 threads[thread].push(Step {
                     op,
-                    read: source.map(|source| (source, event.value)),
+                    read: source.or(chosen).map(|source| (source, event.value)),
                     written: (is_store && !is_cell).then_some(event.value),
                 });
             }
@@ -638,10 +669,17 @@ impl<'a> Partial<'a> {
             threads,
             orders: orders.collect(),
             blocked,
-            races: races
-                .iter()
-                .map(|place| place - self.orders.len())
-                .collect(),
+            ..Execution::default()
+        }
+    }
+
+    /// Note the execution as one of sequential consistency, if it is one.
+    fn note_sc(&self, execution: &Execution, found: &mut Executions) {
+        for candidate in self.candidates() {
+            if candidate.sc().is_ok() {
+                found.sc.insert(execution.clone());
+                found.misused_in_order |= !candidate.misused_in_order().is_empty();
+            }
         }
     }
 
@@ -663,16 +701,14 @@ pub(crate) fn by_interleaving(program: &Program, variant: Variant) -> Executions
     let mut left = vec![Partial::new(program)];
     while let Some(mut partial) = left.pop() {
         let places: Vec<usize> = partial.threads.iter().map(|thread| thread.at).collect();
-        if !seen.insert((partial.execution(Vec::new(), &[]), places)) {
+        if !seen.insert((partial.execution(Vec::new()), places)) {
             continue;
         }
         if let Some(blocked) = partial.blocked() {
             let Some(execution) = partial.consistent(blocked, variant) else {
                 continue;
             };
-            if partial.candidates().iter().any(|c| c.sc().is_ok()) {
-                found.sc.insert(execution.clone());
-            }
+            partial.note_sc(&execution, &mut found);
             found.rc11.insert(execution);
         }
         for t in 0..partial.threads.len() {
@@ -704,6 +740,13 @@ pub(crate) fn by_interleaving(program: &Program, variant: Variant) -> Executions
                             more.perform_read(t, op, write, position);
                             left.push(more);
                         }
+                    }
+                }
+                Next::Op(Op::Choose(alternatives)) => {
+                    for answer in 0..alternatives {
+                        let mut more = partial.clone();
+                        more.perform_choice(t, u64::from(answer));
+                        left.push(more);
                     }
                 }
                 Next::Op(op) => {
@@ -805,6 +848,14 @@ impl Search {
         let Next::Op(op) = next else {
             unreachable!("it does something");
         };
+        if let Op::Choose(alternatives) = op {
+            for answer in 0..alternatives {
+                let mut more = partial.clone();
+                more.perform_choice(t, u64::from(answer));
+                self.go_on(more);
+            }
+            return;
+        }
         if !reads(op) {
             partial.perform_other(t, op);
             self.go_on_if_consistent(partial);
@@ -848,9 +899,7 @@ impl Search {
         let Some(execution) = partial.consistent(blocked, self.variant) else {
             return;
         };
-        if partial.candidates().iter().any(|c| c.sc().is_ok()) {
-            self.found.sc.insert(execution.clone());
-        }
+        partial.note_sc(&execution, &mut self.found);
         let is_new = self.found.rc11.insert(execution);
         assert!(is_new, "the oracle came to an execution twice");
         self.too_many = self.found.rc11.len() > self.most;

@@ -34,6 +34,8 @@ struct About {
     waits: bool,
     locks: bool,
     cells: bool,
+    /// The cells become an object that is used, and may be freed.
+    objects: bool,
     branches: bool,
 }
 
@@ -110,7 +112,7 @@ impl Random {
 
     fn update(&mut self) -> Update {
         let value = self.below(3) as u64;
-        match self.below(12) {
+        match self.below(14) {
             0..=2 => Update::Add(1),
             3 => Update::Or(1 + value),
             4 => Update::AndNot(1 + value),
@@ -126,6 +128,8 @@ impl Random {
                 clear: self.below(3) as u64,
                 add: 1,
             },
+            11 => Update::Xor(1 + value),
+            12 => Update::AddWithin { add: 1, mask: 1 },
             _ => Update::AddUnless {
                 add: 1,
                 unless: value,
@@ -179,6 +183,7 @@ impl Random {
                     3 => Op::GetMarked(0),
                     _ => Op::Set(0, self.value(ops)),
                 },
+                19 if about.branches && self.one_in(4) => Op::Choose(2 + u32::from(self.one_in(3))),
                 19 if about.branches && ops.iter().any(|op| decides(*op)) => {
                     let deciding: Vec<usize> =
                         (0..ops.len()).filter(|&at| decides(ops[at])).collect();
@@ -210,6 +215,7 @@ impl Random {
             waits: self.one_in(3),
             locks: self.one_in(4),
             cells: self.one_in(3),
+            objects: self.one_in(3),
             branches: self.one_in(2),
         }
     }
@@ -257,8 +263,33 @@ impl Random {
             };
             insert(&mut lists[t], at, op);
         }
+        if about.objects {
+            self.make_object(&mut lists);
+        }
         let lists: Vec<&[Op]> = lists.iter().map(Vec::as_slice).collect();
         Program::new(&lists)
+    }
+
+    /// Make the cell an object: its accesses are uses, and some thread's last one frees it.
+    fn make_object(&mut self, lists: &mut [Vec<Op>]) {
+        let is_access = |op: &Op| matches!(op.place(), Some(Place::Cell(_)));
+        let accesses = lists.iter().map(|ops| ops.iter().rposition(is_access));
+        let last: Vec<(usize, usize)> = accesses
+            .enumerate()
+            .filter_map(|(thread, last)| Some((thread, last?)))
+            .collect();
+        if last.is_empty() {
+            return;
+        }
+        let (thread, at) = self.pick(&last);
+        for op in lists.iter_mut().flatten().filter(|op| is_access(op)) {
+            *op = Op::Use(0);
+        }
+        lists[thread][at] = Op::Free(0);
+        if self.one_in(16) {
+            let (thread, at) = self.pick(&last);
+            lists[thread][at] = Op::Free(0);
+        }
     }
 
     /// The same operation with other orderings.
@@ -311,25 +342,39 @@ impl Random {
         let total = 4 + self.below(most - 3).max(self.below(most - 3));
         let mut lists: Vec<Vec<Op>> = vec![Vec::new(); threads];
         let mut left = total;
-        // The last thread may be begun by another one, which may wait for it.
-        let spawns = self.one_in(8);
-        let (parent, joins) = (self.below(threads - 1), self.one_in(2));
-        if spawns {
-            left -= 1 + usize::from(joins);
+        // The last thread may be begun by another one, which may wait for it, and which the last but
+        // one may be, too.
+        let mut spawned = Vec::new();
+        if self.one_in(8) {
+            let nested = threads > 2 && total > 4 && self.one_in(2);
+            let parent = if nested {
+                threads - 2
+            } else {
+                self.below(threads - 1)
+            };
+            spawned.push((parent, threads - 1, self.one_in(2)));
+            if nested {
+                spawned.push((self.below(threads - 2), threads - 2, self.one_in(2)));
+            }
         }
+        let ops_of = |&(_, _, joins): &(usize, usize, bool)| 1 + usize::from(joins);
+        left -= spawned.iter().map(ops_of).sum::<usize>().min(left);
         for i in 0..left {
             let t = if i < threads { i } else { self.below(threads) };
             let op = self.op(about, &lists[t]);
             lists[t].push(op);
         }
-        if spawns {
+        for (parent, child, joins) in spawned {
             let list = &mut lists[parent];
             let at = self.below(list.len() + 1);
-            insert(list, at, Op::Spawn(threads - 1));
+            insert(list, at, Op::Spawn(child));
             if joins {
                 let after = at + 1 + self.below(list.len() - at);
-                insert(list, after, Op::Join(threads - 1));
+                insert(list, after, Op::Join(child));
             }
+        }
+        if about.objects {
+            self.make_object(&mut lists);
         }
         let lists: Vec<&[Op]> = lists.iter().map(Vec::as_slice).collect();
         let mut program = Program::new(&lists);
@@ -460,6 +505,11 @@ fn has_value(op: Op) -> bool {
 fn decides(op: Op) -> bool {
     matches!(
         op,
-        Op::Load(..) | Op::Rmw(..) | Op::Await(..) | Op::AwaitRmw(..) | Op::TryLock(_)
+        Op::Load(..)
+            | Op::Rmw(..)
+            | Op::Await(..)
+            | Op::AwaitRmw(..)
+            | Op::TryLock(_)
+            | Op::Choose(_)
     )
 }

@@ -37,13 +37,20 @@ pub(crate) enum Op {
     GetMarked(usize),
     /// Write a cell.
     Set(usize, Value),
+    /// Use an object that may be freed.
+    Use(usize),
+    /// Free it.
+    Free(usize),
+    /// A number below this one; all are tried.
+    Choose(u32),
     /// If the register of an earlier operation is this, skip so many operations.
     SkipIf {
         register: usize,
         value: u64,
         skip: usize,
     },
-    /// Begin the thread of this index, which no other operation begins.
+    /// Begin the thread of this index, which no other operation begins. It has a higher index than
+    /// the one that begins it.
     Spawn(usize),
     /// Wait for the end of the thread that an earlier operation of this thread began. Nothing,
     /// where that was skipped.
@@ -65,6 +72,8 @@ pub(crate) struct Program {
     pub(crate) locks: usize,
     /// Cells begin as 0.
     pub(crate) cells: usize,
+    /// Objects that may be freed.
+    pub(crate) objects: usize,
     pub(crate) threads: Vec<Vec<Op>>,
 }
 
@@ -77,6 +86,8 @@ pub(crate) enum Place {
     /// 1 once the thread has ended.
     Finished(usize),
     Cell(usize),
+    /// An object that may be freed.
+    Object(usize),
 }
 
 impl Program {
@@ -87,6 +98,7 @@ impl Program {
             words: Vec::new(),
             locks: 0,
             cells: 0,
+            objects: 0,
             threads,
         };
         for op in program.threads.iter().flatten() {
@@ -96,6 +108,9 @@ impl Program {
                 }
                 Some(Place::Lock(lock)) => program.locks = program.locks.max(lock + 1),
                 Some(Place::Cell(cell)) => program.cells = program.cells.max(cell + 1),
+                Some(Place::Object(object)) => {
+                    program.objects = program.objects.max(object + 1);
+                }
                 _ => {}
             }
         }
@@ -129,7 +144,7 @@ impl Program {
     pub(crate) fn first_value(&self, place: Place) -> u64 {
         match place {
             Place::Word(word) => self.words[word],
-            Place::Lock(_) | Place::Finished(_) | Place::Cell(_) => 0,
+            Place::Lock(_) | Place::Finished(_) | Place::Cell(_) | Place::Object(_) => 0,
         }
     }
 }
@@ -145,8 +160,10 @@ impl Op {
             | Self::AwaitRmw(word, ..) => Some(Place::Word(word)),
             Self::Lock(lock) | Self::TryLock(lock) | Self::Unlock(lock) => Some(Place::Lock(lock)),
             Self::Get(cell) | Self::GetMarked(cell) | Self::Set(cell, _) => Some(Place::Cell(cell)),
+            Self::Use(object) | Self::Free(object) => Some(Place::Object(object)),
             Self::Join(thread) => Some(Place::Finished(thread)),
             Self::Fence(_)
+            | Self::Choose(_)
             | Self::SkipIf { .. }
             | Self::Spawn(_)
             | Self::ReadLock
