@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! How many allocations an execution costs, and a step of it, and how many executions a second
-//! there are: what `dpor` and the model do together, under each memory model. See
-//! `benches/README.md`.
+//! there are: what `dpor` and the model do together, under each memory model; and how much memory is
+//! in use at most, which does not depend on the number of executions. See `benches/README.md`.
 //!
 //! `cargo bench --bench allocations`, or with a word that the row's name has to contain
 
@@ -19,7 +19,7 @@ use std::{
     error::Error,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -29,23 +29,26 @@ struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static PEAK: AtomicI64 = AtomicI64::new(0);
 
 #[expect(unsafe_code, reason = "what an allocator is")]
 // SAFETY: Every call goes on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
+        count(layout.size(), 0);
         // SAFETY: The caller keeps the same promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as i64, Relaxed);
         // SAFETY: The caller keeps the same promises.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
+        count(size, layout.size());
         // SAFETY: The caller keeps the same promises.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -54,9 +57,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn count(bytes: usize) {
+fn count(bytes: usize, before: usize) {
     ALLOCATIONS.fetch_add(1, Relaxed);
     BYTES.fetch_add(bytes as u64, Relaxed);
+    let more = bytes as i64 - before as i64;
+    PEAK.fetch_max(LIVE.fetch_add(more, Relaxed) + more, Relaxed);
 }
 
 /// Executions after which everything that grows has grown.
@@ -89,12 +94,53 @@ fn main() -> Result<(), Box<dyn Error>> {
          first execution, its sequential beginning and end included. A run that was cut counts \
          for the next complete one."
     );
+    println!();
+    println!("| program | memory | at most in use, in 10,000 executions | in 1,000,000 |");
+    println!("|---|---|---:|---:|");
+    let (three, four) = (Size::new(1, 1, 9), Size::new(2, 2, 4));
+    for size in [three, four] {
+        let program = on_sync::program(size, PutOrder::FileFirst);
+        measure_memory(&format!("micro-model {size}"), &program);
+    }
     Ok(())
 }
 
-fn measure_both(name: &str, program: &Program, most: u64) {
+fn measure_memory(name: &str, program: &Program) {
+    if !is_wanted(name) {
+        return;
+    }
+    for memory_model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let peaks = [10_000, 1_000_000].map(|most| {
+            let before = LIVE.load(Relaxed);
+            PEAK.store(before, Relaxed);
+            let (exploration, ..) = explore(program, memory_model, most);
+            assert_eq!(exploration.executions, most, "{name} is too small");
+            PEAK.load(Relaxed) - before
+        });
+        println!(
+            "| {name} | {} | {} kB | {} kB |",
+            name_of(memory_model),
+            peaks[0] / 1000,
+            peaks[1] / 1000
+        );
+    }
+}
+
+fn name_of(memory_model: MemoryModel) -> &'static str {
+    match memory_model {
+        MemoryModel::Sc => "sc",
+        MemoryModel::Rc11 => "rc11",
+    }
+}
+
+/// Whether a row of this name was asked for.
+fn is_wanted(name: &str) -> bool {
     let mut wanted = std::env::args().skip(1).filter(|word| word != "--bench");
-    if wanted.next().is_none_or(|word| name.contains(&word)) {
+    wanted.next().is_none_or(|word| name.contains(&word))
+}
+
+fn measure_both(name: &str, program: &Program, most: u64) {
+    if is_wanted(name) {
         measure(name, program, MemoryModel::Sc, most);
         measure(name, program, MemoryModel::Rc11, most);
     }
@@ -108,10 +154,7 @@ fn measure(name: &str, program: &Program, memory_model: MemoryModel, most: u64) 
     let (_, warm_allocations, warm_bytes, warm_seconds) = explore(program, memory_model, WARM);
     let (exploration, allocations, bytes, seconds) = explore(program, memory_model, most);
     let (executions, cut) = (exploration.executions, exploration.blocked);
-    let memory = match memory_model {
-        MemoryModel::Sc => "sc",
-        MemoryModel::Rc11 => "rc11",
-    };
+    let memory = name_of(memory_model);
     let each = |all: f64, warm: f64| (all - warm) / (executions - WARM) as f64;
     let allocations = each(allocations as f64, warm_allocations as f64);
     let seconds = each(seconds, warm_seconds);

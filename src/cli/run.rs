@@ -140,6 +140,9 @@ pub(super) fn headline(outcome: &Outcome, widths: &Widths) -> String {
         outcome.verdict,
         counted(outcome.executions, "execution"),
     );
+    if outcome.blocked > 0 {
+        let _ = write!(line, ", {} cut", outcome.blocked);
+    }
     if let Some(states) = outcome.states {
         let _ = write!(line, ", {}", counted(states, "state"));
     }

@@ -39,13 +39,12 @@ fn explore(program: impl Fn() + Send + Sync + 'static) -> Exploration {
 
 /// The number of executions, which is the same for interleavings and for graphs under either memory
 /// model. None is cut.
-fn count(program: impl Fn() + Send + Sync + 'static) -> u64 {
-    let program = settling(program);
-    let interleavings = dpor::explore(&program, &limits(MemoryModel::Sc));
+fn count(program: &Program) -> u64 {
+    let interleavings = dpor::explore(program, &limits(MemoryModel::Sc));
     assert!(interleavings.complete, "{interleavings:?}");
     assert_eq!(interleavings.blocked, 0);
     for model in [MemoryModel::Sc, MemoryModel::Rc11] {
-        let graphs = dpor::graphs::explore(&program, &limits(model));
+        let graphs = dpor::graphs::explore(program, &limits(model));
         assert!(graphs.complete && graphs.findings.is_empty(), "{graphs:?}");
         assert_eq!(graphs.blocked, 0, "{model:?}");
         assert_eq!(graphs.executions, interleavings.executions, "{model:?}");
@@ -53,8 +52,9 @@ fn count(program: impl Fn() + Send + Sync + 'static) -> u64 {
     interleavings.executions
 }
 
-fn increments_by_rmw(threads: usize, each: usize) -> u64 {
-    count(move || {
+/// So many threads that increment a word so many times each.
+pub(crate) fn by_rmw(threads: usize, each: usize) -> Program {
+    settling(move || {
         let word = Arc::new(AtomicU64::new("word", 0));
         thread::set_phase(Phase::Concurrent);
         for _ in 0..threads {
@@ -68,8 +68,9 @@ fn increments_by_rmw(threads: usize, each: usize) -> u64 {
     })
 }
 
-fn increments_by_mutex(threads: usize, each: usize) -> u64 {
-    count(move || {
+/// The same under a mutex.
+pub(crate) fn by_mutex(threads: usize, each: usize) -> Program {
+    settling(move || {
         let lock = Arc::new(Mutex::new("lock", 0));
         thread::set_phase(Phase::Concurrent);
         for _ in 0..threads {
@@ -100,12 +101,12 @@ pub(crate) const MULTINOMIAL: [(usize, usize, u64); 9] = [
 fn increments_give_the_multinomial_coefficient() {
     for (threads, each, executions) in MULTINOMIAL {
         assert_eq!(
-            increments_by_rmw(threads, each),
+            count(&by_rmw(threads, each)),
             executions,
             "RMW {threads}x{each}"
         );
         assert_eq!(
-            increments_by_mutex(threads, each),
+            count(&by_mutex(threads, each)),
             executions,
             "mutex {threads}x{each}"
         );

@@ -13,6 +13,7 @@ mod lkmm;
 mod loom_engine;
 mod micro_model;
 mod native_engine;
+mod once;
 mod priorities;
 mod rc11;
 mod rc11_oracle;

@@ -5,7 +5,7 @@
 //! `benches/README.md`.
 
 #[path = "../../benches/micro_model/mod.rs"]
-mod model;
+pub(crate) mod model;
 
 use model::{PutOrder, Size, on_sync};
 use nfsd_check::{

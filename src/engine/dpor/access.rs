@@ -5,6 +5,9 @@
 //! access the same object in modes that conflict; only then does their order matter. All of the
 //! explorer's soundness rests on this relation: where two steps are called independent, running
 //! them in either order must lead to the same state and leave both possible.
+//!
+//! (Mazurkiewicz, "Trace theory", 1986; Godefroid, "Partial-order methods for the verification of
+//! concurrent systems", LNCS 1032, 1996.)
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Vector clocks: for each thread, how many of its steps happened before.
+//!
+//! Each step has the clock of its thread: the largest, thread by thread, of the clocks of all that
+//! happens directly before it. One step happens before another where the other's clock counts it,
+//! so that to ask is one comparison, and no relation has to be kept between all pairs of steps.
+//!
+//! (Fidge, "Timestamps in message-passing systems that preserve the partial ordering", 1988;
+//! Mattern, "Virtual time and global states of distributed systems", 1988.)
 
 /// How many threads an execution may have, the finished ones included.
 pub(super) const MAX_THREADS: usize = 64;

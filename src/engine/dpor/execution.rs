@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One execution: the objects, the threads, and what an action does to them.
+//!
+//! This is the machine that the explorer of interleavings runs a program on. Memory is sequentially
+//! consistent: an object has one value, and a step reads or changes it at once. Beside the value,
+//! each object and each thread has what [`super::order`] needs to tell which plain accesses race,
+//! whatever order they ran in. Who goes on is asked of a [`Director`]: the search, a schedule that is
+//! followed, or random priorities. What each step accessed goes back to the search, which decides by
+//! it what else there is to explore.
 
 use super::{
     access::Mode,

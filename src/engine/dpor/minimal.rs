@@ -5,6 +5,9 @@
 //! violation comes about, and with as many preemptions all that are shorter. That is done with stored
 //! states ([`super::states`]), which see grace periods as a kernel has them: one waits for every
 //! section that was open when it began.
+//!
+//! (Musuvathi, Qadeer, "Iterative context bounding for systematic testing of multithreaded
+//! programs", PLDI 2007.)
 
 use super::{
     Explorer, directed,

@@ -17,7 +17,7 @@
 //!
 //! # Limits
 //!
-//! An execution has at most 64 threads (32 in graphs) and 60,000 steps; one that has more ends the
+//! An execution has at most 64 threads and 60,000 steps (20,000 in graphs); one that has more ends the
 //! exploration as incomplete.
 
 mod access;

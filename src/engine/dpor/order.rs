@@ -6,6 +6,9 @@
 //! thread; and, for RCU, from before a grace period to after it, from sections that ended before
 //! its end to what follows it. The order in which an interleaving happened to run is not part of
 //! it: two plain accesses race if nothing here orders them, however far apart they ran.
+//!
+//! (Batty, Owens, Sarkar, Sewell, Weber, "Mathematizing C++ concurrency", POPL 2011; by clocks, with
+//! the last write and the last reads of a place: Flanagan, Freund, "FastTrack", PLDI 2009.)
 
 use super::clock::Clock;
 use crate::sync::engine::Ordering;

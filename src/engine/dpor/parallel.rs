@@ -3,8 +3,9 @@
 //!
 //! An exploration begins as one piece of work, on the thread that asked for it. While a core is
 //! free, whoever explores hands out a piece of what is left for it to do; a worker on that core
-//! takes it, and hands out pieces of it in turn. (Work stealing, but the piece is cut when it is
-//! asked for.) What is handed out to whom, and when, is a matter of chance. What an exploration
+//! takes it, and hands out pieces of it in turn. (Work stealing: Blumofe, Leiserson, "Scheduling
+//! multithreaded computations by work stealing", JACM 1999; but the piece is cut when it is asked
+//! for.) What is handed out to whom, and when, is a matter of chance. What an exploration
 //! comes to is not: pieces know their place in the order in which one thread would have run them,
 //! and their results are put together in that order.
 

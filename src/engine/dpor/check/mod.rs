@@ -70,6 +70,8 @@
 //! | `loom::cell::UnsafeCell` | [`cell::UnsafeCell`] |
 //! | `loom::sync::Arc` | [`sync::Arc`], which is the standard library's: its counts are no operations |
 //! | `loom::thread::yield_now`, `hint::spin_loop` in a loop | `wait_until`, `wait_while` of an atomic |
+//! | `loom::lazy_static!`, `thread_local!`, `loom::thread::park`, `loom::alloc`, `loom::future` | nothing |
+//! | `fetch_max`, `fetch_min`, `fetch_nand`, `with_mut` of an atomic; `get_mut` of a lock; `wait_timeout` | nothing |
 //!
 //! What differs:
 //!
@@ -79,6 +81,9 @@
 //!   reads-from ([`MemoryModel::Rc11`]). Sequentially consistent accesses are what C11 says, fences
 //!   too, a `try_lock` may fail. [`MemoryModel::Sc`] is faster, and enough for bugs that are no
 //!   matter of memory order.
+//! * **A `compare_exchange_weak` never fails without a reason**, and no wait for a condition variable
+//!   ends without a notification: both are allowed to in Rust. A loop around them is right either way; a
+//!   test that asserts that one has succeeded may pass here and fail on a machine.
 //! * **Each execution once.** Two executions are the same if they have the same operations, each
 //!   read reads from the same write, and each object sees its writes in the same order.
 //! * **Waiting blocks.** A loop that reads until something has changed has executions without end:

@@ -8,8 +8,11 @@
 //! is left of its part, which is a part of its own then and comes next in the order. What parts have
 //! come to is put together in that order, and what comes after a first violation counts for
 //! nothing. Only one that an interleaving shows is the first: where weak memory alone shows a
-//! violation, the search goes on, for another execution may show it, or something else, better. So what an exploration comes to, and what it finds first, is the same for any number of
-//! threads.
+//! violation, the search goes on, for another execution may show it, or something else, better. So
+//! what an exploration comes to, and what it finds first, is the same for any number of threads.
+//!
+//! (That branches need nothing of one another: Kokologiannakis, Marmanis, Gladstein, Vafeiadis, POPL
+//! 2022.)
 
 use super::{
     super::{

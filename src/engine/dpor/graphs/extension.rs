@@ -4,6 +4,8 @@
 //! The step reads the last write, or writes last. What else it could have read or where else it
 //! could have written is a branch, and so is each earlier read that could have read what it wrote:
 //! which of those are taken is `revisit`'s business.
+//!
+//! (Kokologiannakis, Marmanis, Gladstein, Vafeiadis, POPL 2022.)
 
 use super::{
     super::{clock::Clock, search::is_over},

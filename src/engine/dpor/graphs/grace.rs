@@ -11,7 +11,9 @@
 //! section that depends on the end of a grace period began after it, and what the grace period
 //! knew happens before that.
 //!
-//! That is what the Linux kernel's memory model demands of one grace period and one section. Longer
+//! That is what the Linux kernel's memory model (Alglave, Maranget, McKenney, Parri, Stern,
+//! "Frightening small children and disconcerting grown-ups: concurrency in the Linux kernel", ASPLOS
+//! 2018) demands of one grace period and one section. Longer
 //! cycles, of several of each or through SC fences, are forbidden here only as far as happens-before
 //! carries them: some executions that the kernel's model forbids are left in, and few are explored
 //! twice.

@@ -4,6 +4,9 @@
 //! A *summary* says of each thread what it accesses in some execution from a state on. There are far
 //! fewer summaries than states, so each is kept once and known by its number, and what is computed
 //! of two of them is computed once.
+//!
+//! (Yang, Chen, Gopalakrishnan, Kirby, "Efficient stateful dynamic partial order reduction", SPIN
+//! 2008.)
 
 use super::layout::{Map, ThreadName};
 use crate::sync::engine::ObjectId;
