@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!();
     println!("| program | memory | at most in use, in 10,000 executions | in 1,000,000 |");
     println!("|---|---|---:|---:|");
-    let (three, four) = (Size::new(1, 1, 9), Size::new(2, 2, 4));
+    let (three, four) = (Size::new(1, 1, 10), Size::new(2, 2, 4));
     for size in [three, four] {
         let program = on_sync::program(size, PutOrder::FileFirst);
         measure_memory(&format!("micro-model {size}"), &program);
