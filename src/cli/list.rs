@@ -11,7 +11,7 @@ use crate::{
     kernel::memory_model,
     library::{Library, LoadError},
     model::{Model, choices::CHOICES},
-    mutants::{coverage, fidelity, run, sites},
+    mutants::{branches, coverage, fidelity, run, sites},
     scenario::OPERATIONS,
     sync::violation::ViolationKind,
 };
@@ -155,11 +155,14 @@ fn coverage() -> Result<String, LoadError> {
     let models: Vec<_> = models.collect();
     let found = sites::find();
     let (functions, calls) = (coverage::functions(&found), coverage::calls(&found));
+    let branches = branches::find(&found);
     let mut text = format!(
         "In the first {COVERAGE_EXECUTIONS} executions on each model that a scenario names; of {} \
-         functions and {calls} calls of primitives in src/nfsd.\n\n",
-        functions.len()
+         functions, {calls} calls of primitives and {} branches with such a call in src/nfsd.\n\n",
+        functions.len(),
+        branches.len()
     );
+    let taken = |reached: &BTreeSet<_>| branches.iter().filter(|b| b.is_taken(reached)).count();
     let mut everywhere = BTreeSet::new();
     for scenario in library.scenarios()?.into_iter().map(Arc::new) {
         let mut reached = BTreeSet::new();
@@ -175,7 +178,12 @@ fn coverage() -> Result<String, LoadError> {
         }
         let of = coverage::of(&found, &reached);
         let (some, made) = (of.functions.len(), of.calls);
-        let _ = writeln!(text, "{}: {some} functions, {made} calls", scenario.name);
+        let _ = writeln!(
+            text,
+            "{}: {some} functions, {made} calls, {} branches",
+            scenario.name,
+            taken(&reached)
+        );
         let _ = writeln!(text, "    {}", of.functions.join(" "));
         everywhere.extend(reached);
     }
@@ -186,15 +194,27 @@ fn coverage() -> Result<String, LoadError> {
     let never: Vec<_> = never.map(String::as_str).collect();
     let _ = writeln!(
         text,
-        "\nall together: {} functions, {} calls\nfunctions that none runs: {}",
+        "\nall together: {} functions, {} calls, {} branches\nfunctions that none runs: {}",
         all.functions.len(),
         all.calls,
+        taken(&everywhere),
         if never.is_empty() {
             "none".to_owned()
         } else {
             never.join(" ")
         }
     );
+    let never = branches
+        .iter()
+        .filter(|branch| !branch.is_taken(&everywhere));
+    for branch in never {
+        let (at, function) = (branch.begin, &branch.function);
+        let _ = writeln!(
+            text,
+            "no scenario takes the branch of {function}() at {}:{}",
+            at.file, at.line
+        );
+    }
     Ok(text)
 }
 

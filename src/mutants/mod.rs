@@ -20,6 +20,7 @@
 //! races of plain memory show what is missing, and under RC11 then.
 
 pub mod argued;
+pub mod branches;
 pub mod coverage;
 pub mod fidelity;
 pub mod primitives;

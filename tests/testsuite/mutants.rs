@@ -5,7 +5,7 @@ use nfsd_check::{
     engine::{Limits, Program, dpor},
     library::Library,
     mutants::{
-        argued, coverage,
+        argued, branches, coverage,
         primitives::{PRIMITIVES, primitive},
         run::{self, Fate},
         sites::{self, NO_CALLS, NO_KERNEL_CODE, SOURCES},
@@ -151,6 +151,24 @@ fn what_runs_is_what_was_found() {
     // Coverage the other way round: there is no function that nothing runs.
     let all = coverage::functions(&found);
     assert_eq!(coverage::of(&found, &everywhere).functions, all);
+}
+
+/// A pass of the laundrette takes branches of its own, and none of the client's.
+#[test]
+fn a_scenario_takes_its_branches() {
+    let found = sites::find();
+    let branches = branches::find(&found);
+    let library = Library::at(root()).unwrap();
+    let model = Arc::new(library.model("v4").unwrap());
+    let of = |scenario: &str| -> BTreeSet<String> {
+        let scenario = Arc::new(library.scenario(scenario).unwrap());
+        let reached = run::reach(&scenario, &model, 30).unwrap();
+        let taken = branches.iter().filter(|branch| branch.is_taken(&reached));
+        taken.map(|branch| branch.function.clone()).collect()
+    };
+    let (gc, client) = (of("gc-vs-stop"), of("client-io-vs-stop"));
+    assert!(gc.contains("nfsd_file_lru_cb") && !client.contains("nfsd_file_lru_cb"));
+    assert!(client.contains("nfs_uuid_add_file") && !gc.contains("nfs_uuid_add_file"));
 }
 
 fn record() -> BTreeMap<String, Value> {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The branches of `src/nfsd/`: what an `if`, a `match`, a loop or a `let … else` may do or not.
+//!
+//! A run tells which calls of primitives it made, and no more. So a branch is known to have run where
+//! one of the calls in it was made, and of one without a call nothing can be said: it is no branch
+//! here. Most of those only return what was found.
+
+use super::sites::{Found, SOURCES};
+use crate::sync::mutation::Place;
+use proc_macro2::Span;
+use std::collections::BTreeSet;
+use syn::{
+    Block, Expr, ExprForLoop, ExprIf, ExprMatch, ExprWhile, ImplItemFn, ItemFn, ItemMod, Local,
+    spanned::Spanned,
+    visit::{self, Visit},
+};
+
+/// A branch with a call of a primitive in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The function that it is in.
+    pub function: String,
+    /// Where it begins.
+    pub begin: Place,
+    /// The calls in it, those of inner branches included.
+    pub calls: Vec<Place>,
+}
+
+impl Branch {
+    /// Whether a run that made these calls took it.
+    #[must_use]
+    pub fn is_taken(&self, reached: &BTreeSet<Place>) -> bool {
+        self.calls.iter().any(|call| reached.contains(call))
+    }
+}
+
+/// All of them, in the order of the sources.
+///
+/// # Panics
+///
+/// Where a source is no Rust, and then this would not have been compiled.
+#[must_use]
+pub fn find(found: &Found) -> Vec<Branch> {
+    let enters = found.functions.iter().flat_map(|f| f.enters.iter());
+    let weakened = found
+        .sites
+        .iter()
+        .filter(|site| !site.weakenings.is_empty());
+    let mut calls: BTreeSet<Place> = weakened.map(|site| site.place).collect();
+    calls.extend(enters.map(|(place, _)| *place));
+    let mut branches = Vec::new();
+    for &(file, text) in SOURCES {
+        if file.starts_with("src/nfsd/") {
+            let parsed = syn::parse_file(text).expect("sources that were compiled");
+            let mut visitor = Visitor {
+                file,
+                calls: &calls,
+                function: String::new(),
+                branches: &mut branches,
+            };
+            visitor.visit_file(&parsed);
+        }
+    }
+    branches.sort_by_key(|branch| branch.begin);
+    branches
+}
+
+struct Visitor<'a> {
+    file: &'static str,
+    calls: &'a BTreeSet<Place>,
+    function: String,
+    branches: &'a mut Vec<Branch>,
+}
+
+impl Visitor<'_> {
+    fn place(&self, at: proc_macro2::LineColumn) -> Place {
+        Place {
+            file: self.file,
+            line: u32::try_from(at.line).expect("a source of this size"),
+            column: u32::try_from(at.column + 1).expect("a source of this size"),
+        }
+    }
+
+    fn branch(&mut self, span: Span) {
+        let (begin, end) = (self.place(span.start()), self.place(span.end()));
+        let calls: Vec<Place> = self.calls.range(begin..end).copied().collect();
+        if !calls.is_empty() {
+            self.branches.push(Branch {
+                function: self.function.clone(),
+                begin,
+                calls,
+            });
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        self.branch(block.span());
+    }
+}
+
+impl<'a> Visit<'a> for Visitor<'_> {
+    fn visit_item_mod(&mut self, module: &'a ItemMod) {
+        let is_test = |attribute: &syn::Attribute| attribute.path().is_ident("cfg");
+        if !module.attrs.iter().any(is_test) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_fn(&mut self, function: &'a ItemFn) {
+        self.function = function.sig.ident.to_string();
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'a ImplItemFn) {
+        self.function = function.sig.ident.to_string();
+        visit::visit_impl_item_fn(self, function);
+    }
+
+    fn visit_expr_if(&mut self, expression: &'a ExprIf) {
+        self.block(&expression.then_branch);
+        // Another `if` is visited by itself.
+        if let Some((_, otherwise)) = &expression.else_branch
+            && let Expr::Block(block) = &**otherwise
+        {
+            self.block(&block.block);
+        }
+        visit::visit_expr_if(self, expression);
+    }
+
+    fn visit_expr_match(&mut self, expression: &'a ExprMatch) {
+        for arm in &expression.arms {
+            self.branch(arm.body.span());
+        }
+        visit::visit_expr_match(self, expression);
+    }
+
+    fn visit_expr_while(&mut self, expression: &'a ExprWhile) {
+        self.block(&expression.body);
+        visit::visit_expr_while(self, expression);
+    }
+
+    fn visit_expr_for_loop(&mut self, expression: &'a ExprForLoop) {
+        self.block(&expression.body);
+        visit::visit_expr_for_loop(self, expression);
+    }
+
+    fn visit_local(&mut self, local: &'a Local) {
+        if let Some(init) = &local.init
+            && let Some((_, otherwise)) = &init.diverge
+        {
+            self.branch(otherwise.span());
+        }
+        visit::visit_local(self, local);
+    }
+}
