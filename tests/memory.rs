@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory does not grow with the number of executions.
+//! Memory does not grow with the number of executions, and a step allocates none.
 //!
 //! A counting allocator tells how much is in use. What an explorer keeps for itself (stacks, the
 //! search, buffers that are used again) has grown to its size after some executions; from then on
-//! each execution has to give back what it took.
+//! each execution has to give back what it took, and takes as much however many steps it has.
 
 use nfsd_check::{
     check::program::program,
@@ -11,6 +11,7 @@ use nfsd_check::{
     library::Library,
     model::Model,
     scenario::Scenario,
+    sync::{atomic::AtomicU64, engine::Phase, thread},
 };
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -25,12 +26,14 @@ struct Counting;
 
 static LIVE: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicI64 = AtomicI64::new(0);
 
 #[expect(unsafe_code, reason = "what an allocator is")]
 // SAFETY: Every call goes on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size() as i64;
+        ALLOCATIONS.fetch_add(1, Relaxed);
         PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
         // SAFETY: The caller keeps the same promises.
         unsafe { System.alloc(layout) }
@@ -94,6 +97,42 @@ fn pairs() -> Vec<(Arc<Scenario>, Model)> {
 fn memory_does_not_grow() {
     every_execution_gives_back_what_it_took();
     an_explorer_keeps_nothing_of_an_execution();
+    a_step_allocates_nothing();
+}
+
+/// Three threads that increment a word so many times each.
+fn increments(each: usize) -> Program {
+    Arc::new(move || {
+        let word = Arc::new(AtomicU64::new("word", 0));
+        thread::set_phase(Phase::Concurrent);
+        for _ in 0..3 {
+            let word = Arc::clone(&word);
+            thread::spawn_detached("adder", move || {
+                for _ in 0..each {
+                    word.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        thread::settle();
+    })
+}
+
+/// The allocations of an execution, after some.
+fn allocations(program: &Program, memory_model: MemoryModel) -> i64 {
+    let count = |most| {
+        let before = ALLOCATIONS.load(Relaxed);
+        let _ = explore(program, memory_model, most);
+        ALLOCATIONS.load(Relaxed) - before
+    };
+    (count(1_500) - count(500)) / 1_000
+}
+
+fn a_step_allocates_nothing() {
+    for memory_model in [MemoryModel::Sc, MemoryModel::Rc11] {
+        let few = allocations(&increments(3), memory_model);
+        let many = allocations(&increments(30), memory_model);
+        assert!(few > 0 && many <= few + 2, "{memory_model:?}: {few} {many}");
+    }
 }
 
 fn every_execution_gives_back_what_it_took() {

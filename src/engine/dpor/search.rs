@@ -966,13 +966,16 @@ impl Search {
                 node.done |= 1 << node.thread;
             } else if node.done & 1 << node.thread == 0 {
                 node.done |= 1 << node.thread;
-                let accesses = Arc::from(&*node.accessed);
+                let fatal = std::mem::take(&mut node.fatal);
+                // Most nodes have nothing left to try, and nobody who would have to know.
+                if depth < self.own || node.handed.is_some() || node.next().is_some() {
+                    node.sleep.push(Sleeper {
+                        thread: node.thread,
+                        accesses: Arc::from(&*node.accessed),
+                        fatal,
+                    });
+                }
                 node.accessed.clear();
-                node.sleep.push(Sleeper {
-                    thread: node.thread,
-                    accesses,
-                    fatal: std::mem::take(&mut node.fatal),
-                });
             }
             if depth < self.own {
                 return Next::Done;
