@@ -54,6 +54,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "src/nfsd/mod.rs",
     "src/nfsd/netns.rs",
     "src/nfsd/nfslocalio.rs",
+    "src/nfsd/nfslocalio_v6_12.rs",
     "src/nfsd/nfssvc.rs",
 ];
 

@@ -143,6 +143,22 @@ pub fn nfsd_open_local_fh(
     }
 }
 
+/// `nfsd_open_local_fh()` for a client that caches nothing: a file for one I/O. The reference to the
+/// server that goes with it is the caller's, which puts it where this fails.
+///
+/// Versions: `v6.12` only.
+///
+/// Left out: the rpc client and the file handle, from which the inode and the credentials come:
+/// they belong to the caller.
+pub(super) fn nfsd_open_local_fh_once(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+) -> Result<Pointer<NfsdFile>, Status> {
+    let _in = enter("nfsd_open_local_fh");
+    nfsd_file_acquire_local(nfsd, net, inode).map(pair)
+}
+
 /// The reference of an I/O on a file that the client's slot has already: somebody may have emptied
 /// the slot since.
 fn get_installed(nfsd: &Nfsd, nf: &NfsdFile) -> bool {

@@ -8,7 +8,7 @@
 //! taken back. From then on the client opens files by calling nfsd. What it has opened it keeps in
 //! a slot of its open context, with a reference to the server for each file.
 //!
-//! Versions: all but `v6.12`, whose client is older.
+//! Versions: all but `v6.12`, whose client is older: [`super::nfslocalio_v6_12`].
 //!
 //! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
 //!
@@ -21,16 +21,18 @@ use super::{
     filecache::{NfsdFile, Status, nfsd_file_file, nfsd_file_put, nfsd_file_put_local},
     localio::{LocalioError, nfsd_net_put, nfsd_net_try_get, nfsd_open_local_fh},
     netns::{Net, NfsdNet},
+    nfslocalio_v6_12 as v6_12,
     nfssvc::{Rqst, in_service_thread},
 };
 use crate::{
     kernel::{
         Kernel,
+        bitops::Flags,
         list::{Linked, ListHead},
         pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
-    model::{AddFileFailure, DoioError, Invalidate, LocalIoNetRef, UuidBegin},
+    model::{AddFileFailure, DoioError, Invalidate, LocalIoNetRef, LocalioClient, UuidBegin},
     sync::{
         self,
         alloc::Allocation,
@@ -92,9 +94,19 @@ impl ClientList {
     /// `list_add_tail(&nfs_uuid->list, ...)`.
     ///
     /// Kernel file: `include/linux/list.h`.
-    fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
+    pub(super) fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
         self.head.add_tail(clp);
         clp.list.store(Some(self));
+    }
+
+    /// Whether a client is on it, with the lock of the list held.
+    pub(super) fn contains(&self, clp: &Arc<NfsClient>) -> bool {
+        self.head.contains(clp)
+    }
+
+    /// The first client on it, with the lock of the list held.
+    pub(super) fn first(&self) -> Option<Arc<NfsClient>> {
+        self.head.first()
     }
 
     /// Nothing runs any more: forget what is on it.
@@ -129,7 +141,7 @@ pub struct NfsClient {
     /// `nfs_uuid->lock`.
     lock: SpinLock,
     /// `nfs_uuid->net`: not a counted reference.
-    net: Pointer<Net>,
+    pub(super) net: Pointer<Net>,
     /// `nfs_uuid->list_lock`: 0 for NULL, else one more than the place of the namespace. Written
     /// under `nfs_uuid->lock`, and read without it by who invalidates.
     list_lock: AtomicU64,
@@ -140,6 +152,10 @@ pub struct NfsClient {
     /// How often somebody was woken who waits for a change of `files`. The wait queue is no memory
     /// of the client's.
     woken: AtomicU64,
+    /// `cl_localio_lock`, for the one bit of `cl_flags`: both of v6.12 only.
+    pub(super) cl_localio_lock: SpinLock,
+    /// `cl_flags`.
+    pub(super) cl_flags: Flags,
 }
 
 /// Which one it is.
@@ -197,6 +213,11 @@ impl NfsFileLocalio {
         })
     }
 
+    /// The inode that it is open for.
+    pub(super) fn inode(&self) -> usize {
+        self.inode
+    }
+
     /// The file that it caches.
     #[must_use]
     pub fn cached(&self) -> Option<Arc<NfsdFile>> {
@@ -220,6 +241,8 @@ impl NfsClient {
             list: Pointer::null_in(&memory, "nfs_uuid->list"),
             files: ListHead::new_in(&memory, "nfs_uuid->files"),
             woken: AtomicU64::new("wake_up_var(nfs_uuid)", 0),
+            cl_localio_lock: SpinLock::new_in(kernel, &memory, "cl_localio_lock", ()),
+            cl_flags: Flags::new_in(&memory, "cl_flags", &[]),
             memory,
         })
     }
@@ -240,8 +263,13 @@ impl NfsClient {
         self.list.load().is_none()
     }
 
+    /// The namespace whose server it has mounted.
+    pub(super) fn server(&self) -> &Arc<Net> {
+        &self.server
+    }
+
     /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
-    fn unlink(self: &Arc<Self>) {
+    pub(super) fn unlink(self: &Arc<Self>) {
         if let Some(list) = self.list.load() {
             list.head.remove(self);
             self.list.store(None);
@@ -259,6 +287,12 @@ fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
         return false;
     }
     let _uuids = nfsd.nfs_uuids_lock.lock();
+    begins(nfsd, clp)
+}
+
+/// The list of the clients that ask gets one more, if it is on no list yet: with the lock of the list
+/// held.
+pub(super) fn begins(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
     if !clp.is_unlinked() {
         match nfsd.choices.uuid_begin {
             UuidBegin::ChecksLinked => return false,
@@ -307,7 +341,7 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
     };
     {
         let _uuids = nfsd.nfs_uuids_lock.lock();
-        if !nfsd.nfs_uuids.head.contains(clp) {
+        if !nfsd.nfs_uuids.contains(clp) {
             return;
         }
         let _lock = nn.local_clients_lock.lock();
@@ -328,6 +362,9 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
 /// Left out: an RPC that is interrupted while it is still answered; the README names it among what
 /// may hide a race.
 pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_probe(nfsd, rqst, clp);
+    }
     let _in = enter("nfs_local_probe");
     // nfs_client_is_local()
     if clp.net.load().is_some() {
@@ -428,6 +465,9 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
 
 /// `nfs_localio_disable_client()`.
 pub fn nfs_localio_disable_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_disable(nfsd, clp);
+    }
     let _in = enter("nfs_localio_disable_client").forgets();
     let _ = nfs_uuid_put(nfsd, clp);
 }
@@ -438,6 +478,9 @@ pub(super) fn nfs_localio_invalidate_clients(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
     // Where there are no clients there is nothing that any other context could see of this.
     if nfsd.clients.is_empty() {
         return;
+    }
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_localio_invalidate_clients(nfsd, nn);
     }
     let _in = enter("nfs_localio_invalidate_clients").forgets();
     match nfsd.choices.invalidate {
@@ -454,7 +497,7 @@ fn invalidate_first(nfsd: &Arc<Nfsd>, nn: &NfsdNet) -> bool {
     let (first, gone) = {
         let _lock = nn.local_clients_lock.lock();
         let gone = nn.local_clients_gone.load(Ordering::Relaxed);
-        (nn.local_clients.head.first(), gone)
+        (nn.local_clients.first(), gone)
     };
     let Some(clp) = first else {
         return false;
@@ -524,11 +567,12 @@ fn next_entry(local_clients: &Arc<ClientList>, clp: &Arc<NfsClient>) -> Option<A
     next.unwrap_or_else(|| Some(Arc::clone(clp)))
 }
 
-/// `nfs_close_local_fh()`: an open context of the client goes away.
+/// `nfs_close_local_fh()`: an open context of the client goes away. On v6.12 it caches nothing, and
+/// nothing else happens.
 ///
 /// Left out: the second slot, as with `nfs_uuid_put()`.
 pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
-    {
+    if nfsd.choices.localio_client == LocalioClient::CachesFiles {
         let _in = enter("nfs_close_local_fh");
         close(nfsd, nfl);
     }
@@ -637,7 +681,7 @@ fn nfs_open_local_fh(
 /// `nfs_to_nfsd_net_put()`.
 ///
 /// Kernel file: `include/linux/nfslocalio.h`.
-fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
+pub(super) fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
     let _rcu = nfsd.kernel.rcu_read_lock();
     nfsd_net_put(nfsd, net);
 }
@@ -657,6 +701,9 @@ pub fn nfs_local_open_fh(
     clp: &Arc<NfsClient>,
     nfl: &Arc<NfsFileLocalio>,
 ) -> Option<Pointer<NfsdFile>> {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_open_fh(nfsd, rqst, clp, nfl);
+    }
     let _in = enter("nfs_local_open_fh");
     // nfs_server_is_local()
     clp.net.load()?;
@@ -670,17 +717,22 @@ pub fn nfs_local_open_fh(
             Some(localio)
         }
         Err(error) => {
-            let forgets = match error {
-                LocalioError::NoServer => true,
-                LocalioError::Failed(Status::OpenFailed) => sync::choose(2) == 1,
-                LocalioError::Failed(Status::Jukebox) => false,
-            };
-            if forgets {
+            if may_mean_gone(error) {
                 nfs_localio_disable_client(nfsd, clp);
                 nfs_local_probe(nfsd, rqst, clp);
             }
             None
         }
+    }
+}
+
+/// Whether an open that has failed like that may mean that the server has gone: `-ENXIO` and
+/// `-ENOENT`.
+pub(super) fn may_mean_gone(error: LocalioError) -> bool {
+    match error {
+        LocalioError::NoServer => true,
+        LocalioError::Failed(Status::OpenFailed) => sync::choose(2) == 1,
+        LocalioError::Failed(Status::Jukebox) => false,
     }
 }
 
@@ -692,6 +744,9 @@ pub fn nfs_local_open_fh(
 /// Left out: an I/O of no bytes, which ends in the same way as one that there is no memory for.
 #[must_use]
 pub fn nfs_local_doio(nfsd: &Arc<Nfsd>, localio: Pointer<NfsdFile>) -> Option<Pointer<NfsdFile>> {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_doio(nfsd, localio);
+    }
     let _in = enter("nfs_local_doio");
     // nfs_local_iocb_init()
     if nfsd.kernel.allocation_succeeds() {
@@ -716,6 +771,9 @@ pub fn nfs_local_doio(nfsd: &Arc<Nfsd>, localio: Pointer<NfsdFile>) -> Option<Po
 /// Left out: the work queues that begin and complete an I/O: between the two it is a pair of
 /// references that nothing else can reach.
 pub fn nfs_local_iocb_release(nfsd: &Arc<Nfsd>, localio: &Pointer<NfsdFile>) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_pgio_release(nfsd, localio);
+    }
     let _in = enter("nfs_local_iocb_release");
     match nfsd.choices.local_io_net_ref {
         LocalIoNetRef::Held => nfsd_file_put_local(nfsd, localio),
