@@ -13,11 +13,11 @@ pub use choices::{
     AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck, CloseSync,
     DirMarks, DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, ExitWait, ExportCheck,
     FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InitError, InsertError,
-    InstallGet, Invalidate, LocalIoNetRef, LocalioClient, LocalioGc, LocalioInstallRcu, LocalioInvalidate,
-    LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile,
-    OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads,
-    PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown, UuidBegin,
-    WakeGuard, WakeOrder,
+    InstallGet, Invalidate, LocalIoNetRef, LocalioClient, LocalioGc, LocalioInstallRcu,
+    LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef,
+    OpenedFile, OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
+    PutReads, PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown,
+    UuidBegin, WakeGuard, WakeOrder,
 };
 
 use crate::json::{Diagnostic, Source};

@@ -39,6 +39,7 @@ use crate::{
         atomic::AtomicU64,
         engine::{Condition, ObjectId, Ordering},
         enter,
+        mutation::unless_skipped,
         violation::{Violation, ViolationKind},
     },
 };
@@ -94,17 +95,20 @@ impl ClientList {
     /// `list_add_tail(&nfs_uuid->list, ...)`.
     ///
     /// Kernel file: `include/linux/list.h`.
+    #[track_caller]
     pub(super) fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
         self.head.add_tail(clp);
         clp.list.store(Some(self));
     }
 
     /// Whether a client is on it, with the lock of the list held.
+    #[track_caller]
     pub(super) fn contains(&self, clp: &Arc<NfsClient>) -> bool {
         self.head.contains(clp)
     }
 
     /// The first client on it, with the lock of the list held.
+    #[track_caller]
     pub(super) fn first(&self) -> Option<Arc<NfsClient>> {
         self.head.first()
     }
@@ -258,9 +262,10 @@ impl NfsClient {
         self.list.forget();
     }
 
-    /// Whether it is on no list, `list_empty(&nfs_uuid->list)`, with the lock of the list held.
-    fn is_unlinked(&self) -> bool {
-        self.list.load().is_none()
+    /// Whether it is on a list, `!list_empty(&nfs_uuid->list)`, with the lock of the list held.
+    #[track_caller]
+    fn is_linked(&self) -> bool {
+        self.list.load().is_some()
     }
 
     /// The namespace whose server it has mounted.
@@ -269,6 +274,7 @@ impl NfsClient {
     }
 
     /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
+    #[track_caller]
     pub(super) fn unlink(self: &Arc<Self>) {
         if let Some(list) = self.list.load() {
             list.head.remove(self);
@@ -293,7 +299,7 @@ fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
 /// The list of the clients that ask gets one more, if it is on no list yet: with the lock of the list
 /// held.
 pub(super) fn begins(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
-    if !clp.is_unlinked() {
+    if clp.is_linked() {
         match nfsd.choices.uuid_begin {
             UuidBegin::ChecksLinked => return false,
             UuidBegin::Adds => sync::report(Violation::on(
@@ -442,7 +448,7 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
     if let Some(place) = clp.list_lock.load(Ordering::Relaxed).checked_sub(1) {
         let nn = nfsd.nets[place as usize].generic_unchecked();
         let list = nn.local_clients_lock.lock();
-        if clp.is_unlinked() {
+        if !clp.is_linked() {
             sync::report(Violation::on(
                 ViolationKind::Warning,
                 clp.memory.object(),
@@ -681,9 +687,12 @@ fn nfs_open_local_fh(
 /// `nfs_to_nfsd_net_put()`.
 ///
 /// Kernel file: `include/linux/nfslocalio.h`.
+#[track_caller]
 pub(super) fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
-    let _rcu = nfsd.kernel.rcu_read_lock();
-    nfsd_net_put(nfsd, net);
+    unless_skipped((), || {
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        nfsd_net_put(nfsd, net);
+    })
 }
 
 /// `nfs_local_open_fh()`: a LOCALIO I/O begins, if the server is local. What it answers is held by

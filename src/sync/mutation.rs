@@ -241,6 +241,18 @@ pub(crate) fn is_skipped() -> bool {
     is(Weakening::Skip)
 }
 
+/// For a function that gets or puts a reference, or does else what its callers may do without: run
+/// its body, if this call of the calling function is not left out. A call that is left out answers
+/// `skipped`. The calls in the body are calls by themselves, of the place where they stand.
+#[inline]
+#[track_caller]
+pub(crate) fn unless_skipped<R>(skipped: R, body: impl FnOnce() -> R) -> R {
+    match is_skipped() {
+        true => skipped,
+        false => body(),
+    }
+}
+
 /// Whether any call is weakened in this run.
 pub(crate) fn weakens() -> bool {
     ACTIVE.get()
