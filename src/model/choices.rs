@@ -802,6 +802,18 @@ choices! {
         "v6.12 and its stable trees";
     }
 
+    unused_disable: UnusedDisable,
+    "Whether a client that knows a namespace and does not use it is made to forget it when it goes away. Only where localio_client is one-lock.",
+    in ["nfs_local_disable"] {
+        #[default]
+        No = "no",
+        "It is not.",
+        "v6.12 and its stable trees";
+        Yes = "yes",
+        "It is.",
+        "no mail: what would close the race of the scenario client-umount-after-killed-probe";
+    }
+
     mark_group: MarkGroup,
     "Which group a mark is destroyed in.",
     in ["nfsd_file_mark_put"] {
@@ -889,7 +901,7 @@ mod tests {
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
              add_file_failure: puts, doio_error: puts, drain_wait: after-purge, init_error: clears-up, exit_ref: always, exit_wait: none, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
-             localio_invalidate: purge, localio_client: caches-files, mark_group: own, mutexes: one"
+             localio_invalidate: purge, localio_client: caches-files, unused_disable: no, mark_group: own, mutexes: one"
         );
     }
 

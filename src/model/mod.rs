@@ -17,7 +17,7 @@ pub use choices::{
     LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef,
     OpenedFile, OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
     PutReads, PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown,
-    UuidBegin, WakeGuard, WakeOrder,
+    UnusedDisable, UuidBegin, WakeGuard, WakeOrder,
 };
 
 use crate::json::{Diagnostic, Source};

@@ -103,6 +103,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("fetch_set_bit", &[Always, Never]),
     weakened("fetch_sub", &[Skip, Relax]),
     weakened("find_mark", &[Never]),
+    weakened("finds", &[Always, Never]),
     no_guard("fire", CHECKER),
     weakened("first", &[Never]),
     weakened("first_unlocked", &[Never]),

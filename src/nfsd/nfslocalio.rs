@@ -13,8 +13,7 @@
 //! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
 //!
 //! Left out: the second slot (`ro_file` and `rw_file` are treated alike one after the other, and
-//! nothing looks at both); `auth_domain` and the module's reference, which belong to other objects;
-//! an RPC that is interrupted while a service thread still answers it.
+//! nothing looks at both); `auth_domain` and the module's reference, which belong to other objects.
 
 use super::{
     Nfsd,
@@ -40,6 +39,7 @@ use crate::{
         engine::{Condition, ObjectId, Ordering},
         enter,
         mutation::unless_skipped,
+        thread::next_knows,
         violation::{Violation, ViolationKind},
     },
 };
@@ -101,16 +101,21 @@ impl ClientList {
         clp.list.store(Some(self));
     }
 
-    /// Whether a client is on it, with the lock of the list held.
+    /// `nfs_uuid_lookup_locked()`: whether a client is on it, with the lock of the list held.
     #[track_caller]
-    pub(super) fn contains(&self, clp: &Arc<NfsClient>) -> bool {
-        self.head.contains(clp)
+    pub(super) fn finds(&self, clp: &Arc<NfsClient>) -> bool {
+        self.head.finds(clp)
     }
 
     /// The first client on it, with the lock of the list held.
     #[track_caller]
     pub(super) fn first(&self) -> Option<Arc<NfsClient>> {
         self.head.first()
+    }
+
+    /// The client behind one that is on it, with the lock of the list held.
+    pub(super) fn next(&self, clp: &Arc<NfsClient>) -> Option<Arc<NfsClient>> {
+        self.head.next_unlocked(clp).flatten()
     }
 
     /// Nothing runs any more: forget what is on it.
@@ -268,11 +273,6 @@ impl NfsClient {
         self.list.load().is_some()
     }
 
-    /// The namespace whose server it has mounted.
-    pub(super) fn server(&self) -> &Arc<Net> {
-        &self.server
-    }
-
     /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
     #[track_caller]
     pub(super) fn unlink(self: &Arc<Self>) {
@@ -342,12 +342,22 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
     let first = match nfsd.choices.invalidate {
         Invalidate::Walk => None,
         // Looked up, then locked, then looked up again: who finds it among the clients of the
-        // namespace finds it complete.
-        Invalidate::OneByOne => Some(clp.lock.lock()),
+        // namespace finds it complete. RCU keeps the client from the one to the other.
+        Invalidate::OneByOne => {
+            let _rcu = nfsd.kernel.rcu_read_lock();
+            let found = {
+                let _uuids = nfsd.nfs_uuids_lock.lock();
+                nfsd.nfs_uuids.finds(clp)
+            };
+            if !found {
+                return;
+            }
+            Some(clp.lock.lock())
+        }
     };
     {
         let _uuids = nfsd.nfs_uuids_lock.lock();
-        if !nfsd.nfs_uuids.contains(clp) {
+        if !nfsd.nfs_uuids.finds(clp) {
             return;
         }
         let _lock = nn.local_clients_lock.lock();
@@ -365,11 +375,11 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
 ///
 /// Kernel file: `fs/nfs/localio.c`.
 ///
-/// Left out: an RPC that is interrupted while it is still answered; the README names it among what
-/// may hide a race.
-pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
+/// Left out: that LOCALIO is switched off, or that the mount does not use `AUTH_SYS`: nothing but
+/// `nfs_localio_disable_client()` is left of it then.
+pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>, wait: Wait) {
     if nfsd.choices.localio_client == LocalioClient::OneLock {
-        return v6_12::nfs_local_probe(nfsd, rqst, clp);
+        return v6_12::nfs_local_probe(nfsd, rqst, clp, wait);
     }
     let _in = enter("nfs_local_probe");
     // nfs_client_is_local()
@@ -379,10 +389,49 @@ pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
     if !nfs_uuid_begin(nfsd, clp) {
         return;
     }
-    // nfs_server_uuid_is_local(). Without a server the call fails.
-    let net = Arc::clone(&clp.server);
-    let _ = in_service_thread(nfsd, &net, rqst, || nfs_uuid_is_local(nfsd, clp, &net));
+    // nfs_server_uuid_is_local()
+    let _ = call_server(nfsd, rqst, clp, wait, nfs_uuid_is_local);
     nfs_uuid_end(nfsd, clp);
+}
+
+/// How the wait for the answer to a probe ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// With the answer.
+    Answered,
+    /// The task is killed, or the call has timed out. The server may be at it by then, or come to it
+    /// later.
+    Killed,
+}
+
+/// `rpc_call_sync()` of `UUID_IS_LOCAL`, which `is_local` is there: whether it was answered. Without a
+/// server the call fails.
+///
+/// Kernel file: `net/sunrpc/clnt.c`.
+///
+/// Left out: a server that does not run and is waited for: what the client asks it then is what it asks
+/// when it begins later.
+pub(super) fn call_server(
+    nfsd: &Arc<Nfsd>,
+    rqst: Rqst,
+    clp: &Arc<NfsClient>,
+    wait: Wait,
+    is_local: fn(&Nfsd, &Arc<NfsClient>, &Arc<Net>),
+) -> bool {
+    let net = &clp.server;
+    match wait {
+        Wait::Answered => in_service_thread(nfsd, net, rqst, || is_local(nfsd, clp, net)).is_some(),
+        Wait::Killed => {
+            let (asked, client) = (Arc::clone(nfsd), Arc::clone(clp));
+            next_knows(clp);
+            nfsd.kernel.spawn(&format!("nfsd {}", net.name), move || {
+                let net = &client.server;
+                let request = || is_local(&asked, &client, net);
+                let _ = in_service_thread(&asked, net, rqst, request);
+            });
+            false
+        }
+    }
 }
 
 // Taking it back.
@@ -728,7 +777,7 @@ pub fn nfs_local_open_fh(
         Err(error) => {
             if may_mean_gone(error) {
                 nfs_localio_disable_client(nfsd, clp);
-                nfs_local_probe(nfsd, rqst, clp);
+                nfs_local_probe(nfsd, rqst, clp, Wait::Answered);
             }
             None
         }

@@ -13,18 +13,19 @@
 //! Lock order: `cl_localio_lock`, `nfs_uuid_lock`.
 //!
 //! Left out: `auth_domain` and the module's reference, which belong to other objects; the UUID, of
-//! which each probe makes a new one: the client itself stands for it; an RPC that is interrupted
-//! while a service thread still answers it.
+//! which each probe makes a new one: the client itself stands for it.
 
 use super::{
     Nfsd,
     filecache::{NfsdFile, nfsd_file_file, nfsd_file_put_local},
     localio::{LocalioError, nfsd_net_try_get, nfsd_open_local_fh_once},
     netns::{Net, NfsdNet},
-    nfslocalio::{NfsClient, NfsFileLocalio, begins, may_mean_gone, nfs_to_nfsd_net_put},
-    nfssvc::{Rqst, in_service_thread},
+    nfslocalio::{
+        NfsClient, NfsFileLocalio, Wait, begins, call_server, may_mean_gone, nfs_to_nfsd_net_put,
+    },
+    nfssvc::Rqst,
 };
-use crate::{kernel::pointer::Pointer, sync::enter};
+use crate::{kernel::pointer::Pointer, model::UnusedDisable, sync::enter};
 use std::sync::Arc;
 
 /// `NFS_CS_LOCAL_IO`.
@@ -65,7 +66,7 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
     let _in = enter("nfs_uuid_is_local").forgets();
     let nn = net.generic();
     let _lock = nfsd.nfs_uuids_lock.lock();
-    if !nfsd.nfs_uuids.contains(clp) {
+    if !nfsd.nfs_uuids.finds(clp) {
         return;
     }
     // list_move()
@@ -77,14 +78,14 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
 /// `nfs_server_uuid_is_local()`: asks the server. Without one the call fails.
 ///
 /// Kernel file: `fs/nfs/localio.c`.
-///
-/// Left out: an RPC that is interrupted while it is still answered; the README names it among what
-/// may hide a race.
-fn nfs_server_uuid_is_local(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) -> bool {
+fn nfs_server_uuid_is_local(
+    nfsd: &Arc<Nfsd>,
+    rqst: Rqst,
+    clp: &Arc<NfsClient>,
+    wait: Wait,
+) -> bool {
     let _in = enter("nfs_server_uuid_is_local");
-    let net = clp.server();
-    let answered = in_service_thread(nfsd, net, rqst, || nfs_uuid_is_local(nfsd, clp, net));
-    answered.is_some() && clp.net.load().is_some()
+    call_server(nfsd, rqst, clp, wait, nfs_uuid_is_local) && clp.net.load().is_some()
 }
 
 /// `nfs_local_enable()`.
@@ -103,7 +104,7 @@ fn nfs_local_enable(clp: &NfsClient) {
 ///
 /// Left out: that LOCALIO is switched off, or that the mount does not use `AUTH_SYS`: nothing but
 /// `nfs_local_disable()` is left of it then.
-pub(super) fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
+pub(super) fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>, wait: Wait) {
     let _in = enter("nfs_local_probe");
     if nfs_server_is_local(clp) {
         nfs_local_disable(nfsd, clp);
@@ -111,7 +112,7 @@ pub(super) fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>
     if !nfs_uuid_begin(nfsd, clp) {
         return;
     }
-    if nfs_server_uuid_is_local(nfsd, rqst, clp) {
+    if nfs_server_uuid_is_local(nfsd, rqst, clp, wait) {
         nfs_local_enable(clp);
     }
     nfs_uuid_end(nfsd, clp);
@@ -133,7 +134,10 @@ fn nfs_uuid_put_locked(clp: &Arc<NfsClient>) {
 pub(super) fn nfs_localio_invalidate_clients(nfsd: &Nfsd, nn: &NfsdNet) {
     let _in = enter("nfs_localio_invalidate_clients").forgets();
     let _lock = nfsd.nfs_uuids_lock.lock();
-    while let Some(clp) = nn.local_clients.first() {
+    // list_for_each_entry_safe(): the next one is known before this one is dealt with.
+    let mut entry = nn.local_clients.first();
+    while let Some(clp) = entry {
+        entry = nn.local_clients.next(&clp);
         nfs_uuid_put_locked(&clp);
     }
 }
@@ -153,7 +157,8 @@ fn nfs_localio_disable_client(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
 pub(super) fn nfs_local_disable(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
     let _in = enter("nfs_local_disable").forgets();
     let _lock = clp.cl_localio_lock.lock();
-    if clp.cl_flags.test_and_clear_bit(NFS_CS_LOCAL_IO) {
+    let uses = clp.cl_flags.test_and_clear_bit(NFS_CS_LOCAL_IO);
+    if uses || nfsd.choices.unused_disable == UnusedDisable::Yes {
         nfs_localio_disable_client(nfsd, clp);
     }
 }
@@ -204,7 +209,7 @@ pub(super) fn nfs_local_open_fh(
         Ok(localio) => Some(localio),
         Err(error) => {
             if may_mean_gone(error) {
-                nfs_local_probe(nfsd, rqst, clp);
+                nfs_local_probe(nfsd, rqst, clp, Wait::Answered);
             }
             None
         }
