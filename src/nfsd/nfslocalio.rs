@@ -275,7 +275,7 @@ impl NfsClient {
 
     /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
     #[track_caller]
-    pub(super) fn unlink(self: &Arc<Self>) {
+    pub(super) fn del_init(self: &Arc<Self>) {
         if let Some(list) = self.list.load() {
             list.head.remove(self);
             self.list.store(None);
@@ -327,7 +327,7 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
     }
     if clp.net.load().is_none() {
         let _uuids = nfsd.nfs_uuids_lock.lock();
-        clp.unlink();
+        clp.del_init();
     }
 }
 
@@ -361,7 +361,7 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
             return;
         }
         let _lock = nn.local_clients_lock.lock();
-        clp.unlink();
+        clp.del_init();
         nn.local_clients.add(clp);
     }
     let _lock = first.unwrap_or_else(|| clp.lock.lock());
@@ -504,7 +504,7 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
                 "BUG_ON(list_empty(&nfs_uuid->list))",
             ));
         }
-        clp.unlink();
+        clp.del_init();
         if nfsd.choices.invalidate == Invalidate::OneByOne {
             nn.local_clients_gone.fetch_add(1, Ordering::Release);
         }

@@ -53,7 +53,7 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
     }
     let _lock = nfsd.nfs_uuids_lock.lock();
     if clp.net.load().is_none() {
-        clp.unlink();
+        clp.del_init();
     }
 }
 
@@ -70,7 +70,7 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
         return;
     }
     // list_move()
-    clp.unlink();
+    clp.del_init();
     nn.local_clients.add(clp);
     clp.net.assign(Some(net));
 }
@@ -127,7 +127,7 @@ pub(super) fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>
 fn nfs_uuid_put_locked(clp: &Arc<NfsClient>) {
     let _in = enter("nfs_uuid_put_locked").forgets();
     clp.net.store(None);
-    clp.unlink();
+    clp.del_init();
 }
 
 /// `nfs_localio_invalidate_clients()`: all clients of a namespace forget it.
