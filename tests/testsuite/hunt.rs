@@ -443,7 +443,7 @@ fn a_hunt_on_the_client_of_v6_12_finds_what_is_known_of_the_cache() {
         let state = State::default();
         let mut hunt = Hunt::new(&model, bounds, limits(FEW), false, state).unwrap();
         while hunt.batch(1, no_files, |_| ()) {}
-        assert!(hunt.state.counts.iter().any(|counts| counts.holds > 0));
+        assert!(hunt.state.counts.iter().any(|counts| counts.hold > 0));
         let findings = hunt.state.findings.into_iter();
         findings.map(|finding| finding.line).collect::<Vec<_>>()
     };
