@@ -8,7 +8,7 @@
 //! taken back. From then on the client opens files by calling nfsd. What it has opened it keeps in
 //! a slot of its open context, with a reference to the server for each file.
 //!
-//! Versions: all but `v6.12`, whose client is older: [`super::nfslocalio_v6_12`].
+//! Versions: all but `v6.12`, whose client is in `nfslocalio_v6_12.rs`.
 //!
 //! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
 //!
@@ -95,6 +95,8 @@ impl ClientList {
     /// `list_add_tail(&nfs_uuid->list, ...)`.
     ///
     /// Kernel file: `include/linux/list.h`.
+    ///
+    /// Versions: all.
     #[track_caller]
     pub(super) fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
         self.head.add_tail(clp);
@@ -102,6 +104,8 @@ impl ClientList {
     }
 
     /// `nfs_uuid_lookup_locked()`: whether a client is on it, with the lock of the list held.
+    ///
+    /// Versions: all.
     #[track_caller]
     pub(super) fn finds(&self, clp: &Arc<NfsClient>) -> bool {
         self.head.finds(clp)
@@ -210,6 +214,8 @@ impl NfsFileLocalio {
     /// `alloc_nfs_open_context()`: nothing is cached yet.
     ///
     /// Kernel file: `fs/nfs/inode.c`.
+    ///
+    /// Versions: all.
     #[must_use]
     pub fn new(clp: &NfsClient, inode: usize) -> Arc<Self> {
         let memory = Allocation::new("nfs_open_context", ViolationKind::UseAfterFree);
@@ -238,6 +244,8 @@ impl NfsClient {
     /// `nfs_alloc_client()` with `nfs_uuid_init()`: the client of a server.
     ///
     /// Kernel file: `fs/nfs/client.c`.
+    ///
+    /// Versions: all.
     #[must_use]
     pub(super) fn new(kernel: &Arc<Kernel>, index: usize, server: &Arc<Net>) -> Arc<Self> {
         let memory = Allocation::new("nfs_client", ViolationKind::UseAfterFree);
@@ -408,6 +416,8 @@ pub enum Wait {
 /// server the call fails.
 ///
 /// Kernel file: `net/sunrpc/clnt.c`.
+///
+/// Versions: all.
 ///
 /// Left out: a server that does not run and is waited for: what the client asks it then is what it asks
 /// when it begins later.
@@ -673,6 +683,8 @@ fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
 ///
 /// Kernel file: `fs/nfs/client.c`.
 ///
+/// Versions: all.
+///
 /// Left out: `rpc_shutdown_client()` and what else belongs to a client: it holds no file, and comes
 /// after the last use of what does.
 pub fn nfs_free_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
@@ -736,6 +748,8 @@ fn nfs_open_local_fh(
 /// `nfs_to_nfsd_net_put()`.
 ///
 /// Kernel file: `include/linux/nfslocalio.h`.
+///
+/// Versions: all.
 #[track_caller]
 pub(super) fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
     unless_skipped((), || {

@@ -32,6 +32,8 @@ use std::sync::Arc;
 const NFS_CS_LOCAL_IO: u32 = 10;
 
 /// `nfs_server_is_local()`, of a module that LOCALIO is not switched off in.
+///
+/// Kernel file: `fs/nfs/localio.c`.
 fn nfs_server_is_local(clp: &NfsClient) -> bool {
     clp.cl_flags.test_bit(NFS_CS_LOCAL_IO)
 }
@@ -39,6 +41,8 @@ fn nfs_server_is_local(clp: &NfsClient) -> bool {
 // The handshake.
 
 /// `nfs_uuid_begin()`: whether this probe may go on.
+///
+/// Versions: `v6.12` only. By choice: uuid_begin.
 fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
     let _in = enter("nfs_uuid_begin");
     let _lock = nfsd.nfs_uuids_lock.lock();

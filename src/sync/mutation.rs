@@ -7,7 +7,7 @@
 //! `#[track_caller]` hands its caller's place down to them; so an ordering is relaxed for one call
 //! of it at a time. What stands in a closure, or in a function that is not `#[track_caller]`, is a
 //! call by itself, of the place where it stands. So a function of the lifecycle that is to be left out
-//! one call at a time, such as `nfsd_file_put()`, has its body in a closure ([`unless_skipped`]); the
+//! one call at a time, such as `nfsd_file_put()`, has its body in a closure (`unless_skipped`); the
 //! calls in it are weakened for all who call it.
 //!
 //! A run that is not instrumented asks one flag of its thread. [`Instrument::begin`] belongs to the
