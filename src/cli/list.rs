@@ -217,11 +217,8 @@ fn coverage() -> Result<String, LoadError> {
         }
     );
     let never = coverage::never_made(&found, &everywhere);
-    let _ = writeln!(
-        text,
-        "calls that none makes: {}",
-        if never.is_empty() { "none" } else { "" }
-    );
+    let none = if never.is_empty() { " none" } else { "" };
+    let _ = writeln!(text, "calls that none makes:{none}");
     for call in never {
         let _ = writeln!(text, "    {call}");
     }
