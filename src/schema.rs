@@ -122,6 +122,14 @@ fn model() -> Value {
         }),
         &["entry", "year", "symptom", "scenario", "fixed"],
     );
+    let control = object(
+        json!({
+            "entry": text("what it is called in the corpus"),
+            "scenario": text("the scenario that holds with the fix and without it"),
+            "fixed": text("the model with the fix"),
+        }),
+        &["entry", "scenario", "fixed"],
+    );
     object(
         json!({
             "name": name(),
@@ -134,6 +142,7 @@ fn model() -> Value {
                 "additionalProperties": false,
             },
             "bug": bug,
+            "control": control,
         }),
         &["name", "about", "source", "choices"],
     )

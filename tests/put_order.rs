@@ -90,6 +90,8 @@ const FILE: &str = r#"{
       "dispose_link": "separate",
       "localio_gc": "no",
       "localio_invalidate": "purge",
+      "localio_client": "caches-files",
+      "unused_disable": "no",
       "mark_group": "own",
       "mutexes": "one"
     }
@@ -221,7 +223,7 @@ const FILE: &str = r#"{
     "message": "destroyed with nfsd_file#1 still allocated",
     "step": 105
   },
-  "checksum": "sha256:32d918830ba7b2c74f3b5d19eba95f431ae4c682b6cab3ca0e86e2a43bca5b65"
+  "checksum": "sha256:c6e6f00f83b29c0986bccd93b458d0b0ef305204a4b2a54acc4c6890929bfa2e"
 }
 "#;
 

@@ -19,7 +19,7 @@ use crate::{
         dpor::{self, priorities},
         loom, native,
     },
-    model::{Choices, LocalioInvalidate, Lru, Model},
+    model::{Choices, Model},
     report::{counterexample::Counterexample, replay, resume::Resume},
     scenario::{Expectation, Scenario},
     sync::violation::ViolationKind,
@@ -346,24 +346,6 @@ impl Outcome {
     }
 }
 
-/// Whether the client of LOCALIO is that of v6.12 there, which is not modelled.
-#[must_use]
-pub fn has_old_client(choices: &Choices) -> bool {
-    choices.lru == Lru::ByPut || choices.localio_invalidate == LocalioInvalidate::PreExit
-}
-
-/// Why nothing can be said of such a scenario on such a model.
-#[must_use]
-pub fn not_modelled(scenario: &Scenario, model: &Model) -> Option<String> {
-    let is_old = has_old_client(&model.choices);
-    (is_old && !scenario.clients.is_empty()).then(|| {
-        format!(
-            "the client of v6.12 is not modelled, and so nothing is said of {} on {}",
-            scenario.name, model.name
-        )
-    })
-}
-
 /// Check a scenario on a model, in this process. Violations are written to files as they are
 /// reported.
 ///
@@ -372,9 +354,6 @@ pub fn not_modelled(scenario: &Scenario, model: &Model) -> Option<String> {
 #[must_use]
 pub fn check(scenario: &Arc<Scenario>, model: &Model, options: &CheckOptions) -> Outcome {
     let start = Instant::now();
-    if let Some(reason) = not_modelled(scenario, model) {
-        return Outcome::undecided(scenario, model, options, reason);
-    }
     let program = program::program(scenario, model.choices);
     let limits = &Limits {
         memory_model: match options.memory_model {

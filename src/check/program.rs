@@ -22,7 +22,7 @@ use crate::{
         localio::open_without_slot,
         netns::Net,
         nfslocalio::{
-            NfsFileLocalio, nfs_close_local_fh, nfs_free_client, nfs_local_doio,
+            NfsFileLocalio, Wait, nfs_close_local_fh, nfs_free_client, nfs_local_doio,
             nfs_local_iocb_release, nfs_local_open_fh, nfs_local_probe, nfs_localio_disable_client,
         },
         nfssvc::{
@@ -248,7 +248,10 @@ impl Machine {
             }
             Operation::LocalDone { file } => self.complete(file),
             Operation::LocalProbe { client } => {
-                nfs_local_probe(nfsd, rqst, &nfsd.clients[client]);
+                nfs_local_probe(nfsd, rqst, &nfsd.clients[client], Wait::Answered);
+            }
+            Operation::LocalProbeKilled { client } => {
+                nfs_local_probe(nfsd, rqst, &nfsd.clients[client], Wait::Killed);
             }
             Operation::LocalIo {
                 file,
@@ -419,6 +422,7 @@ fn threads_of_actors(scenario: &Scenario) -> Vec<Rqst> {
                 | Operation::Put { .. }
                 | Operation::CloseSync { .. }
                 | Operation::LocalProbe { .. }
+                | Operation::LocalProbeKilled { .. }
                 | Operation::LocalIo { .. }
         )
     };

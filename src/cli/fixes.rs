@@ -370,6 +370,7 @@ impl Question {
             source: "nfsd-check fixes".to_owned(),
             choices: self.choices(set),
             bug: None,
+            control: None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     output::{Output, complain},
 };
 use crate::{
-    check::{self, has_old_client, program::program},
+    check::{self, program::program},
     engine::Limits,
     hunt::{Counts, Finding, Found, Hunt, State, space::Bounds},
     library::Library,
@@ -125,12 +125,6 @@ pub(super) fn hunt(args: &HuntArgs) -> ExitCode {
         Ok(model) => model,
         Err(error) => return complain_of_input(&[said(&error)]),
     };
-    if args.client && has_old_client(&model.choices) {
-        let model = quote(&model.name);
-        return usage(&format!(
-            "{model} has the client of v6.12, which is not modelled"
-        ));
-    }
     let plan = Plan {
         model: model.name.clone(),
         choices: serde_json::to_value(model.choices).unwrap_or_default(),

@@ -105,7 +105,7 @@ fn models() -> Result<String, LoadError> {
     Ok(table(rows))
 }
 
-/// The models that bring a bug back, in the order of the corpus, two lines each.
+/// The models that bring a bug back, in the order of the corpus, a few lines each, and the controls.
 fn corpus() -> Result<String, LoadError> {
     let mut models = Library::find()?.models()?;
     models.retain(|model| model.bug.is_some());
@@ -118,6 +118,21 @@ fn corpus() -> Result<String, LoadError> {
             text,
             "    nfsd-check run {} --model {} --model {}",
             bug.scenario, model.name, bug.fixed
+        );
+        let _ = writeln!(text, "    {}", model.source);
+    }
+    let mut controls = Library::find()?.models()?;
+    controls.retain(|model| model.control.is_some());
+    let _ = writeln!(text, "\nControls, which hold with the fix and without it:");
+    for model in &controls {
+        let Some(control) = &model.control else {
+            continue;
+        };
+        let _ = writeln!(text, "{}  {}", control.entry, model.about);
+        let _ = writeln!(
+            text,
+            "    nfsd-check run {} --model {} --model {}",
+            control.scenario, model.name, control.fixed
         );
         let _ = writeln!(text, "    {}", model.source);
     }
@@ -158,7 +173,8 @@ fn coverage() -> Result<String, LoadError> {
     let branches = branches::find(&found);
     let mut text = format!(
         "In the first {COVERAGE_EXECUTIONS} executions on each model that a scenario names; of {} \
-         functions, {calls} calls of primitives and {} branches with such a call in src/nfsd.\n\n",
+         functions, {calls} calls of primitives and {} branches with such a call in src/nfsd. Behind \
+         each function, how many of the calls in it were made, of how many.\n\n",
         functions.len(),
         branches.len()
     );
@@ -184,7 +200,12 @@ fn coverage() -> Result<String, LoadError> {
             scenario.name,
             taken(&reached)
         );
-        let _ = writeln!(text, "    {}", of.functions.join(" "));
+        let made = coverage::by_function(&found, &reached);
+        let made = made.iter().map(|of| match of.there {
+            0 => of.function.clone(),
+            there => format!("{} {}/{there}", of.function, of.made),
+        });
+        let _ = writeln!(text, "    {}", made.collect::<Vec<_>>().join(", "));
         everywhere.extend(reached);
     }
     let all = coverage::of(&found, &everywhere);
@@ -204,6 +225,12 @@ fn coverage() -> Result<String, LoadError> {
             never.join(" ")
         }
     );
+    let never = coverage::never_made(&found, &everywhere);
+    let none = if never.is_empty() { " none" } else { "" };
+    let _ = writeln!(text, "calls that none makes:{none}");
+    for call in never {
+        let _ = writeln!(text, "    {call}");
+    }
     let never = branches
         .iter()
         .filter(|branch| !branch.is_taken(&everywhere));

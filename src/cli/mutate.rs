@@ -146,7 +146,7 @@ pub(super) fn mutate(args: &MutateArgs) -> ExitCode {
     let jobs = jobs.map_or(1, NonZeroUsize::get);
     // A mutant that makes the model panic is reported as one.
     std::panic::set_hook(Box::new(|_| ()));
-    let subjects = match subjects(args, jobs) {
+    let subjects = match subjects(args, &record, jobs) {
         Ok(subjects) => subjects,
         Err(status) => return status,
     };
@@ -265,7 +265,11 @@ fn arguments() -> BTreeMap<String, String> {
     each.collect()
 }
 
-fn subjects(args: &MutateArgs, jobs: usize) -> Result<Vec<Subject>, ExitCode> {
+fn subjects(
+    args: &MutateArgs,
+    record: &BTreeMap<String, Catcher>,
+    jobs: usize,
+) -> Result<Vec<Subject>, ExitCode> {
     let mut pairs = pairs(&args.scenarios, &args.models)?;
     let holds = |pair: &Pair| pair.scenario.expected(&pair.model.name) == Some(&Expectation::Holds);
     pairs.retain(holds);
@@ -317,7 +321,7 @@ fn subjects(args: &MutateArgs, jobs: usize) -> Result<Vec<Subject>, ExitCode> {
     if failed {
         return Err(ExitCode::from(BAD_INPUT));
     }
-    Ok(select(subjects, &order))
+    Ok(select(subjects, &order, record.values()))
 }
 
 fn line(mutant: &Mutant, fate: &Fate, argument: Option<&str>) -> String {

@@ -3,7 +3,6 @@
 
 use super::step;
 use crate::{
-    check::not_modelled,
     library::{Library, LoadError},
     model::Model,
     report::{
@@ -74,10 +73,6 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     let file = args.file.to_string_lossy();
-    if let Some(why) = not_modelled(&counterexample.scenario, &model) {
-        let _ = writeln!(io::stderr(), "error: {file}: {why}");
-        return ExitCode::from(2);
-    }
     if counterexample.weak && model.choices != counterexample.model.choices {
         let why = "no interleaving shows it, so there is none to follow on another model";
         let command = format!(

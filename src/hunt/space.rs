@@ -539,7 +539,7 @@ pub(super) fn parts(operation: &Operation) -> Parts {
             ..none
         },
         Operation::Gc | Operation::Shrink => none,
-        Operation::LocalProbe { client } => Parts {
+        Operation::LocalProbe { client } | Operation::LocalProbeKilled { client } => Parts {
             client: Some(client),
             request: true,
             ..none
@@ -610,6 +610,7 @@ pub(super) fn inode_of(operation: &mut Operation) -> Option<&mut usize> {
 pub(super) fn client_of(operation: &mut Operation) -> Option<&mut usize> {
     match operation {
         Operation::LocalProbe { client }
+        | Operation::LocalProbeKilled { client }
         | Operation::LocalIo { client, .. }
         | Operation::LocalClose { client, .. }
         | Operation::LocalDisable { client }
@@ -658,7 +659,7 @@ fn key(operation: &Operation) -> Key {
         Operation::Stop { .. } => 13,
         Operation::Umount { .. } => 14,
         Operation::Start { .. } => 15,
-        Operation::LocalProbe { .. } => 16,
+        Operation::LocalProbe { .. } | Operation::LocalProbeKilled { .. } => 16,
         Operation::LocalIo { .. } => 17,
         Operation::LocalClose { .. } => 18,
         Operation::LocalDisable { .. } => 19,

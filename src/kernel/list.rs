@@ -276,6 +276,27 @@ impl<T: Linked> ListHead<T> {
         learning.nothing_but(contains)
     }
 
+    /// `list_for_each_entry()` up to `entry`, with the lock of the list held: whether it is on it. A use
+    /// of what is walked over, and not of an entry that is not there.
+    #[must_use]
+    #[track_caller]
+    pub fn finds(&self, entry: &Arc<T>) -> bool {
+        if mutation::is(Weakening::Always) {
+            return true;
+        }
+        if mutation::is(Weakening::Never) {
+            return false;
+        }
+        let learning = learning();
+        let finds = self.entries.with(|entries| {
+            entries.now.iter().any(|e| {
+                e.memory().touch(Step::Last);
+                Arc::ptr_eq(e, entry)
+            })
+        });
+        learning.nothing_but(finds)
+    }
+
     /// Up to `most` first entries, moved to the front of a private list one after the other.
     #[must_use]
     #[track_caller]

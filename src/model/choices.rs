@@ -779,6 +779,41 @@ choices! {
         "v6.12 and its stable trees";
     }
 
+    localio_client: LocalioClient,
+    "What a client of LOCALIO keeps of its server, and under which locks.",
+    in [
+        "nfs_local_probe",
+        "nfs_uuid_begin",
+        "nfs_uuid_end",
+        "nfs_uuid_is_local",
+        "nfs_localio_disable_client",
+        "nfs_localio_invalidate_clients",
+        "nfs_open_local_fh",
+        "nfs_local_open_fh",
+        "nfs_local_doio",
+        "nfs_close_local_fh"
+    ] {
+        #[default]
+        CachesFiles = "caches-files",
+        "The namespace, and the files that its open contexts cache, under a lock of its own.",
+        "since v6.14";
+        OneLock = "one-lock",
+        "The namespace only, under a lock for all clients, and a bit that says whether it is used. Choices about cached files decide nothing.",
+        "v6.12 and its stable trees";
+    }
+
+    unused_disable: UnusedDisable,
+    "Whether a client that knows a namespace and does not use it is made to forget it when it goes away. Only where localio_client is one-lock.",
+    in ["nfs_local_disable"] {
+        #[default]
+        No = "no",
+        "It is not.",
+        "v6.12 and its stable trees";
+        Yes = "yes",
+        "It is.",
+        "no mail: what would close the race of the scenario client-umount-after-killed-probe";
+    }
+
     mark_group: MarkGroup,
     "Which group a mark is destroyed in.",
     in ["nfsd_file_mark_put"] {
@@ -866,7 +901,7 @@ mod tests {
              localio_install_rcu: on, lost_install: puts-net, install_get: before-install, \
              add_file_failure: puts, doio_error: puts, drain_wait: after-purge, init_error: clears-up, exit_ref: always, exit_wait: none, uuid_begin: checks-linked, invalidate: walk, \
              lru: at-construction, add_recheck: no, put_recheck: yes, dispose_link: separate, localio_gc: no, \
-             localio_invalidate: purge, mark_group: own, mutexes: one"
+             localio_invalidate: purge, localio_client: caches-files, unused_disable: no, mark_group: own, mutexes: one"
         );
     }
 

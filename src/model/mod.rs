@@ -13,11 +13,11 @@ pub use choices::{
     AcquireRetry, AddFileFailure, AddRecheck, Choice, ChoiceValue, Choices, CloseCheck, CloseSync,
     DirMarks, DisposeLink, DisposeList, DoioError, DrainWait, ExitRef, ExitWait, ExportCheck,
     FlagsInit, FreeUnhash, GcLockCloseInode, GcLockGc, GcLockShrinker, InitError, InsertError,
-    InstallGet, Invalidate, LocalIoNetRef, LocalioGc, LocalioInstallRcu, LocalioInvalidate,
-    LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef, OpenedFile,
-    OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu, PutReads,
-    PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown, UuidBegin,
-    WakeGuard, WakeOrder,
+    InstallGet, Invalidate, LocalIoNetRef, LocalioClient, LocalioGc, LocalioInstallRcu,
+    LocalioInvalidate, LookupRcu, LostInstall, Lru, MarkGroup, Mutexes, NetDisposeGuard, NetRef,
+    OpenedFile, OpenedTest, PendingClear, PendingWait, Purge, PurgeNet, PutLocalOrder, PutLocalRcu,
+    PutReads, PutRecheck, QueueWakes, RecalcMutex, ServiceThreads, ShutdownBarrier, StateShutdown,
+    UnusedDisable, UuidBegin, WakeGuard, WakeOrder,
 };
 
 use crate::json::{Diagnostic, Source};
@@ -40,6 +40,21 @@ pub struct Model {
     /// The bug of the corpus that it brings back, where it is there for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bug: Option<Bug>,
+    /// The control of the corpus that it is, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+}
+
+/// A negative control of the corpus: the model has a fix taken back, and a scenario holds all the same,
+/// with the fix and without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Control {
+    /// What it is called in the corpus.
+    pub entry: String,
+    /// The scenario that holds.
+    pub scenario: String,
+    /// The model with the fix.
+    pub fixed: String,
 }
 
 /// A bug that there was, or nearly was, in a kernel: an entry of the corpus. The model that has it
@@ -80,6 +95,23 @@ impl Bug {
     }
 }
 
+impl Control {
+    fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
+        let known = ["entry", "scenario", "fixed"];
+        let fields = source.fields(tree, "'control'", &known)?;
+        let text = |name: &str| {
+            let value = fields.require(name)?;
+            let text = source.string(value, &format!("'{name}'"))?;
+            Ok(text.value.to_owned())
+        };
+        Ok(Self {
+            entry: text("entry")?,
+            scenario: text("scenario")?,
+            fixed: text("fixed")?,
+        })
+    }
+}
+
 impl Model {
     /// Reads the bytes of a model's file.
     ///
@@ -93,7 +125,7 @@ impl Model {
 
     /// Reads a model that is a value in a file.
     pub(crate) fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
-        let known = ["name", "about", "source", "choices", "bug"];
+        let known = ["name", "about", "source", "choices", "bug", "control"];
         let fields = source.file_fields(tree, "a model", &known)?;
         let name = source.own_name(fields.require("name")?)?;
         let about = source.string(fields.require("about")?, "'about'")?;
@@ -122,6 +154,10 @@ impl Model {
             choices,
             bug: match fields.get("bug") {
                 Some(value) => Some(Bug::read(source, value)?),
+                None => None,
+            },
+            control: match fields.get("control") {
+                Some(value) => Some(Control::read(source, value)?),
                 None => None,
             },
         })

@@ -35,6 +35,50 @@ pub fn of(found: &Found, reached: &BTreeSet<Place>) -> Coverage {
     }
 }
 
+/// A function of `src/nfsd/`, and how many of the calls of primitives in it were made, of how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The function, as it is called here.
+    pub function: String,
+    /// How many calls were made.
+    pub made: usize,
+    /// How many there are.
+    pub there: usize,
+}
+
+/// By function, in the order of the sources: those of which a call was made, or which were entered.
+#[must_use]
+pub fn by_function(found: &Found, reached: &BTreeSet<Place>) -> Vec<Made> {
+    let functions = found.functions.iter().filter(|f| is_nfsd(f.file));
+    let functions = functions.filter_map(|function| {
+        let sites = found.sites.iter().filter(|site| {
+            (site.place.file, &site.function) == (function.file, &function.name)
+                && !site.weakenings.is_empty()
+        });
+        let (mut made, mut there) = (0, 0);
+        for site in sites {
+            there += 1;
+            made += usize::from(reached.contains(&site.place));
+        }
+        let is_entered = function.enters.iter().any(|(p, _)| reached.contains(p));
+        (made > 0 || is_entered).then(|| Made {
+            function: function.name.clone(),
+            made,
+            there,
+        })
+    });
+    functions.collect()
+}
+
+/// The calls of primitives in `src/nfsd/` that are not among these places, by name.
+#[must_use]
+pub fn never_made(found: &Found, reached: &BTreeSet<Place>) -> Vec<String> {
+    let sites = found.sites.iter().filter(|site| {
+        is_nfsd(site.place.file) && !site.weakenings.is_empty() && !reached.contains(&site.place)
+    });
+    sites.map(super::sites::Site::name).collect()
+}
+
 fn entered(found: &Found, is_reached: impl Fn(&Place) -> bool) -> Vec<String> {
     let functions = found
         .functions

@@ -11,7 +11,7 @@
 //!   otherwise in it are its choices;
 //! * `Left out:` the steps that are left out, and why no race is hidden by that.
 
-use super::sites::{Found, Function};
+use super::sites::{Found, Function, SOURCES};
 use crate::model::choices::CHOICES;
 use std::fmt::Write as _;
 
@@ -56,10 +56,21 @@ fn row(found: &Found, function: &Function) -> Option<Row> {
             .iter()
             .find_map(|text| text.split('`').nth(1).map(str::to_owned))
     });
+    // Where two files have the function, each has the choices that it asks for.
+    let others = found.functions.iter().filter(|f| f.file != function.file);
+    let shared = others.map(|f| self::paragraphs(&f.docs)).any(|docs| {
+        let first = docs.first();
+        first.is_some_and(|text| text.starts_with(&format!("`{name}(")))
+    });
+    let asks = |choice: &str| {
+        let source = SOURCES.iter().find(|(file, _)| *file == function.file);
+        source.is_some_and(|(_, text)| text.contains(&format!("choices.{choice}")))
+    };
     let choices: Vec<&str> = CHOICES
         .iter()
         .filter(|choice| choice.functions.contains(&&*name))
         .map(|choice| choice.name)
+        .filter(|choice| !shared || asks(choice))
         .collect();
     let of_module = versions_of_module(found, function.file);
     let versions = paragraph("Versions:").map(str::to_owned).or(of_module);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The functions of [`crate::sync`] and [`crate::kernel`] by name, and in what ways a call of each
-//! can be weakened.
+//! can be weakened; and those of [`crate::nfsd`] that stand for one primitive, or get or put a
+//! reference, or take a file out of the table or off the LRU.
 //!
 //! A test compares the names with what is in those folders. Where two types have a function of one
 //! name, it means the same, as in the kernel.
@@ -73,6 +74,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("complete", &[Skip, Relax]),
     no_guard("completes", MAKES),
     weakened("contains", &[Always, Never]),
+    weakened("control_mutex", &[Skip]),
     weakened("count", &[Never]),
     no_guard("cpu", CHECKER),
     weakened("create", &[Skip]),
@@ -83,6 +85,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("dec_if_one", &[Always, Never, Relax]),
     weakened("dec_not_one", &[Skip, Always, Never, Relax]),
     weakened("del", &[Always, Never]),
+    weakened("del_init", &[Skip]),
     weakened("dereference", &[Never, Relax]),
     weakened("destroy", &[Skip]),
     weakened("destroy_mark", &[Skip]),
@@ -101,6 +104,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("fetch_set_bit", &[Always, Never]),
     weakened("fetch_sub", &[Skip, Relax]),
     weakened("find_mark", &[Never]),
+    weakened("finds", &[Always, Never]),
     no_guard("fire", CHECKER),
     weakened("first", &[Never]),
     weakened("first_unlocked", &[Never]),
@@ -108,6 +112,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     no_guard("generic", PARTS),
     no_guard("generic_unchecked", CHECKER),
     weakened("get", &[Skip]),
+    weakened("global_mutex", &[Skip]),
     weakened("inc", &[Skip, Later]),
     weakened("inc_not_zero", &[Skip, Always, Never]),
     weakened("inc_return", &[Relax]),
@@ -117,6 +122,8 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("is_empty", &[Always, Never]),
     no_guard("is_fatal", CHECKER),
     no_guard("is_freed", CHECKER),
+    weakened("is_hashed", &[Always, Never]),
+    weakened("is_linked", &[Never]),
     no_guard("is_over", CHECKER),
     no_guard("is_referenced", CHECKER),
     no_guard("join", CHECKER),
@@ -134,6 +141,14 @@ pub const PRIMITIVES: &[Primitive] = &[
     no_guard("new", MAKES),
     no_guard("new_in", MAKES),
     no_guard("next_unlocked", READS),
+    weakened("nfs_to_nfsd_net_put", &[Skip]),
+    weakened("nfsd_file_get", &[Skip]),
+    weakened("nfsd_file_lru_remove", &[Skip]),
+    weakened("nfsd_file_put", &[Skip]),
+    weakened("nfsd_file_put_local", &[Skip]),
+    weakened("nfsd_file_unhash", &[Skip]),
+    weakened("nfsd_net_put", &[Skip]),
+    weakened("nfsd_net_try_get", &[Skip]),
     no_guard("null_in", MAKES),
     no_guard("number", CHECKER),
     no_guard("object", CHECKER),
@@ -189,6 +204,7 @@ pub const PRIMITIVES: &[Primitive] = &[
     weakened("test_bit_acquire", &[Always, Never, Relax]),
     no_guard("this_cpu", READS),
     no_guard("touch", USE),
+    weakened("try_control_mutex", &[Skip, Never]),
     weakened("try_lock", &[Skip, Never]),
     weakened("tryget_live", &[Skip, Never]),
     weakened("unregister", &[Skip]),

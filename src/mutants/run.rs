@@ -138,9 +138,17 @@ pub fn self_test(scenario: &Arc<Scenario>, model: &Arc<Model>, most: u64) -> Res
 
 /// Which of the subjects are worth trying, in the order to try them in. The first model of `order`
 /// has all of its own; a later one has a scenario where that does not hold on an earlier one, or where
-/// it reaches what nothing on an earlier one does.
+/// it reaches what nothing on an earlier one does, or where it has caught something before.
 #[must_use]
-pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
+pub fn select<'c>(
+    subjects: Vec<Subject>,
+    order: &[String],
+    caught_before: impl IntoIterator<Item = &'c Catcher>,
+) -> Vec<Subject> {
+    let caught_before = caught_before.into_iter();
+    let caught_before: BTreeSet<_> = caught_before
+        .map(|catcher| (&catcher.scenario, &catcher.model))
+        .collect();
     let mut by_model: Vec<Vec<Subject>> = order.iter().map(|_| Vec::new()).collect();
     for subject in subjects {
         if let Some(at) = order.iter().position(|name| *name == subject.model.name) {
@@ -158,7 +166,8 @@ pub fn select(subjects: Vec<Subject>, order: &[String]) -> Vec<Subject> {
             let is_new = selected
                 .iter()
                 .all(|other| other.scenario.name != subject.scenario.name);
-            if is_new || !subject.reached.is_subset(&before) {
+            let pair = (&subject.scenario.name, &subject.model.name);
+            if is_new || !subject.reached.is_subset(&before) || caught_before.contains(&pair) {
                 reached.extend(&subject.reached);
                 selected.push(subject);
             }

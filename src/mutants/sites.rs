@@ -3,9 +3,9 @@
 //!
 //! The sources of `src/nfsd/` and `src/kernel/` are compiled into the binary and parsed here, so the
 //! list is that of the very code that runs. A call is one where its name is that of a function of
-//! `src/kernel/` or `src/sync/`; what merely has such a name stands in [`NO_CALLS`], but for the calls
-//! of a field that is a [`crate::sync::shadow::Shadow`], which is no memory of the kernel's. In a function
-//! that is `#[track_caller]` calls belong to its callers, as [`crate::sync::mutation`] explains.
+//! `src/kernel/` or `src/sync/`, or of one of `src/nfsd/` that stands for one; what merely has such a
+//! name stands in [`NO_CALLS`], but for the calls of a field that is a
+//! [`crate::sync::shadow::Shadow`], which is no memory of the kernel's. In a function that is `#[track_caller]` calls belong to its callers, as [`crate::sync::mutation`] explains.
 
 use super::primitives::{MAYBE_ORDERED, Primitive, primitive};
 use crate::sync::mutation::{Place, Weakening};
@@ -54,6 +54,7 @@ pub const SOURCES: &[(&str, &str)] = sources![
     "src/nfsd/mod.rs",
     "src/nfsd/netns.rs",
     "src/nfsd/nfslocalio.rs",
+    "src/nfsd/nfslocalio_v6_12.rs",
     "src/nfsd/nfssvc.rs",
 ];
 
@@ -104,9 +105,6 @@ pub const NO_CALLS: &[(&str, &str, &str)] = &[
     ("src/nfsd/netns.rs", "self.nfsd.get", BOOKKEEPING),
     ("src/nfsd/netns.rs", "self.nfsd.set", BOOKKEEPING),
     ("src/nfsd/nfslocalio.rs", "nfsd.clients.is_empty", RUST),
-    ("src/nfsd/nfslocalio.rs", "nfsd.nfs_uuids.add", LIFECYCLE),
-    ("src/nfsd/nfslocalio.rs", "nn.local_clients.add", LIFECYCLE),
-    ("src/nfsd/nfslocalio.rs", "self.add", LIFECYCLE),
     ("src/nfsd/nfssvc.rs", "held.is_empty", RUST),
     ("src/nfsd/nfssvc.rs", "held.remove", RUST),
     ("src/nfsd/nfssvc.rs", "nfsd.servs.lock", BOOKKEEPING),
@@ -353,6 +351,7 @@ impl Visitor<'_> {
     fn call<'a>(
         &mut self,
         name: &proc_macro2::Ident,
+        at: &proc_macro2::Ident,
         written: String,
         arguments: impl Iterator<Item = &'a Expr>,
     ) {
@@ -368,7 +367,7 @@ impl Visitor<'_> {
         };
         let of_kernel =
             |(file, function): &(&str, &str)| *file == self.file && *function == current.name;
-        let place = self.place(name);
+        let place = self.place(at);
         if let Some(at) = NO_KERNEL_CODE.iter().position(of_kernel) {
             self.found.no_kernel_code.insert(place, at);
             return;
@@ -462,7 +461,7 @@ impl<'a> Visit<'a> for Visitor<'_> {
         };
         if !is_shadow {
             let written = self.text(&call.receiver, &call.method);
-            self.call(&call.method, written, call.args.iter());
+            self.call(&call.method, &call.method, written, call.args.iter());
         }
         syn::visit::visit_expr_method_call(self, call);
     }
@@ -472,18 +471,18 @@ impl<'a> Visit<'a> for Visitor<'_> {
             && let Some(last) = path.path.segments.last()
         {
             let written = self.text(&path.path, &last.ident);
+            // A function that is called, not a method: its place is that of the whole path.
+            let first = &path.path.segments[0].ident;
             if last.ident == "enter"
                 && let Some(Expr::Lit(literal)) = call.args.first()
                 && let syn::Lit::Str(name) = &literal.lit
             {
-                // A function that is called, not a method: its place is that of the whole path.
-                let first = &path.path.segments[0].ident;
                 let place = self.place(first);
                 if let Some(function) = self.found.functions.last_mut() {
                     function.enters.push((place, name.value()));
                 }
             }
-            self.call(&last.ident.clone(), written, call.args.iter());
+            self.call(&last.ident, first, written, call.args.iter());
         }
         syn::visit::visit_expr_call(self, call);
     }

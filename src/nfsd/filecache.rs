@@ -37,6 +37,7 @@ use crate::{
         cell::Cell,
         engine::{ObjectId, Ordering, Step},
         enter,
+        mutation::unless_skipped,
         violation::{NULL_DEREFERENCE, Violation, ViolationKind},
     },
 };
@@ -135,6 +136,7 @@ impl NfsdFile {
         self.nf_inode
     }
 
+    #[track_caller]
     fn is_hashed(&self) -> bool {
         self.nf_flags.test_bit(NFSD_FILE_HASHED)
     }
@@ -263,13 +265,16 @@ fn nfsd_file_alloc(
 }
 
 /// `nfsd_file_unhash()`: whether the caller is the one that unhashed it.
+#[track_caller]
 fn nfsd_file_unhash(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    enter("nfsd_file_unhash").learns(|| {
-        if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
-            nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
-            return true;
-        }
-        false
+    unless_skipped(true, || {
+        enter("nfsd_file_unhash").learns(|| {
+            if nf.nf_flags.test_and_clear_bit(NFSD_FILE_HASHED) {
+                nfsd.nfsd_file_rhltable.remove(nf.nf_inode(), nf);
+                return true;
+            }
+            false
+        })
     })
 }
 
@@ -352,9 +357,12 @@ pub(super) fn nfsd_file_file(nf: &NfsdFile) {
 
 /// `nfsd_file_get()`.
 #[must_use]
+#[track_caller]
 pub fn nfsd_file_get(nf: &NfsdFile) -> bool {
-    let _in = enter("nfsd_file_get");
-    nf.nf_ref.inc_not_zero()
+    unless_skipped(true, || {
+        let _in = enter("nfsd_file_get");
+        nf.nf_ref.inc_not_zero()
+    })
 }
 
 /// `nfsd_file_lru_add()`, by the constructor.
@@ -376,10 +384,13 @@ fn nfsd_file_lru_add(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 }
 
 /// `nfsd_file_lru_remove()`: the caller inherits the LRU's reference where it answers `true`.
+#[track_caller]
 fn nfsd_file_lru_remove(nfsd: &Nfsd, nf: &Arc<NfsdFile>) -> bool {
-    enter("nfsd_file_lru_remove").learns(|| {
-        // list_lru_del_obj() only looks whether the node is linked.
-        nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+    unless_skipped(true, || {
+        enter("nfsd_file_lru_remove").learns(|| {
+            // list_lru_del_obj() only looks whether the node is linked.
+            nfsd.nfsd_file_lru.del(nf) || take_off_dispose_list(nfsd, nf) == Some(true)
+        })
     })
 }
 
@@ -411,42 +422,45 @@ fn nfsd_file_lru_add_by_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) -> bool {
 // Section B9, B10: putting.
 
 /// `nfsd_file_put()`.
+#[track_caller]
 pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
-    let _in = enter("nfsd_file_put").forgets();
-    nfsd.kernel.might_sleep("nfsd_file_put()");
-    if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
-        match nfsd.choices.lru {
-            Lru::AtConstruction => {
-                nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
-                nf.nf_flags.set_bit(NFSD_FILE_RECENT);
-            }
-            Lru::ByPut => {
-                if nf.nf_ref.dec_not_one() {
-                    return;
+    unless_skipped((), || {
+        let _in = enter("nfsd_file_put").forgets();
+        nfsd.kernel.might_sleep("nfsd_file_put()");
+        if nf.nf_flags.test_bit(NFSD_FILE_GC) && nf.nf_flags.test_bit(NFSD_FILE_HASHED) {
+            match nfsd.choices.lru {
+                Lru::AtConstruction => {
+                    nf.nf_flags.set_bit(NFSD_FILE_REFERENCED);
+                    nf.nf_flags.set_bit(NFSD_FILE_RECENT);
                 }
-                // The last reference becomes the LRU's.
-                if nfsd_file_lru_add_by_put(nfsd, nf) {
-                    if nfsd.choices.put_recheck == PutRecheck::No || nf.is_hashed() {
-                        nfsd_file_schedule_laundrette(nfsd);
+                Lru::ByPut => {
+                    if nf.nf_ref.dec_not_one() {
                         return;
                     }
-                    // Unhashed meanwhile. Who has taken it off the LRU has the reference.
-                    if !nfsd_file_lru_remove(nfsd, nf) {
-                        return;
+                    // The last reference becomes the LRU's.
+                    if nfsd_file_lru_add_by_put(nfsd, nf) {
+                        if nfsd.choices.put_recheck == PutRecheck::No || nf.is_hashed() {
+                            nfsd_file_schedule_laundrette(nfsd);
+                            return;
+                        }
+                        // Unhashed meanwhile. Who has taken it off the LRU has the reference.
+                        if !nfsd_file_lru_remove(nfsd, nf) {
+                            return;
+                        }
                     }
                 }
             }
         }
-    }
-    if nf.nf_ref.dec_and_test() {
-        nfsd_file_free(nfsd, nf);
-    }
-    match nfsd.choices.put_reads {
-        PutReads::Nothing => {}
-        PutReads::File => {
-            let _ = nf.nf_file.get();
+        if nf.nf_ref.dec_and_test() {
+            nfsd_file_free(nfsd, nf);
         }
-    }
+        match nfsd.choices.put_reads {
+            PutReads::Nothing => {}
+            PutReads::File => {
+                let _ = nf.nf_file.get();
+            }
+        }
+    })
 }
 
 /// `nfsd_file_put_local()`: drops a file and the reference to its server that goes with it.
@@ -455,30 +469,33 @@ pub fn nfsd_file_put(nfsd: &Arc<Nfsd>, nf: &Arc<NfsdFile>) {
 ///
 /// In the merged form the second half is `nfs_to_nfsd_file_put_local()`, inline in the NFS
 /// client's module. It is written here as one function, as the order is all that matters.
+#[track_caller]
 pub fn nfsd_file_put_local(nfsd: &Arc<Nfsd>, pnf: &Pointer<NfsdFile>) {
-    let _in = enter("nfsd_file_put_local").forgets();
-    let Some(nf) = pnf.xchg_null() else {
-        return;
-    };
-    let net = Arc::clone(nf.nf_net());
-    match nfsd.choices.put_local_order {
-        PutLocalOrder::FileThenNet => {
-            let _both = match nfsd.choices.put_local_rcu {
-                PutLocalRcu::AroundNet => None,
-                PutLocalRcu::AroundBoth => Some(nfsd.kernel.rcu_read_lock()),
-            };
-            nfsd_file_put(nfsd, &nf);
-            let _rcu = nfsd.kernel.rcu_read_lock();
-            super::localio::nfsd_net_put(nfsd, &net);
-        }
-        PutLocalOrder::NetThenFile => {
-            {
+    unless_skipped((), || {
+        let _in = enter("nfsd_file_put_local").forgets();
+        let Some(nf) = pnf.xchg_null() else {
+            return;
+        };
+        let net = Arc::clone(nf.nf_net());
+        match nfsd.choices.put_local_order {
+            PutLocalOrder::FileThenNet => {
+                let _both = match nfsd.choices.put_local_rcu {
+                    PutLocalRcu::AroundNet => None,
+                    PutLocalRcu::AroundBoth => Some(nfsd.kernel.rcu_read_lock()),
+                };
+                nfsd_file_put(nfsd, &nf);
                 let _rcu = nfsd.kernel.rcu_read_lock();
                 super::localio::nfsd_net_put(nfsd, &net);
             }
-            nfsd_file_put(nfsd, &nf);
+            PutLocalOrder::NetThenFile => {
+                {
+                    let _rcu = nfsd.kernel.rcu_read_lock();
+                    super::localio::nfsd_net_put(nfsd, &net);
+                }
+                nfsd_file_put(nfsd, &nf);
+            }
         }
-    }
+    })
 }
 
 // Section B11 to B13: disposal.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     kernel::{percpu_ref::completes, pointer::Pointer},
     model::{InstallGet, LocalioGc, LocalioInstallRcu, LostInstall},
-    sync::{engine::Ordering, enter},
+    sync::{engine::Ordering, enter, mutation::unless_skipped},
 };
 use std::sync::Arc;
 
@@ -19,9 +19,12 @@ use std::sync::Arc;
 ///
 /// Kernel file: `fs/nfsd/nfssvc.c`.
 #[must_use = "without the reference nothing may be assumed"]
+#[track_caller]
 pub(super) fn nfsd_net_try_get(nfsd: &Nfsd, net: &Net) -> bool {
-    let _in = enter("nfsd_net_try_get");
-    net.generic().nfsd_net_ref.tryget_live(&nfsd.kernel)
+    unless_skipped(true, || {
+        let _in = enter("nfsd_net_try_get");
+        net.generic().nfsd_net_ref.tryget_live(&nfsd.kernel)
+    })
 }
 
 /// `nfsd_net_put()`. The last one runs `nfsd_net_free()`.
@@ -29,11 +32,14 @@ pub(super) fn nfsd_net_try_get(nfsd: &Nfsd, net: &Net) -> bool {
 /// With it: `nfsd_net_free()`, `nfsd_net_done()`.
 ///
 /// Kernel file: `fs/nfsd/nfssvc.c`.
+#[track_caller]
 pub(super) fn nfsd_net_put(nfsd: &Nfsd, net: &Net) {
-    let _in = enter("nfsd_net_put");
-    let nn = net.generic();
-    nn.nfsd_net_ref
-        .put(&nfsd.kernel, &completes(&nn.nfsd_net_free_done));
+    unless_skipped((), || {
+        let _in = enter("nfsd_net_put");
+        let nn = net.generic();
+        nn.nfsd_net_ref
+            .put(&nfsd.kernel, &completes(&nn.nfsd_net_free_done));
+    })
 }
 
 /// Why a client's open failed.
@@ -141,6 +147,22 @@ pub fn nfsd_open_local_fh(
         }
         return Ok(pair(other));
     }
+}
+
+/// `nfsd_open_local_fh()` for a client that caches nothing: a file for one I/O. The reference to the
+/// server that goes with it is the caller's, which puts it where this fails.
+///
+/// Versions: `v6.12` only.
+///
+/// Left out: the rpc client and the file handle, from which the inode and the credentials come:
+/// they belong to the caller.
+pub(super) fn nfsd_open_local_fh_once(
+    nfsd: &Arc<Nfsd>,
+    net: &Arc<Net>,
+    inode: usize,
+) -> Result<Pointer<NfsdFile>, Status> {
+    let _in = enter("nfsd_open_local_fh");
+    nfsd_file_acquire_local(nfsd, net, inode).map(pair)
 }
 
 /// The reference of an I/O on a file that the client's slot has already: somebody may have emptied

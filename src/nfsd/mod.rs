@@ -5,13 +5,14 @@
 //! The tree is the one just before the per-namespace mutexes of September 2026: one `nfsd_mutex`,
 //! one fsnotify group, and marks that remember their group. A patch is a choice
 //! ([`crate::model::Choices`]), and stands as a `match` exactly where its diff sits. So is what
-//! another tree does otherwise: v6.12 is four choices, and nfsd-next, with a mutex for each
+//! another tree does otherwise: v6.12 is five choices, and nfsd-next, with a mutex for each
 //! namespace, marks on directories and service threads that come and go, is four.
 
 pub mod filecache;
 pub mod localio;
 pub mod netns;
 pub mod nfslocalio;
+mod nfslocalio_v6_12;
 pub mod nfssvc;
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         spinlock::{KernelMutex, SpinLock},
         workqueue::DelayedWork,
     },
-    model::Choices,
+    model::{Choices, LocalioClient},
     sync::{atomic::AtomicU64, cell::Cell, shadow::Shadow},
 };
 use filecache::{NfsdFile, NfsdFileMark};
@@ -105,6 +106,7 @@ pub struct Nfsd {
 
     /// The NFS clients, in the scenario's order.
     pub clients: Vec<Arc<NfsClient>>,
+    /// `nfs_uuids_lock`. On v6.12 `nfs_uuid_lock`, which is for all that the clients know.
     nfs_uuids_lock: SpinLock,
     nfs_uuids: Arc<ClientList>,
 
@@ -148,7 +150,14 @@ impl Nfsd {
         let nfsd = Arc::new(Self {
             choices,
             clients: clients.collect(),
-            nfs_uuids_lock: SpinLock::new(kernel, "nfs_uuids_lock", ()),
+            nfs_uuids_lock: SpinLock::new(
+                kernel,
+                match choices.localio_client {
+                    LocalioClient::CachesFiles => "nfs_uuids_lock",
+                    LocalioClient::OneLock => "nfs_uuid_lock",
+                },
+                (),
+            ),
             nfs_uuids: ClientList::global(),
             nets,
             i_locks: inodes

@@ -8,35 +8,38 @@
 //! taken back. From then on the client opens files by calling nfsd. What it has opened it keeps in
 //! a slot of its open context, with a reference to the server for each file.
 //!
-//! Versions: all but `v6.12`, whose client is older.
+//! Versions: all but `v6.12`, whose client is in `nfslocalio_v6_12.rs`.
 //!
 //! Lock order: `nfs_uuid->lock`, `nfs_uuids_lock`, `nn->local_clients_lock`.
 //!
 //! Left out: the second slot (`ro_file` and `rw_file` are treated alike one after the other, and
-//! nothing looks at both); `auth_domain` and the module's reference, which belong to other objects;
-//! an RPC that is interrupted while a service thread still answers it.
+//! nothing looks at both); `auth_domain` and the module's reference, which belong to other objects.
 
 use super::{
     Nfsd,
     filecache::{NfsdFile, Status, nfsd_file_file, nfsd_file_put, nfsd_file_put_local},
     localio::{LocalioError, nfsd_net_put, nfsd_net_try_get, nfsd_open_local_fh},
     netns::{Net, NfsdNet},
+    nfslocalio_v6_12 as v6_12,
     nfssvc::{Rqst, in_service_thread},
 };
 use crate::{
     kernel::{
         Kernel,
+        bitops::Flags,
         list::{Linked, ListHead},
         pointer::{Pointer, Target},
         spinlock::{SpinLock, SpinLockGuard},
     },
-    model::{AddFileFailure, DoioError, Invalidate, LocalIoNetRef, UuidBegin},
+    model::{AddFileFailure, DoioError, Invalidate, LocalIoNetRef, LocalioClient, UuidBegin},
     sync::{
         self,
         alloc::Allocation,
         atomic::AtomicU64,
         engine::{Condition, ObjectId, Ordering},
         enter,
+        mutation::unless_skipped,
+        thread::next_knows,
         violation::{Violation, ViolationKind},
     },
 };
@@ -92,9 +95,31 @@ impl ClientList {
     /// `list_add_tail(&nfs_uuid->list, ...)`.
     ///
     /// Kernel file: `include/linux/list.h`.
-    fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
+    ///
+    /// Versions: all.
+    #[track_caller]
+    pub(super) fn add(self: &Arc<Self>, clp: &Arc<NfsClient>) {
         self.head.add_tail(clp);
         clp.list.store(Some(self));
+    }
+
+    /// `nfs_uuid_lookup_locked()`: whether a client is on it, with the lock of the list held.
+    ///
+    /// Versions: all.
+    #[track_caller]
+    pub(super) fn finds(&self, clp: &Arc<NfsClient>) -> bool {
+        self.head.finds(clp)
+    }
+
+    /// The first client on it, with the lock of the list held.
+    #[track_caller]
+    pub(super) fn first(&self) -> Option<Arc<NfsClient>> {
+        self.head.first()
+    }
+
+    /// The client behind one that is on it, with the lock of the list held.
+    pub(super) fn next(&self, clp: &Arc<NfsClient>) -> Option<Arc<NfsClient>> {
+        self.head.next_unlocked(clp).flatten()
     }
 
     /// Nothing runs any more: forget what is on it.
@@ -129,7 +154,7 @@ pub struct NfsClient {
     /// `nfs_uuid->lock`.
     lock: SpinLock,
     /// `nfs_uuid->net`: not a counted reference.
-    net: Pointer<Net>,
+    pub(super) net: Pointer<Net>,
     /// `nfs_uuid->list_lock`: 0 for NULL, else one more than the place of the namespace. Written
     /// under `nfs_uuid->lock`, and read without it by who invalidates.
     list_lock: AtomicU64,
@@ -140,6 +165,10 @@ pub struct NfsClient {
     /// How often somebody was woken who waits for a change of `files`. The wait queue is no memory
     /// of the client's.
     woken: AtomicU64,
+    /// `cl_localio_lock`, for the one bit of `cl_flags`: both of v6.12 only.
+    pub(super) cl_localio_lock: SpinLock,
+    /// `cl_flags`.
+    pub(super) cl_flags: Flags,
 }
 
 /// Which one it is.
@@ -185,6 +214,8 @@ impl NfsFileLocalio {
     /// `alloc_nfs_open_context()`: nothing is cached yet.
     ///
     /// Kernel file: `fs/nfs/inode.c`.
+    ///
+    /// Versions: all.
     #[must_use]
     pub fn new(clp: &NfsClient, inode: usize) -> Arc<Self> {
         let memory = Allocation::new("nfs_open_context", ViolationKind::UseAfterFree);
@@ -195,6 +226,11 @@ impl NfsFileLocalio {
             nfs_uuid: AtomicU64::new_in(&memory, "nfl->nfs_uuid", 0),
             memory,
         })
+    }
+
+    /// The inode that it is open for.
+    pub(super) fn inode(&self) -> usize {
+        self.inode
     }
 
     /// The file that it caches.
@@ -208,6 +244,8 @@ impl NfsClient {
     /// `nfs_alloc_client()` with `nfs_uuid_init()`: the client of a server.
     ///
     /// Kernel file: `fs/nfs/client.c`.
+    ///
+    /// Versions: all.
     #[must_use]
     pub(super) fn new(kernel: &Arc<Kernel>, index: usize, server: &Arc<Net>) -> Arc<Self> {
         let memory = Allocation::new("nfs_client", ViolationKind::UseAfterFree);
@@ -220,6 +258,8 @@ impl NfsClient {
             list: Pointer::null_in(&memory, "nfs_uuid->list"),
             files: ListHead::new_in(&memory, "nfs_uuid->files"),
             woken: AtomicU64::new("wake_up_var(nfs_uuid)", 0),
+            cl_localio_lock: SpinLock::new_in(kernel, &memory, "cl_localio_lock", ()),
+            cl_flags: Flags::new_in(&memory, "cl_flags", &[]),
             memory,
         })
     }
@@ -235,13 +275,15 @@ impl NfsClient {
         self.list.forget();
     }
 
-    /// Whether it is on no list, `list_empty(&nfs_uuid->list)`, with the lock of the list held.
-    fn is_unlinked(&self) -> bool {
-        self.list.load().is_none()
+    /// Whether it is on a list, `!list_empty(&nfs_uuid->list)`, with the lock of the list held.
+    #[track_caller]
+    fn is_linked(&self) -> bool {
+        self.list.load().is_some()
     }
 
     /// Takes it off its list, `list_del_init(&nfs_uuid->list)`, with the lock of the list held.
-    fn unlink(self: &Arc<Self>) {
+    #[track_caller]
+    pub(super) fn del_init(self: &Arc<Self>) {
         if let Some(list) = self.list.load() {
             list.head.remove(self);
             self.list.store(None);
@@ -259,7 +301,13 @@ fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
         return false;
     }
     let _uuids = nfsd.nfs_uuids_lock.lock();
-    if !clp.is_unlinked() {
+    begins(nfsd, clp)
+}
+
+/// The list of the clients that ask gets one more, if it is on no list yet: with the lock of the list
+/// held.
+pub(super) fn begins(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
+    if clp.is_linked() {
         match nfsd.choices.uuid_begin {
             UuidBegin::ChecksLinked => return false,
             UuidBegin::Adds => sync::report(Violation::on(
@@ -287,7 +335,7 @@ fn nfs_uuid_end(nfsd: &Nfsd, clp: &Arc<NfsClient>) {
     }
     if clp.net.load().is_none() {
         let _uuids = nfsd.nfs_uuids_lock.lock();
-        clp.unlink();
+        clp.del_init();
     }
 }
 
@@ -302,16 +350,26 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
     let first = match nfsd.choices.invalidate {
         Invalidate::Walk => None,
         // Looked up, then locked, then looked up again: who finds it among the clients of the
-        // namespace finds it complete.
-        Invalidate::OneByOne => Some(clp.lock.lock()),
+        // namespace finds it complete. RCU keeps the client from the one to the other.
+        Invalidate::OneByOne => {
+            let _rcu = nfsd.kernel.rcu_read_lock();
+            let found = {
+                let _uuids = nfsd.nfs_uuids_lock.lock();
+                nfsd.nfs_uuids.finds(clp)
+            };
+            if !found {
+                return;
+            }
+            Some(clp.lock.lock())
+        }
     };
     {
         let _uuids = nfsd.nfs_uuids_lock.lock();
-        if !nfsd.nfs_uuids.head.contains(clp) {
+        if !nfsd.nfs_uuids.finds(clp) {
             return;
         }
         let _lock = nn.local_clients_lock.lock();
-        clp.unlink();
+        clp.del_init();
         nn.local_clients.add(clp);
     }
     let _lock = first.unwrap_or_else(|| clp.lock.lock());
@@ -325,9 +383,12 @@ fn nfs_uuid_is_local(nfsd: &Nfsd, clp: &Arc<NfsClient>, net: &Arc<Net>) {
 ///
 /// Kernel file: `fs/nfs/localio.c`.
 ///
-/// Left out: an RPC that is interrupted while it is still answered; the README names it among what
-/// may hide a race.
-pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
+/// Left out: that LOCALIO is switched off, or that the mount does not use `AUTH_SYS`: nothing but
+/// `nfs_localio_disable_client()` is left of it then.
+pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>, wait: Wait) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_probe(nfsd, rqst, clp, wait);
+    }
     let _in = enter("nfs_local_probe");
     // nfs_client_is_local()
     if clp.net.load().is_some() {
@@ -336,10 +397,51 @@ pub fn nfs_local_probe(nfsd: &Arc<Nfsd>, rqst: Rqst, clp: &Arc<NfsClient>) {
     if !nfs_uuid_begin(nfsd, clp) {
         return;
     }
-    // nfs_server_uuid_is_local(). Without a server the call fails.
-    let net = Arc::clone(&clp.server);
-    let _ = in_service_thread(nfsd, &net, rqst, || nfs_uuid_is_local(nfsd, clp, &net));
+    // nfs_server_uuid_is_local()
+    let _ = call_server(nfsd, rqst, clp, wait, nfs_uuid_is_local);
     nfs_uuid_end(nfsd, clp);
+}
+
+/// How the wait for the answer to a probe ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// With the answer.
+    Answered,
+    /// The task is killed, or the call has timed out. The server may be at it by then, or come to it
+    /// later.
+    Killed,
+}
+
+/// `rpc_call_sync()` of `UUID_IS_LOCAL`, which `is_local` is there: whether it was answered. Without a
+/// server the call fails.
+///
+/// Kernel file: `net/sunrpc/clnt.c`.
+///
+/// Versions: all.
+///
+/// Left out: a server that does not run and is waited for: what the client asks it then is what it asks
+/// when it begins later.
+pub(super) fn call_server(
+    nfsd: &Arc<Nfsd>,
+    rqst: Rqst,
+    clp: &Arc<NfsClient>,
+    wait: Wait,
+    is_local: fn(&Nfsd, &Arc<NfsClient>, &Arc<Net>),
+) -> bool {
+    let net = &clp.server;
+    match wait {
+        Wait::Answered => in_service_thread(nfsd, net, rqst, || is_local(nfsd, clp, net)).is_some(),
+        Wait::Killed => {
+            let (asked, client) = (Arc::clone(nfsd), Arc::clone(clp));
+            next_knows(clp);
+            nfsd.kernel.spawn(&format!("nfsd {}", net.name), move || {
+                let net = &client.server;
+                let request = || is_local(&asked, &client, net);
+                let _ = in_service_thread(&asked, net, rqst, request);
+            });
+            false
+        }
+    }
 }
 
 // Taking it back.
@@ -405,14 +507,14 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
     if let Some(place) = clp.list_lock.load(Ordering::Relaxed).checked_sub(1) {
         let nn = nfsd.nets[place as usize].generic_unchecked();
         let list = nn.local_clients_lock.lock();
-        if clp.is_unlinked() {
+        if !clp.is_linked() {
             sync::report(Violation::on(
                 ViolationKind::Warning,
                 clp.memory.object(),
                 "BUG_ON(list_empty(&nfs_uuid->list))",
             ));
         }
-        clp.unlink();
+        clp.del_init();
         if nfsd.choices.invalidate == Invalidate::OneByOne {
             nn.local_clients_gone.fetch_add(1, Ordering::Release);
         }
@@ -428,6 +530,9 @@ fn nfs_uuid_put_locked<'c>(nfsd: &Arc<Nfsd>, clp: &'c Arc<NfsClient>, mut lock: 
 
 /// `nfs_localio_disable_client()`.
 pub fn nfs_localio_disable_client(nfsd: &Arc<Nfsd>, clp: &Arc<NfsClient>) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_disable(nfsd, clp);
+    }
     let _in = enter("nfs_localio_disable_client").forgets();
     let _ = nfs_uuid_put(nfsd, clp);
 }
@@ -438,6 +543,9 @@ pub(super) fn nfs_localio_invalidate_clients(nfsd: &Arc<Nfsd>, nn: &NfsdNet) {
     // Where there are no clients there is nothing that any other context could see of this.
     if nfsd.clients.is_empty() {
         return;
+    }
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_localio_invalidate_clients(nfsd, nn);
     }
     let _in = enter("nfs_localio_invalidate_clients").forgets();
     match nfsd.choices.invalidate {
@@ -454,7 +562,7 @@ fn invalidate_first(nfsd: &Arc<Nfsd>, nn: &NfsdNet) -> bool {
     let (first, gone) = {
         let _lock = nn.local_clients_lock.lock();
         let gone = nn.local_clients_gone.load(Ordering::Relaxed);
-        (nn.local_clients.head.first(), gone)
+        (nn.local_clients.first(), gone)
     };
     let Some(clp) = first else {
         return false;
@@ -524,11 +632,12 @@ fn next_entry(local_clients: &Arc<ClientList>, clp: &Arc<NfsClient>) -> Option<A
     next.unwrap_or_else(|| Some(Arc::clone(clp)))
 }
 
-/// `nfs_close_local_fh()`: an open context of the client goes away.
+/// `nfs_close_local_fh()`: an open context of the client goes away. On v6.12 it caches nothing, and
+/// nothing else happens.
 ///
 /// Left out: the second slot, as with `nfs_uuid_put()`.
 pub fn nfs_close_local_fh(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
-    {
+    if nfsd.choices.localio_client == LocalioClient::CachesFiles {
         let _in = enter("nfs_close_local_fh");
         close(nfsd, nfl);
     }
@@ -573,6 +682,8 @@ fn close(nfsd: &Arc<Nfsd>, nfl: &Arc<NfsFileLocalio>) {
 /// `nfs_free_client()`: the last mount of the client is gone, and with it every open context.
 ///
 /// Kernel file: `fs/nfs/client.c`.
+///
+/// Versions: all.
 ///
 /// Left out: `rpc_shutdown_client()` and what else belongs to a client: it holds no file, and comes
 /// after the last use of what does.
@@ -637,9 +748,14 @@ fn nfs_open_local_fh(
 /// `nfs_to_nfsd_net_put()`.
 ///
 /// Kernel file: `include/linux/nfslocalio.h`.
-fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
-    let _rcu = nfsd.kernel.rcu_read_lock();
-    nfsd_net_put(nfsd, net);
+///
+/// Versions: all.
+#[track_caller]
+pub(super) fn nfs_to_nfsd_net_put(nfsd: &Nfsd, net: &Net) {
+    unless_skipped((), || {
+        let _rcu = nfsd.kernel.rcu_read_lock();
+        nfsd_net_put(nfsd, net);
+    })
 }
 
 /// `nfs_local_open_fh()`: a LOCALIO I/O begins, if the server is local. What it answers is held by
@@ -657,6 +773,9 @@ pub fn nfs_local_open_fh(
     clp: &Arc<NfsClient>,
     nfl: &Arc<NfsFileLocalio>,
 ) -> Option<Pointer<NfsdFile>> {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_open_fh(nfsd, rqst, clp, nfl);
+    }
     let _in = enter("nfs_local_open_fh");
     // nfs_server_is_local()
     clp.net.load()?;
@@ -670,17 +789,22 @@ pub fn nfs_local_open_fh(
             Some(localio)
         }
         Err(error) => {
-            let forgets = match error {
-                LocalioError::NoServer => true,
-                LocalioError::Failed(Status::OpenFailed) => sync::choose(2) == 1,
-                LocalioError::Failed(Status::Jukebox) => false,
-            };
-            if forgets {
+            if may_mean_gone(error) {
                 nfs_localio_disable_client(nfsd, clp);
-                nfs_local_probe(nfsd, rqst, clp);
+                nfs_local_probe(nfsd, rqst, clp, Wait::Answered);
             }
             None
         }
+    }
+}
+
+/// Whether an open that has failed like that may mean that the server has gone: `-ENXIO` and
+/// `-ENOENT`.
+pub(super) fn may_mean_gone(error: LocalioError) -> bool {
+    match error {
+        LocalioError::NoServer => true,
+        LocalioError::Failed(Status::OpenFailed) => sync::choose(2) == 1,
+        LocalioError::Failed(Status::Jukebox) => false,
     }
 }
 
@@ -692,6 +816,9 @@ pub fn nfs_local_open_fh(
 /// Left out: an I/O of no bytes, which ends in the same way as one that there is no memory for.
 #[must_use]
 pub fn nfs_local_doio(nfsd: &Arc<Nfsd>, localio: Pointer<NfsdFile>) -> Option<Pointer<NfsdFile>> {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_doio(nfsd, localio);
+    }
     let _in = enter("nfs_local_doio");
     // nfs_local_iocb_init()
     if nfsd.kernel.allocation_succeeds() {
@@ -716,6 +843,9 @@ pub fn nfs_local_doio(nfsd: &Arc<Nfsd>, localio: Pointer<NfsdFile>) -> Option<Po
 /// Left out: the work queues that begin and complete an I/O: between the two it is a pair of
 /// references that nothing else can reach.
 pub fn nfs_local_iocb_release(nfsd: &Arc<Nfsd>, localio: &Pointer<NfsdFile>) {
+    if nfsd.choices.localio_client == LocalioClient::OneLock {
+        return v6_12::nfs_local_pgio_release(nfsd, localio);
+    }
     let _in = enter("nfs_local_iocb_release");
     match nfsd.choices.local_io_net_ref {
         LocalIoNetRef::Held => nfsd_file_put_local(nfsd, localio),

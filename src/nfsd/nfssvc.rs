@@ -321,6 +321,7 @@ fn nfsd_create_serv(nfsd: &Arc<Nfsd>, net: &Arc<Net>) -> Arc<SvcServ> {
 }
 
 /// The mutex that whoever controls a server holds.
+#[track_caller]
 pub(super) fn control_mutex<'n>(nfsd: &'n Nfsd, net: &'n Net) -> MutexGuard<'n, ()> {
     match nfsd.choices.mutexes {
         Mutexes::One => nfsd.nfsd_mutex.lock(),
@@ -329,6 +330,7 @@ pub(super) fn control_mutex<'n>(nfsd: &'n Nfsd, net: &'n Net) -> MutexGuard<'n, 
 }
 
 /// The same, if nobody holds it.
+#[track_caller]
 fn try_control_mutex<'n>(nfsd: &'n Nfsd, net: &'n Net) -> Option<MutexGuard<'n, ()>> {
     match nfsd.choices.mutexes {
         Mutexes::One => nfsd.nfsd_mutex.try_lock(),
@@ -338,6 +340,7 @@ fn try_control_mutex<'n>(nfsd: &'n Nfsd, net: &'n Net) -> Option<MutexGuard<'n, 
 
 /// The mutex for what the servers of all namespaces share, inside the other one, where it is one of
 /// its own.
+#[track_caller]
 pub(super) fn global_mutex(nfsd: &Nfsd) -> Option<MutexGuard<'_, ()>> {
     match nfsd.choices.mutexes {
         Mutexes::One => None,

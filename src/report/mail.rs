@@ -495,6 +495,12 @@ pub(super) fn in_words(operation: &Operation, scenario: &Scenario) -> String {
                 client(c)
             )
         }
+        Operation::LocalProbeKilled { client: c } => {
+            format!(
+                "the client {} asks its server whether it is local, and is killed before the answer",
+                client(c)
+            )
+        }
         Operation::LocalIo {
             file: f,
             client: c,

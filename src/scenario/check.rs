@@ -209,7 +209,9 @@ impl Checker<'_> {
                 self.is_of_its_type(statement)?;
                 past.made[file] = true;
             }
-            Operation::LocalProbe { client } | Operation::LocalDisable { client } => {
+            Operation::LocalProbe { client }
+            | Operation::LocalProbeKilled { client }
+            | Operation::LocalDisable { client } => {
                 self.client_is_there(client, statement, past)?;
             }
             Operation::LocalClose { client, inode } => {
@@ -232,6 +234,7 @@ impl Checker<'_> {
                 self.client_is_there(client, statement, past)?;
                 let of_it = |operation: Operation| match operation {
                     Operation::LocalProbe { client: c }
+                    | Operation::LocalProbeKilled { client: c }
                     | Operation::LocalIo { client: c, .. }
                     | Operation::LocalClose { client: c, .. }
                     | Operation::LocalDisable { client: c }

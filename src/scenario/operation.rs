@@ -111,6 +111,11 @@ pub enum Operation {
         /// The client.
         client: usize,
     },
+    /// The same, by a task that is killed while it waits for the answer.
+    LocalProbeKilled {
+        /// The client.
+        client: usize,
+    },
     /// Begin a LOCALIO I/O of a client, through the file that it caches.
     LocalIo {
         /// The variable that the pair goes to.
@@ -319,10 +324,10 @@ pub const OPERATIONS: &[OperationInfo] = &[
     },
     OperationInfo {
         name: "local_probe",
-        syntax: "local_probe CLIENT",
+        syntax: "local_probe CLIENT [killed]",
         aliases: &["nfs_local_probe", "nfs_uuid_is_local"],
         context: "a task of the NFS client, and a service thread that answers it; sleeps",
-        about: "let CLIENT ask its server whether it is local, and know it from then on",
+        about: "let CLIENT ask its server whether it is local, and know it from then on; killed, it does not wait for the answer",
     },
     OperationInfo {
         name: "local_io",
@@ -454,7 +459,7 @@ impl Operation {
             Self::Put { .. } => "put",
             Self::LocalOpen { .. } => "local_open",
             Self::LocalDone { .. } => "local_done",
-            Self::LocalProbe { .. } => "local_probe",
+            Self::LocalProbe { .. } | Self::LocalProbeKilled { .. } => "local_probe",
             Self::LocalIo { .. } => "local_io",
             Self::LocalClose { .. } => "local_close",
             Self::LocalDisable { .. } => "local_disable",
@@ -559,6 +564,7 @@ impl fmt::Display for DisplayOperation<'_> {
                 client: c,
                 inode: i,
             } => write!(f, "{name} {} {}", client(c), inode(i)),
+            Operation::LocalProbeKilled { client: c } => write!(f, "{name} {} killed", client(c)),
             Operation::LocalProbe { client: c }
             | Operation::LocalDisable { client: c }
             | Operation::LocalUmount { client: c } => write!(f, "{name} {}", client(c)),
@@ -874,9 +880,13 @@ pub(super) fn parse(
         "local_done" => Operation::LocalDone {
             file: used(&mut reader, names)?,
         },
-        "local_probe" => Operation::LocalProbe {
-            client: client(&mut reader, names)?,
-        },
+        "local_probe" => {
+            let client = client(&mut reader, names)?;
+            match reader.option("killed") {
+                true => Operation::LocalProbeKilled { client },
+                false => Operation::LocalProbe { client },
+            }
+        }
         "local_io" => Operation::LocalIo {
             file: made,
             client: client(&mut reader, names)?,

@@ -6,7 +6,9 @@
 //! code needs to know nothing of all this. A primitive that is made of others and is
 //! `#[track_caller]` hands its caller's place down to them; so an ordering is relaxed for one call
 //! of it at a time. What stands in a closure, or in a function that is not `#[track_caller]`, is a
-//! call by itself, of the place where it stands.
+//! call by itself, of the place where it stands. So a function of the lifecycle that is to be left out
+//! one call at a time, such as `nfsd_file_put()`, has its body in a closure (`unless_skipped`); the
+//! calls in it are weakened for all who call it.
 //!
 //! A run that is not instrumented asks one flag of its thread. [`Instrument::begin`] belongs to the
 //! beginning of each execution: whatever thread of the operating system runs it has the instrument
@@ -239,6 +241,18 @@ pub(crate) fn is(weakening: Weakening) -> bool {
 #[track_caller]
 pub(crate) fn is_skipped() -> bool {
     is(Weakening::Skip)
+}
+
+/// For a function that gets or puts a reference, or does else what its callers may do without: run
+/// its body, if this call of the calling function is not left out. A call that is left out answers
+/// `skipped`. The calls in the body are calls by themselves, of the place where they stand.
+#[inline]
+#[track_caller]
+pub(crate) fn unless_skipped<R>(skipped: R, body: impl FnOnce() -> R) -> R {
+    match is_skipped() {
+        true => skipped,
+        false => body(),
+    }
 }
 
 /// Whether any call is weakened in this run.
