@@ -7,8 +7,9 @@ use nfsd_check::{
     library::Library,
     report::counterexample::Counterexample,
     sync::{
+        alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Ordering::Relaxed, Phase},
+        engine::{Ordering::Relaxed, Phase, Step},
         rcu::Domain,
         thread,
         violation::ViolationKind,
@@ -145,5 +146,34 @@ fn what_follows_a_section_tells_when_it_began() {
         assert!(exploration.complete, "{:?}", exploration.reason);
         let expected = BTreeSet::from([(0, 0), (1, 0), (1, 1)]);
         assert_eq!(*seen.lock().unwrap(), expected, "{memory:?}");
+    }
+}
+
+/// A violation that ends the execution ends it where one thread runs at a time, too: what the model
+/// does next is not done, be it a loop without an end.
+#[test]
+fn what_ends_an_execution_ends_its_last_part() {
+    let program: Program = Arc::new(|| {
+        thread::set_phase(Phase::Concurrent);
+        thread::spawn_detached("other", || ());
+        thread::settle();
+        thread::set_phase(Phase::Alone);
+        let word = AtomicU64::new("word", 0);
+        let object = Allocation::new("object", ViolationKind::UseAfterFree);
+        object.free();
+        object.touch(Step::Last);
+        for _ in 0..1_000 {
+            assert_eq!(word.load(Relaxed), 0);
+        }
+        panic!("it went on");
+    });
+    for memory in MODELS {
+        for found in [
+            dpor::graphs::explore(&program, &limits(memory)),
+            dpor::explore(&program, &limits(memory)),
+        ] {
+            assert!(found.complete, "{memory:?}: {:?}", found.reason);
+            assert_eq!(kinds(&found), [ViolationKind::UseAfterFree].into());
+        }
     }
 }

@@ -195,6 +195,11 @@ impl Engine for Explorer {
 
     fn perform(&self, object: ObjectId, action: Action) -> u64 {
         if self.is_over() {
+            // A destructor of a thread that is being unwound has its answer; else this is where a
+            // thread stops whose use of an allocation has ended the execution.
+            if !std::thread::panicking() {
+                suspend();
+            }
             return 0;
         }
         self.stop_if_halted();
