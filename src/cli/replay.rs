@@ -91,6 +91,14 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if let (Some(asked), None) = (&args.against, &story.why) {
+        let name = &story.model.name;
+        let _ = writeln!(
+            io::stderr(),
+            "note: the violation does not come about on {name}, so there is nothing to compare with \
+             {asked}"
+        );
+    }
     if let Some(parted) = story.untold() {
         let text = match args.format {
             Form::Text if !args.step => {

@@ -727,20 +727,8 @@ fn missing(
 
 /// The operations that it does not take.
 fn without(out: &mut String, why: &Why, scenario: &Scenario) {
-    for (name, words) in &why.dispensable {
-        let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
-        let mut operations = actors.flat_map(|actor| &actor.operations);
-        let operation = operations.find(|o| o.display(scenario).to_string() == *words);
-        // There is a laundrette wherever there is a server.
-        if operation == Some(&Operation::Gc) {
-            let text = "Nobody has to call the laundrette for it: it comes about, too, where the \
-                        laundrette's timer fires by itself.";
-            paragraph(out, text, "");
-            continue;
-        }
-        let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
-        let text = format!("It comes about without this of {name}, too: {words}.");
-        paragraph(out, &text, "");
+    for sentence in why.without(scenario) {
+        paragraph(out, &sentence, "");
     }
 }
 
@@ -855,7 +843,19 @@ pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
             }
             Some(line) => {
                 *line += MORE;
-                lines.push(format!("{indent}    {word}"));
+                let mut rest = format!("{indent}    {word}");
+                // A word goes on where the next line begins, unless it is quoted.
+                let can_be_cut = !word.contains(['\'', '\\', ' ']);
+                while can_be_cut && rest.len() + more > width {
+                    let room = width - 1;
+                    let head = &rest[..room];
+                    let least = indent.len() + 4 + room / 3;
+                    let at = head.rfind(['/', '-', '_']).map(|at| at + 1);
+                    let at = at.filter(|&at| at > least).unwrap_or(room);
+                    lines.push(format!("{}\\", &rest[..at]));
+                    rest = rest[at..].to_owned();
+                }
+                lines.push(rest);
             }
             None => lines.push(format!("{indent}{word}")),
         }

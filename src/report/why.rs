@@ -13,6 +13,7 @@
 use super::{
     counterexample::Counterexample,
     digest::lies_in,
+    mail::in_words,
     order::Order,
     replay::{Replay, landmark, replay},
     telling::{Telling, only_reads, place},
@@ -26,7 +27,7 @@ use crate::{
     },
     library::{Library, LoadError},
     model::{Choice, ChoiceValue, Choices, Model, choices::CHOICES},
-    scenario::{Expectation, Scenario},
+    scenario::{Expectation, Operation, Scenario},
     sync::{
         engine::Action,
         operation::{name as operation_name, pattern},
@@ -621,10 +622,10 @@ impl Why {
     /// The explanation in sentences and steps. `other` is how a sentence about the other model
     /// begins.
     #[must_use]
-    pub fn lines(&self, replay: &Replay, other: &str) -> Vec<Line> {
+    pub fn lines(&self, replay: &Replay, scenario: &Scenario, other: &str) -> Vec<Line> {
         let mut lines = self.here(replay);
         lines.extend(self.there(other));
-        lines.extend(self.without());
+        lines.extend(self.without(scenario).into_iter().map(Line::Sentence));
         lines
     }
 
@@ -667,16 +668,23 @@ impl Why {
         lines
     }
 
-    /// What it does not take.
+    /// The operations of the scenario that it does not take, a sentence each.
     #[must_use]
-    pub fn without(&self) -> Vec<Line> {
-        let dispensable = self.dispensable.iter();
-        let lines = dispensable.map(|(actor, operation)| {
-            Line::Sentence(format!(
-                "It comes about without '{operation}' of {actor}, too."
-            ))
+    pub fn without(&self, scenario: &Scenario) -> Vec<String> {
+        let sentences = self.dispensable.iter().map(|(name, words)| {
+            let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
+            let mut operations = actors.flat_map(|actor| &actor.operations);
+            let operation = operations.find(|o| o.display(scenario).to_string() == *words);
+            // There is a laundrette wherever there is a server.
+            if operation == Some(&Operation::Gc) {
+                return "Nobody has to call the laundrette for it: it comes about, too, where the \
+                        laundrette's timer fires by itself."
+                    .to_owned();
+            }
+            let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
+            format!("It comes about without this of {name}, too: {words}.")
         });
-        lines.collect()
+        sentences.collect()
     }
 }
 

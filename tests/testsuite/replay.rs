@@ -150,6 +150,8 @@ fn every_violation_of_every_scenario_replays() {
                             let text = plain(&text);
                             assert!(text.is_ascii(), "{what}");
                             assert!(text.ends_with('\n'), "{what}");
+                            let long = text.lines().find(|line| line.len() > width);
+                            assert_eq!(long, None, "{what}");
                         }
                     }
                 }
