@@ -6,7 +6,7 @@
 use super::{
     counterexample::Counterexample,
     digest::digest,
-    mail::{claim, command, in_words, outcome, shell_word},
+    mail::{besides, claim, command, in_words, outcome, shell_word},
     order::Order,
     replay::Replay,
     state::States,
@@ -209,7 +209,12 @@ fn setup(c: &Counterexample) -> Vec<(String, Vec<String>)> {
         let operations = actor.operations.iter().map(|o| in_words(o, scenario));
         (actor.name.clone(), operations.collect())
     });
-    std::iter::once(before).chain(actors).collect()
+    let besides = Some(besides(scenario)).filter(|besides| !besides.is_empty());
+    let besides = besides.map(|besides| ("besides".to_owned(), besides));
+    std::iter::once(before)
+        .chain(actors)
+        .chain(besides)
+        .collect()
 }
 
 fn reasons(

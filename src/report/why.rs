@@ -333,7 +333,11 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
             if !both || !conflict(recording, steps[earlier], steps[later]) {
                 continue;
             }
-            let Some(reversed) = reversed(recording, &order, &steps, earlier, later) else {
+            // A section that begins after a grace period knows what came before that, and could as well
+            // have begun earlier: what happens before a step need not be what it depends on.
+            let reversed = reversed(recording, Some(&order), &steps, earlier, later)
+                .or_else(|| reversed(recording, None, &steps, earlier, later));
+            let Some(reversed) = reversed else {
                 continue;
             };
             tried += 1;
@@ -368,10 +372,10 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
 
 /// The places of the steps in an order in which `later` comes just before `earlier`: what does not
 /// depend on `earlier` comes before the two. `None` where `later` depends on `earlier` also by
-/// something else.
+/// something else. With an `order`, what happens after a step depends on it.
 fn reversed(
     recording: &Recording,
-    order: &Order<'_>,
+    order: Option<&Order<'_>>,
     steps: &[usize],
     earlier: usize,
     later: usize,
@@ -380,7 +384,7 @@ fn reversed(
         on.iter().any(|&on| {
             let (a, b) = (steps[on], steps[at]);
             recording.steps[a].thread == recording.steps[b].thread
-                || order.before(a, b)
+                || order.is_some_and(|order| order.before(a, b))
                 || conflict(recording, a, b)
         })
     };

@@ -840,6 +840,15 @@ fn what_orders_the_two_is_read_off_the_other_model() {
              percpu_ref_switch_to_atomic_rcu -> complete -> nfsd_shutdown_net -> \
              wait_for_completion -> svc_destroy -> kfree",
         ),
+        (
+            "gc-vs-stop",
+            "v1-7of8",
+            ViolationKind::Leak,
+            "shutdown_barrier",
+            "nfsd_file_dispose_list_delayed -> nfsd_file_gc -> spin_unlock(nfsd_gc_lock) -> \
+             nfsd_file_cache_shutdown_net -> spin_lock(nfsd_gc_lock) -> nfsd_file_dispose_list -> \
+             list_empty",
+        ),
     ] {
         let story = story(scenario, model, kind);
         let why = story.why.as_ref().unwrap();
@@ -1089,6 +1098,68 @@ fn every_counterexample_of_a_folder_is_told_in_all_forms() {
             assert!(line.len() <= 72 && line.is_ascii(), "{what}: {line}");
         }
     }
+}
+
+/// Where a grace period is waited for, it is said who holds it up, and of a word, who has still to change it.
+#[test]
+fn who_is_waited_for_is_named() {
+    let parted = |scenario: &str, model: &str, kind| {
+        let c = found(scenario, model, kind);
+        let v4 = Library::builtin().model("v4").unwrap();
+        let story = Story::new(c, v4, None, "x.json");
+        story.replay.parted.unwrap().now
+    };
+    let now = parted("gc-vs-netns-exit", "v2-8of9", ViolationKind::UseAfterFree);
+    assert_eq!(
+        now,
+        "rcu callback 2 waits for the end of RCU grace period 2, which laundrette holds up"
+    );
+    let kind = ViolationKind::Warning;
+    let now = parted("acquire-vs-acquire", "v4-flags-after-insert", kind);
+    assert!(now.contains(" has still to change, in nfsd_file_"), "{now}");
+}
+
+/// Who has only the mail knows what the file system does.
+#[test]
+fn a_mail_says_what_is_besides() {
+    let story = story("stale-open-vs-stop", "v4", ViolationKind::UseAfterFree);
+    for form in [Form::Mail, Form::Html] {
+        let text = story.print(form, &OPTIONS).replace('\n', " ");
+        let said = "The file handle of i0 is stale when it is opened for the first time";
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+/// What is chosen is told in words, and columns are kept in a terminal of 80.
+#[test]
+fn choices_have_words_and_actors_columns() {
+    let options = Options {
+        width: 80,
+        all_steps: true,
+    };
+    let mut chosen = 0;
+    for story in stories() {
+        let text = plain(&story.print(Form::Text, &options));
+        let wide = Options {
+            width: 400,
+            ..options
+        };
+        let wide = plain(&story.print(Form::Text, &wide));
+        assert!(!wide.contains("choice: "), "{wide}");
+        chosen += usize::from(wide.contains(" of 2 is to do it"));
+        let actors = &story.counterexample.scenario.actors;
+        let title = text
+            .lines()
+            .find(|line| line.trim_start().starts_with("step "))
+            .unwrap();
+        for actor in actors {
+            assert!(
+                title.contains(&actor.name[..actor.name.len().min(11)]),
+                "{title}"
+            );
+        }
+    }
+    assert!(chosen > 0);
 }
 
 /// The test that is printed is one of the repository, and passes.
