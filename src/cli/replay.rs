@@ -162,12 +162,9 @@ fn load(args: &ReplayArgs) -> Result<Loaded, LoadError> {
         None => counterexample.model.clone(),
     };
     // What is free of it is another one for another model.
-    let here = Counterexample {
-        model: model.clone(),
-        ..counterexample.clone()
-    };
+    let asked = args.against.as_deref();
     Ok(Loaded {
-        against: why::against(&here, args.against.as_deref(), &library)?,
+        against: why::against(&counterexample.scenario, &model, asked, &library)?,
         counterexample,
         model,
     })

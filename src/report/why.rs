@@ -132,23 +132,22 @@ pub struct Why {
     pub dispensable: Vec<(String, String)>,
 }
 
-/// The model to compare with: the one that is asked for. Where none is, the one that the
-/// counterexample's model names as free of its bug, else v4, else the first one on which the
-/// scenario is expected to hold, of those that differ in the fewest choices.
+/// The model to compare `here` with: the one that is asked for. Where none is, the one that `here`
+/// names as free of its bug, else v4, else the first one on which the scenario is expected to hold, of
+/// those that differ in the fewest choices.
 ///
 /// # Errors
 ///
 /// Where the model that is asked for cannot be loaded.
 pub fn against(
-    counterexample: &Counterexample,
+    scenario: &Scenario,
+    here: &Model,
     asked: Option<&str>,
     library: &Library,
 ) -> Result<Option<Model>, LoadError> {
     if let Some(name) = asked {
         return library.model(name).map(Some);
     }
-    let scenario = &counterexample.scenario;
-    let here = &counterexample.model;
     let same = |known: &Scenario| known.without_expectations() == *scenario;
     // A scenario of that name that is another one says nothing of this one.
     let known = library.scenario(&scenario.name).ok().filter(same);

@@ -66,7 +66,13 @@ fn found_within(
 
 fn story(scenario: &str, model: &str, kind: ViolationKind) -> Story {
     let counterexample = found(scenario, model, kind);
-    let against = why::against(&counterexample, None, &Library::builtin()).unwrap();
+    let against = why::against(
+        &counterexample.scenario,
+        &counterexample.model,
+        None,
+        &Library::builtin(),
+    )
+    .unwrap();
     let file = format!("{scenario}-{model}-{kind}.json");
     let model = counterexample.model.clone();
     Story::new(counterexample, model, against.as_ref(), &file)
@@ -125,7 +131,7 @@ fn stories() -> Vec<Story> {
         let finding = &explored.findings[0];
         assert_eq!(finding.kind, kind);
         let c = Counterexample::new(&scenario, &model, "dpor", "sc", finding);
-        let against = why::against(&c, None, &library).unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &library).unwrap();
         Story::new(c, model, against.as_ref(), "acquire-vs-acquire.json")
     }))
     .chain(weak_stories())
@@ -142,7 +148,7 @@ fn weak_stories() -> Vec<Story> {
         let c = found_under_rc11(scenario, "v4", kind);
         let model = c.model.clone();
         assert!(c.weak);
-        let against = why::against(&c, None, &Library::builtin()).unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &Library::builtin()).unwrap();
         let file = format!("{scenario}-v4-{kind}.json");
         Story::new(c, model, against.as_ref(), &file)
     });
@@ -292,7 +298,9 @@ fn a_scenario_is_known_whatever_is_expected_of_it() {
     for name in ["client-open-vs-stop", "client-open-vs-netns-exit"] {
         assert!(!library.scenario(name).unwrap().expect_rc11.is_empty());
         let c = first(name, "v4");
-        let against = why::against(&c, None, &library).unwrap().unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &library)
+            .unwrap()
+            .unwrap();
         assert_eq!(against.name, "v4-invalidate-one-by-one");
         let model = c.model.clone();
         let story = Story::new(c, model, Some(&against), "folder/a.json");
@@ -408,7 +416,10 @@ fn what_is_violated_too_is_no_fixed_form() {
     // Where no form is known to be free of it, the mail says so: nobody says anything of this one.
     let mut c = first("close-sync-vs-stop", "v4");
     c.scenario.about.push_str(", in another scenario");
-    assert_eq!(why::against(&c, None, &library).unwrap(), None);
+    assert_eq!(
+        why::against(&c.scenario, &c.model, None, &library).unwrap(),
+        None
+    );
     let story = Story::new(c.clone(), c.model, None, "a.json");
     let mail = story.print(Form::Mail, &OPTIONS);
     assert!(mail.contains("There is no fixed form"), "{mail}");
@@ -1084,7 +1095,7 @@ fn every_counterexample_of_a_folder_is_told_in_all_forms() {
         let c = Counterexample::load(&path).unwrap();
         let what = path.display().to_string();
         let model = c.model.clone();
-        let against = why::against(&c, None, &Library::builtin()).unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &Library::builtin()).unwrap();
         let story = Story::new(c, model, against.as_ref(), &what);
         is_diagram(&story.print(Form::Mermaid, &OPTIONS), &what);
         is_trace(&story.print(Form::Perfetto, &OPTIONS), &what);

@@ -109,7 +109,13 @@ fn every_file_that_is_written_is_valid() {
         };
         count += 1;
         is_valid(&file, &scenario.name, &counterexample.to_json());
-        let against = why::against(&counterexample, None, &library).unwrap();
+        let against = why::against(
+            &counterexample.scenario,
+            &counterexample.model,
+            None,
+            &library,
+        )
+        .unwrap();
         let here = counterexample.model.clone();
         let elsewhere = library.model("v4").unwrap();
         for model in [here, elsewhere] {
