@@ -7,6 +7,7 @@
 //! started is stopped, only `nfsd-check check-files` finds.
 
 use crate::{
+    check::{EngineKind, MemoryModel, baseline},
     model::choices::CHOICES,
     report::counterexample::{FORMAT, VERSION},
     scenario::{GC_PASSES, MAX_ACTORS, OPERATIONS, Open},
@@ -25,15 +26,21 @@ pub enum Kind {
     Counterexample,
     /// What `replay --format json` prints
     Replay,
+    /// What `gate --format json` prints, with --shard and without
+    Gate,
+    /// What `gate --update-baseline` writes
+    Baseline,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Model,
         Self::Scenario,
         Self::Counterexample,
         Self::Replay,
+        Self::Gate,
+        Self::Baseline,
     ];
 
     /// Its name.
@@ -44,6 +51,8 @@ impl Kind {
             Self::Scenario => "scenario",
             Self::Counterexample => "counterexample",
             Self::Replay => "replay",
+            Self::Gate => "gate",
+            Self::Baseline => "baseline",
         }
     }
 
@@ -55,6 +64,8 @@ impl Kind {
             Self::Scenario => scenario(true),
             Self::Counterexample => counterexample(),
             Self::Replay => replay(),
+            Self::Gate => gate(),
+            Self::Baseline => baseline(),
         };
         if matches!(self, Self::Model | Self::Scenario) {
             let about = text("where the schema of the file is, for editors");
@@ -209,33 +220,38 @@ fn scenario(with_expect: bool) -> Value {
     });
     if with_expect {
         let expect = |description: &str| {
-            let some_kinds = json!({
-                "type": "array",
-                "items": { "enum": kinds() },
-                "minItems": 1,
-                "uniqueItems": true,
-            });
-            let at_least = json!({
-                "at_least": some_kinds,
-                "shown_by": {
-                    "type": "string",
-                    "description": "the name of an interleaving in scenarios/interleavings",
-                },
-            });
             json!({
                 "type": "object",
                 "description": description,
-                "additionalProperties": { "oneOf": [
-                    { "enum": ["holds", "undecided"] },
-                    some_kinds,
-                    object(at_least, &["at_least", "shown_by"]),
-                ]},
+                "additionalProperties": expectation(),
             })
         };
         properties["expect"] = expect("what exploring to the end finds, by model");
         properties["expect_rc11"] = expect("the same under rc11, where it differs");
     }
     object(properties, &["name", "nets", "actors"])
+}
+
+/// What is expected of a model.
+fn expectation() -> Value {
+    let some_kinds = json!({
+        "type": "array",
+        "items": { "enum": kinds() },
+        "minItems": 1,
+        "uniqueItems": true,
+    });
+    let at_least = json!({
+        "at_least": some_kinds,
+        "shown_by": {
+            "type": "string",
+            "description": "the name of an interleaving in scenarios/interleavings",
+        },
+    });
+    json!({ "oneOf": [
+        { "enum": ["holds", "undecided"] },
+        some_kinds,
+        object(at_least, &["at_least", "shown_by"]),
+    ]})
 }
 
 fn number() -> Value {
@@ -271,13 +287,6 @@ fn counterexample() -> Value {
         }),
         &["kind", "object", "context", "function", "message"],
     );
-    let count = json!({ "type": "integer", "minimum": 0 });
-    let size = closed(json!({
-        "preemptions": count,
-        "steps": count,
-        "fewest_preemptions": { "type": "boolean" },
-        "fewest_steps": { "type": "boolean" },
-    }));
     object(
         json!({
             "format": { "const": FORMAT },
@@ -290,7 +299,7 @@ fn counterexample() -> Value {
                 "type": "boolean",
                 "description": "false: no interleaving shows it; 'reads' says what is read that is older than the last write",
             },
-            "size": size,
+            "size": size(),
             "schedule": { "type": "array", "items": step },
             "violation": violation,
             "checksum": { "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" },
@@ -307,6 +316,131 @@ fn counterexample() -> Value {
             "checksum",
         ],
     )
+}
+
+/// How small an interleaving is.
+fn size() -> Value {
+    closed(json!({
+        "preemptions": number(),
+        "steps": number(),
+        "fewest_preemptions": { "type": "boolean" },
+        "fewest_steps": { "type": "boolean" },
+    }))
+}
+
+fn engines() -> Value {
+    json!(EngineKind::ALL.map(EngineKind::name))
+}
+
+fn memory_models() -> Value {
+    json!(MemoryModel::ALL.map(MemoryModel::name))
+}
+
+/// What came of the pairs of a gate.
+fn gate() -> Value {
+    let string = json!({ "type": "string" });
+    let flag = json!({ "type": "boolean" });
+    let or_null = |schema: Value| json!({ "anyOf": [schema, { "type": "null" }] });
+    let list = |item: &Value| json!({ "type": "array", "items": item });
+    let violation = object(
+        json!({
+            "kind": { "enum": kinds() },
+            "object": text("what it is about; empty where about nothing"),
+            "thread": text("the context that noticed it"),
+            "function": text("the function of the kernel that it was noticed in; empty where in none"),
+            "message": string,
+            "counterexample": or_null(text("the file with the interleaving")),
+            "counterexample_error": text("why it could not be written"),
+            "replayable": flag,
+            "size": size(),
+            "reports": list(&string),
+        }),
+        &[
+            "kind",
+            "object",
+            "thread",
+            "function",
+            "message",
+            "counterexample",
+            "replayable",
+        ],
+    );
+    let difference = closed(json!({
+        "kind": { "enum": ["verdict", "kinds", "undecided", "nothing-expected"] },
+        "message": string,
+        "reproduce": text("the command that shows it"),
+    }));
+    let pair = object(
+        json!({
+            "scenario": name(),
+            "model": name(),
+            "engine": { "enum": engines() },
+            "memory_model": { "enum": memory_models() },
+            "verdict": { "enum": ["holds", "violated", "undecided"] },
+            "complete": { "type": "boolean", "description": "everything there is was explored" },
+            "executions": number(),
+            "blocked": { "type": "integer", "minimum": 0, "description": "executions that were cut, as equivalent ones had been run" },
+            "states": number(),
+            "seconds": { "type": "number", "minimum": 0 },
+            "reason": text("why it is not complete"),
+            "violations": list(&violation),
+            "resume": text("the file to go on from"),
+            "resume_error": string,
+            "expected": or_null(expectation()),
+            "found": or_null(expectation()),
+            "difference": or_null(difference),
+            "warnings": list(&string),
+        }),
+        &[
+            "scenario",
+            "model",
+            "engine",
+            "memory_model",
+            "verdict",
+            "complete",
+            "executions",
+            "blocked",
+            "seconds",
+            "violations",
+            "expected",
+            "found",
+            "difference",
+        ],
+    );
+    let two = json!({ "type": "array", "items": string, "minItems": 2, "maxItems": 2 });
+    let position = json!({ "type": "integer", "minimum": 1 });
+    let shard = closed(json!({
+        "index": position,
+        "count": position,
+        "all": { "type": "array", "items": two, "description": "scenario and model of the pairs of all shards" },
+        "inputs": text("the SHA-256 of the scenarios and models"),
+        "options": { "type": "array", "items": two, "description": "what it was run with" },
+    }));
+    object(
+        json!({
+            "passed": { "type": "boolean", "description": "all pairs are as expected" },
+            "shard": shard,
+            "pairs": list(&pair),
+        }),
+        &["passed", "pairs"],
+    )
+}
+
+/// What pairs took.
+fn baseline() -> Value {
+    let pair = closed(json!({
+        "scenario": name(),
+        "model": name(),
+        "engine": { "enum": engines() },
+        "memory_model": { "enum": memory_models() },
+        "executions": number(),
+        "seconds": { "type": "number", "minimum": 0 },
+    }));
+    closed(json!({
+        "format": { "const": baseline::FORMAT },
+        "version": { "const": baseline::VERSION },
+        "pairs": { "type": "array", "items": pair },
+    }))
 }
 
 /// All properties are there.

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What the field `format` says.
-const FORMAT: &str = "nfsd-check baseline";
+pub const FORMAT: &str = "nfsd-check baseline";
 
 /// What the field `version` says.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// Times below this are too short to be compared.
 const SHORT: f64 = 1.0;

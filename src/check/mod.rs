@@ -11,6 +11,7 @@ pub mod fixes;
 pub mod gate;
 pub mod jobs;
 pub mod program;
+pub mod results;
 pub mod shards;
 
 use crate::{
@@ -141,6 +142,9 @@ pub enum MemoryModel {
 }
 
 impl MemoryModel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sc, Self::Rc11, Self::C11, Self::Hardware];
+
     /// The ones that the `dpor` engine knows.
     pub const EXPLORED: [Self; 2] = [Self::Sc, Self::Rc11];
 
@@ -255,6 +259,7 @@ impl fmt::Display for Verdict {
 
 /// A violation that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ViolationEntry {
     /// Its kind.
     pub kind: ViolationKind,

@@ -7,8 +7,12 @@ use super::{
     output::{Output, complain},
 };
 use crate::{
+    check::{
+        baseline::{Baseline, FORMAT as BASELINE},
+        results,
+    },
     json::MAX_BYTES,
-    library::{self, Library, LoadError},
+    library::{self, Library},
     model::Model,
     report::counterexample::{Counterexample, MAX_BYTES as MAX_COUNTEREXAMPLE},
     scenario::Scenario,
@@ -29,13 +33,15 @@ Examples:
   nfsd-check check-files my/scenario.json counterexamples/put-order-v2-8of9-use-after-destroy.json
   nfsd-check check-files --schema scenario > scenario.schema.json
 
-What a file is, is told by what is in it: 'choices' make a model, 'actors' a scenario, and a
-counterexample says what it is. Of what else is written here, states of --resume and of hunts, traces
-and what 'replay --format json' prints, it is said that it is not checked.
+What a file is, is told by what is in it: 'choices' make a model, 'actors' a scenario, 'passed' the
+results of a gate or of a shard of one, and a counterexample and a baseline say what they are. Of
+what else is written here, states of --resume and of hunts, traces and what 'run' and 'replay' print
+as JSON, it is said that it is not checked.
 
 Exit status: 0 all are fine, 2 one is not.")]
 pub(super) struct CheckFilesArgs {
-    /// Models, scenarios and counterexamples [default: those of the current folder]
+    /// Models, scenarios, counterexamples, baselines, and what 'gate --format json' prints [default: the
+    /// models, scenarios and interleavings of the current folder]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Check nothing, print the JSON Schema of such files
@@ -45,11 +51,12 @@ pub(super) struct CheckFilesArgs {
 
 /// What is written here for others to read, or to go on from: a string that only such a file has, and
 /// what it is.
-const WRITTEN: [(&str, &str); 4] = [
+const WRITTEN: [(&str, &str); 5] = [
     ("nfsd-check resume", "a state of --resume"),
     ("nfsd-check hunt", "a state of a hunt"),
     ("came_about", "what 'replay --format json' prints"),
     ("traceEvents", "a trace for Perfetto"),
+    ("verdict", "what 'run --format json' prints"),
 ];
 
 /// Check the files.
@@ -82,7 +89,7 @@ pub(super) fn check_files(args: &CheckFilesArgs) -> ExitCode {
                 output.print(&format!("{kind}  {}\n", file.display()));
             }
             Err(error) => {
-                complain(&said(&error));
+                complain(&error);
                 status = BAD_INPUT;
             }
         }
@@ -119,28 +126,37 @@ fn here() -> Result<Vec<PathBuf>, String> {
 }
 
 /// What a file is; its line begins with that.
-fn check(path: &Path, models: &[&str]) -> Result<String, LoadError> {
-    let bytes = library::read(path, MAX_COUNTEREXAMPLE)?;
+fn check(path: &Path, models: &[&str]) -> Result<String, String> {
+    let bytes = library::read(path, MAX_COUNTEREXAMPLE).map_err(|error| said(&error))?;
     let file = path.to_string_lossy();
     let has = |text: &str| {
         let text = format!("\"{text}\"");
         bytes.windows(text.len()).any(|at| at == text.as_bytes())
     };
     let ok = |kind: Kind| Ok(format!("ok  {:<14}", kind.name()));
+    if has(BASELINE) {
+        let text = str::from_utf8(&bytes).map_err(|error| format!("{file}: {error}"))?;
+        Baseline::parse(&file, text)?;
+        return ok(Kind::Baseline);
+    }
+    if has("passed") && has("pairs") {
+        results::check(&file, &bytes)?;
+        return ok(Kind::Gate);
+    }
     let written = WRITTEN.iter().find(|(mark, _)| has(mark));
     if let Some((_, what)) = written {
         return Ok(format!("not checked, {what}:"));
     }
     // A counterexample has a scenario and a model in it.
     if has("format") && has("schedule") {
-        Counterexample::parse(&file, &bytes)?;
+        Counterexample::parse(&file, &bytes).map_err(|wrong| wrong.to_string())?;
         return ok(Kind::Counterexample);
     }
     let bytes = &bytes[..bytes.len().min(MAX_BYTES + 1)];
     if has("choices") {
-        Model::parse(&file, bytes)?;
+        Model::parse(&file, bytes).map_err(|wrong| wrong.to_string())?;
         return ok(Kind::Model);
     }
-    Scenario::parse(&file, bytes, models)?;
+    Scenario::parse(&file, bytes, models).map_err(|wrong| wrong.to_string())?;
     ok(Kind::Scenario)
 }

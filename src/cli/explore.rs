@@ -257,7 +257,12 @@ pub(super) fn reproduce(pair: &Pair, options: &shards::Options) -> String {
 fn reports(path: &Path, forms: &[Form]) -> Result<Result<Vec<String>, String>, String> {
     let load = || {
         let counterexample = Counterexample::load(path)?;
-        let against = why::against(&counterexample, None, &Library::find()?)?;
+        let against = why::against(
+            &counterexample.scenario,
+            &counterexample.model,
+            None,
+            &Library::find()?,
+        )?;
         Ok((counterexample, against))
     };
     let (counterexample, against) = load().map_err(|error| said(&error))?;

@@ -86,6 +86,14 @@ pub fn replay(args: &ReplayArgs) -> ExitCode {
         return ExitCode::from(2);
     }
     let story = Story::new(counterexample, model, against.as_ref(), &file);
+    if let (Some(asked), None) = (&args.against, &story.why) {
+        let name = &story.model.name;
+        let _ = writeln!(
+            io::stderr(),
+            "note: the violation does not come about on {name}, so there is nothing to compare with \
+             {asked}"
+        );
+    }
     if let Some(parted) = story.untold() {
         let text = match args.format {
             Form::Text if !args.step => {
@@ -149,12 +157,9 @@ fn load(args: &ReplayArgs) -> Result<Loaded, LoadError> {
         None => counterexample.model.clone(),
     };
     // What is free of it is another one for another model.
-    let here = Counterexample {
-        model: model.clone(),
-        ..counterexample.clone()
-    };
+    let asked = args.against.as_deref();
     Ok(Loaded {
-        against: why::against(&here, args.against.as_deref(), &library)?,
+        against: why::against(&counterexample.scenario, &model, asked, &library)?,
         counterexample,
         model,
     })

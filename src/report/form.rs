@@ -66,8 +66,9 @@ pub struct Story {
     pub why: Option<Why>,
     /// Where the counterexample is kept.
     pub file: String,
-    /// The model that is compared with.
-    against: Option<Model>,
+    /// Where the violation came about on another model than it was recorded on: what ran there, as
+    /// a counterexample of that model.
+    own: Option<Box<Self>>,
 }
 
 impl Story {
@@ -80,9 +81,25 @@ impl Story {
         file: &str,
     ) -> Self {
         let replay = replay(&counterexample, &model);
-        let why = match replay.same {
-            true => Why::new(&counterexample, &replay, against),
-            false => None,
+        let own = match &replay.violation {
+            Some(violation) if !replay.same => {
+                let own = Counterexample {
+                    model: model.clone(),
+                    size: None,
+                    schedule: counterexample::schedule(&replay.recording),
+                    violation: counterexample::claim(&replay.recording, violation),
+                    ..counterexample.clone()
+                };
+                let own = Self::new(own, model.clone(), against, file);
+                own.replay.violation.is_some().then(|| Box::new(own))
+            }
+            _ => None,
+        };
+        let why = match &own {
+            // The steps are the same.
+            Some(own) => own.why.clone(),
+            None if replay.same => Why::new(&counterexample, &replay, against),
+            None => None,
         };
         Self {
             counterexample,
@@ -90,29 +107,8 @@ impl Story {
             replay,
             why,
             file: file.to_owned(),
-            against: against.cloned(),
+            own,
         }
-    }
-
-    /// Where the violation came about on another model than it was recorded on: what ran there, as
-    /// a counterexample of that model.
-    fn on_its_own_model(&self) -> Option<Self> {
-        let violation = self.replay.violation.as_ref()?;
-        if self.replay.same {
-            return None;
-        }
-        let recorded = &self.counterexample;
-        let recording = &self.replay.recording;
-        let counterexample = Counterexample {
-            model: self.model.clone(),
-            size: None,
-            schedule: counterexample::schedule(recording),
-            violation: counterexample::claim(recording, violation),
-            ..recorded.clone()
-        };
-        let model = self.model.clone();
-        let own = Self::new(counterexample, model, self.against.as_ref(), &self.file);
-        own.replay.violation.is_some().then_some(own)
     }
 
     /// Why an execution that is no interleaving could not be followed: all that there is of it is what the
@@ -136,12 +132,12 @@ impl Story {
             replay,
             why,
             file,
-            against: _,
+            own,
         } = self;
-        let own = match form {
-            Form::Mail | Form::Test | Form::Mermaid | Form::Perfetto => self.on_its_own_model(),
-            Form::Text | Form::Json | Form::Html => None,
-        };
+        let own = own.as_ref().filter(|_| match form {
+            Form::Mail | Form::Test | Form::Mermaid | Form::Perfetto => true,
+            Form::Text | Form::Json | Form::Html => false,
+        });
         let (ran, replay, why) = match &own {
             Some(own) => (&own.counterexample, &own.replay, own.why.as_ref()),
             None => (counterexample, replay, why.as_ref()),

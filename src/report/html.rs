@@ -6,7 +6,7 @@
 use super::{
     counterexample::Counterexample,
     digest::digest,
-    mail::{claim, command, in_words, outcome, shell_word},
+    mail::{besides, claim, command, in_words, outcome, shell_word},
     order::Order,
     replay::Replay,
     state::States,
@@ -15,7 +15,7 @@ use super::{
     why::{Line, Why, in_a_sentence},
     words::{Weight, words},
 };
-use crate::{engine::recording::Site, model::Model};
+use crate::{engine::recording::Site, model::Model, scenario::Scenario};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -197,7 +197,7 @@ fn data(
         "objects": objects.collect::<Vec<_>>(),
         "steps": steps,
         "after": after,
-        "why": why.map_or_else(Vec::new, |why| reasons(why, replay, &number)),
+        "why": why.map_or_else(Vec::new, |why| reasons(why, replay, &c.scenario, &number)),
     })
 }
 
@@ -209,27 +209,40 @@ fn setup(c: &Counterexample) -> Vec<(String, Vec<String>)> {
         let operations = actor.operations.iter().map(|o| in_words(o, scenario));
         (actor.name.clone(), operations.collect())
     });
-    std::iter::once(before).chain(actors).collect()
+    let besides = Some(besides(scenario)).filter(|besides| !besides.is_empty());
+    let besides = besides.map(|besides| ("besides".to_owned(), besides));
+    std::iter::once(before)
+        .chain(actors)
+        .chain(besides)
+        .collect()
 }
 
-fn reasons(why: &Why, replay: &Replay, number: &BTreeMap<usize, usize>) -> Vec<Value> {
+fn reasons(
+    why: &Why,
+    replay: &Replay,
+    scenario: &Scenario,
+    number: &BTreeMap<usize, usize>,
+) -> Vec<Value> {
     let on = why.against.as_ref().map(|against| &against.model.name);
     let on = on.map_or_else(String::new, |name| format!("On {name}"));
-    let lines = why.lines(replay, &on).into_iter().map(|line| match line {
-        Line::Sentence(text) => json!({ "text": text }),
-        Line::Choice(decisive) => json!({ "text": in_a_sentence(&decisive) }),
-        Line::Chain(text) => json!({ "text": format!("In short: {text}"), "chain": true }),
-        Line::Step {
-            at,
-            context,
-            place,
-            what,
-        } => json!({
-            "number": at.and_then(|at| number.get(&at)),
-            "context": context,
-            "place": place,
-            "what": what,
-        }),
-    });
+    let lines = why
+        .lines(replay, scenario, &on)
+        .into_iter()
+        .map(|line| match line {
+            Line::Sentence(text) => json!({ "text": text }),
+            Line::Choice(decisive) => json!({ "text": in_a_sentence(&decisive) }),
+            Line::Chain(text) => json!({ "text": format!("In short: {text}"), "chain": true }),
+            Line::Step {
+                at,
+                context,
+                place,
+                what,
+            } => json!({
+                "number": at.and_then(|at| number.get(&at)),
+                "context": context,
+                "place": place,
+                "what": what,
+            }),
+        });
     lines.collect()
 }

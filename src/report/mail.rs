@@ -18,7 +18,7 @@ use crate::{
     engine::recording::{RecordedViolation, Site},
     library::Library,
     model::Model,
-    scenario::{Epilogue, Operation, Scenario},
+    scenario::{Epilogue, Open, Operation, Scenario},
     sync::violation::ViolationKind,
 };
 use std::{
@@ -386,23 +386,53 @@ fn setup(out: &mut String, scenario: &Scenario) {
             2,
         );
     }
-    let mut also: Vec<&str> = Vec::new();
-    if scenario.alloc_may_fail {
-        also.push("Any allocation that is checked may fail.");
-    }
-    if scenario.inodes.iter().any(|inode| inode.writeback_error) {
-        also.push("There is a write-back error that nobody has seen yet.");
-    }
-    if scenario.inodes.iter().any(|inode| inode.leased) {
-        also.push("Somebody has a lease on a file, which may be broken in time or not.");
-    }
-    if !scenario.preempt_rcu {
-        also.push("The kernel is built without PREEMPT_RCU.");
-    }
+    let mut also = besides(scenario);
     if scenario.epilogue == Epilogue::Stop {
-        also.push("When these are done, what still runs is stopped, one after the other.");
+        let text = "When these are done, what still runs is stopped, one after the other.";
+        also.push(text.to_owned());
     }
     paragraph(out, &also.join(" "), "");
+}
+
+/// What else there is to a scenario than who does what: a sentence each.
+pub(super) fn besides(scenario: &Scenario) -> Vec<String> {
+    let mut besides = Vec::new();
+    if scenario.alloc_may_fail {
+        besides.push("Any allocation that is checked may fail.".to_owned());
+    }
+    for inode in &scenario.inodes {
+        let name = &inode.name;
+        besides.extend(match inode.open {
+            Open::Ok => None,
+            Open::Fails => Some(format!("The file system fails to open {name}.")),
+            Open::StaleOnce => Some(format!(
+                "The file handle of {name} is stale when it is opened for the first time \
+                 (-EOPENSTALE), and {name} is opened well from then on."
+            )),
+            Open::Unopened => Some(format!(
+                "What an OPEN creates and hands over for {name} is not opened yet."
+            )),
+        });
+        if inode.flush_on_close {
+            besides.push(format!(
+                "The file system of {name} flushes on close, and may have pages to be written back \
+                 whenever it is asked, or not."
+            ));
+        }
+        if inode.writeback_error {
+            let text = format!("There is a write-back error of {name} that nobody has seen yet.");
+            besides.push(text);
+        }
+        if inode.leased {
+            let text =
+                format!("Somebody has a lease on {name}, which may be broken in time or not.");
+            besides.push(text);
+        }
+    }
+    if !scenario.preempt_rcu {
+        besides.push("The kernel is built without PREEMPT_RCU.".to_owned());
+    }
+    besides
 }
 
 /// An operation for somebody who does not know the words for it, with the kernel's entry point.
@@ -733,20 +763,8 @@ fn missing(
 
 /// The operations that it does not take.
 fn without(out: &mut String, why: &Why, scenario: &Scenario) {
-    for (name, words) in &why.dispensable {
-        let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
-        let mut operations = actors.flat_map(|actor| &actor.operations);
-        let operation = operations.find(|o| o.display(scenario).to_string() == *words);
-        // There is a laundrette wherever there is a server.
-        if operation == Some(&Operation::Gc) {
-            let text = "Nobody has to call the laundrette for it: it comes about, too, where the \
-                        laundrette's timer fires by itself.";
-            paragraph(out, text, "");
-            continue;
-        }
-        let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
-        let text = format!("It comes about without this of {name}, too: {words}.");
-        paragraph(out, &text, "");
+    for sentence in why.without(scenario) {
+        paragraph(out, &sentence, "");
     }
 }
 
@@ -835,6 +853,7 @@ fn reproduce(
 pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
     const MORE: &str = " \\";
     let mut words: Vec<String> = Vec::new();
+    let fits = |word: &str| indent.len() + 4 + word.len() + MORE.len() <= width;
     for word in command.split(' ') {
         // An option and its value stay together, and so does what is quoted.
         let is_open =
@@ -842,7 +861,10 @@ pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
         match words.last_mut() {
             Some(last)
                 if is_open(last)
-                    || last.starts_with("--") && !last.contains(' ') && !word.starts_with("--") =>
+                    || last.starts_with("--")
+                        && !last.contains(' ')
+                        && !word.starts_with("--")
+                        && fits(&format!("{last} {word}")) =>
             {
                 *last += " ";
                 *last += word;
@@ -861,7 +883,19 @@ pub(super) fn shell_lines(command: &str, indent: &str, width: usize) -> String {
             }
             Some(line) => {
                 *line += MORE;
-                lines.push(format!("{indent}    {word}"));
+                let mut rest = format!("{indent}    {word}");
+                // A word goes on where the next line begins, unless it is quoted.
+                let can_be_cut = !word.contains(['\'', '\\', ' ']);
+                while can_be_cut && rest.len() + more > width {
+                    let room = width - 1;
+                    let head = &rest[..room];
+                    let least = indent.len() + 4 + room / 3;
+                    let at = head.rfind(['/', '-', '_']).map(|at| at + 1);
+                    let at = at.filter(|&at| at > least).unwrap_or(room);
+                    lines.push(format!("{}\\", &rest[..at]));
+                    rest = rest[at..].to_owned();
+                }
+                lines.push(rest);
             }
             None => lines.push(format!("{indent}{word}")),
         }

@@ -12,12 +12,20 @@ use super::{
     telling::{Telling, Wait},
     text::{headline, said},
 };
-use crate::{model::Model, sync::operation};
+use crate::{
+    model::Model,
+    sync::{engine::ThreadId, operation},
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// How long a step takes, and what is free at both ends of it.
 const STEP: usize = 10;
+
+/// A thread's number. Perfetto takes 0 for the idle task.
+fn tid(thread: ThreadId) -> u32 {
+    thread.0 + 1
+}
 
 /// Prints the trace.
 #[must_use]
@@ -39,7 +47,7 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
     let time: BTreeMap<usize, usize> = concurrent.iter().zip(1..).map(|(&at, n)| (at, n)).collect();
     for &at in &concurrent {
         let step = telling.step(at);
-        let (thread, now) = (step.thread.0, time[&at] * STEP);
+        let (thread, now) = (tid(step.thread), time[&at] * STEP);
         let stack = open.entry(thread).or_insert_with(|| {
             events.push(json!({
                 "ph": "M", "pid": 1, "tid": thread, "name": "thread_name",
@@ -83,7 +91,7 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
             };
             let flow = json!({ "cat": "happens-before", "name": "happens before", "pid": 1 });
             for (phase, thread, time) in [
-                ("s", telling.step(from).thread.0, begin * STEP + 3),
+                ("s", tid(telling.step(from).thread), begin * STEP + 3),
                 ("f", thread, now + 3),
             ] {
                 let mut event = flow.clone();
@@ -104,7 +112,7 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
         let own = own.find(|&&at| telling.step(at).context == wait.context);
         if let Some(&at) = own {
             events.push(json!({
-                "ph": "X", "pid": 1, "tid": telling.step(at).thread.0, "ts": end + 2, "dur": STEP - 4,
+                "ph": "X", "pid": 1, "tid": tid(telling.step(at).thread), "ts": end + 2, "dur": STEP - 4,
                 "name": wait.what,
                 "args": { "object": wait.object },
             }));
@@ -124,7 +132,7 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
         let site = &violation.site;
         let mut own = recording.steps[..=site.step].iter().rev();
         let own = own.find(|step| step.context == site.context);
-        let thread = own.unwrap_or(telling.step(site.step)).thread.0;
+        let thread = tid(own.unwrap_or(telling.step(site.step)).thread);
         events.push(json!({
             "ph": "i", "s": "g", "pid": 1, "tid": thread,
             "ts": at.map_or(end, |at| at * STEP + 3),

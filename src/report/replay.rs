@@ -276,6 +276,7 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
             text.push_str(&format!(", which {} holds", holder.context));
         }
     }
+    let is_left = |step: &TraceStep| rest.iter().any(|left| std::ptr::eq(*left, step));
     // Who will do what it waits for, once everybody goes on.
     let is_word = matches!(action, Action::Await(..) | Action::AwaitUpdate(..));
     let wakes = |step: &&&TraceStep| {
@@ -283,13 +284,54 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
             && step.context != context
             && matches!(step.action, Action::Store(..) | Action::Update(..))
     };
-    if is_word && let Some(step) = rest.iter().find(wakes) {
-        text.push_str(&format!(", which {} has still to do", step.context));
+    if is_word && let Some(at) = rest.iter().position(|step| wakes(&step)) {
+        let step = rest[at];
         // What it does in there is called as its object is waited for.
-        let caller = step.functions.iter().rev().nth(1);
-        if let Some(caller) = caller {
-            text.push_str(&format!(", in {caller}"));
+        let (verb, nth) = match object.ends_with("_done") || object == "rcu_head" {
+            true => ("do", 1),
+            false => ("change", 0),
+        };
+        text.push_str(&format!(", which {} has still to {verb}", step.context));
+        if let Some(function) = step.functions.iter().rev().nth(nth) {
+            text.push_str(&format!(", in {function}"));
+        }
+        let mut before = rest[..at].iter();
+        let waits = before.rfind(|other| {
+            other.thread == step.thread && matches!(other.action, Action::GracePeriodEnd(_))
+        });
+        if let Some(holders) = waits.and_then(|end| holders(&followed.recording, &is_left, end)) {
+            let whose = &step.context;
+            text.push_str(&format!(
+                "; the grace period that {whose} waits for is held up by {holders}"
+            ));
+        }
+    }
+    if matches!(*action, Action::GracePeriodEnd(_)) {
+        let mut ends = rest.iter();
+        let end = ends.find(|step| step.context == context && step.action == *action);
+        if let Some(holders) = end.and_then(|end| holders(&followed.recording, &is_left, end)) {
+            text.push_str(&format!(", which {holders} holds up"));
         }
     }
     text
+}
+
+/// Who holds up a grace period: of whom its end is ordered after something that `is_left` to do.
+fn holders(
+    recording: &Recording,
+    is_left: &dyn Fn(&TraceStep) -> bool,
+    end: &TraceStep,
+) -> Option<String> {
+    let at = recording
+        .steps
+        .iter()
+        .position(|step| std::ptr::eq(step, end))?;
+    let sources = Order::new(recording).sources(at).into_iter();
+    let sources = sources.map(|source| &recording.steps[source]);
+    let mut holders: Vec<&str> = sources
+        .filter(|step| is_left(step))
+        .map(|step| &*step.context)
+        .collect();
+    holders.dedup();
+    (!holders.is_empty()).then(|| holders.join(" and "))
 }

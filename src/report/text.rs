@@ -44,8 +44,12 @@ pub struct Options {
 const BOLD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// The narrowest column; a name of the kernel's has 30 characters at most.
-const NARROWEST: usize = 23;
+/// The narrowest column that is preferred to blocks anywhere.
+const NARROW: usize = 23;
+
+/// The narrowest column in lines of 80 characters and more, where five have room. What is longer, as many
+/// names of the kernel's are, goes on in the next line.
+const NARROWEST: usize = 13;
 
 /// Prints a counterexample that has been run again, on `model`. `file` is where it is kept.
 #[must_use]
@@ -152,7 +156,7 @@ pub fn print_why(
     let _ = writeln!(out, "\n{BOLD}Why it is possible{BOLD:#}");
     let on = why.against.as_ref().map(|against| &against.model.name);
     let on = on.map_or_else(String::new, |name| format!("On {name}"));
-    let contexts = why.lines(replay, &on);
+    let contexts = why.lines(replay, &counterexample.scenario, &on);
     let widest = contexts.iter().filter_map(|line| match line {
         Line::Step { context, .. } => Some(context.len()),
         _ => None,
@@ -215,12 +219,12 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
         message,
         step,
     } = &c.violation;
-    let _ = writeln!(
-        out,
-        "{BAD}{kind}{BAD:#} {BOLD}{} on {}{BOLD:#}",
-        plain(&c.scenario.name),
-        plain(&c.model.name)
-    );
+    let title = format!("{} on {}", plain(&c.scenario.name), plain(&c.model.name));
+    let fits = kind.name().len() + 1 + title.len() <= width;
+    let _ = write!(out, "{BAD}{kind}{BAD:#}{}", if fits { " " } else { "\n" });
+    for line in wrap(&title, width, 2) {
+        let _ = writeln!(out, "{BOLD}{line}{BOLD:#}");
+    }
     let mut line = |name: &str, text: &str| {
         let text = format!("{name:<13} {}", plain(text));
         let mut lines = wrap(&text, width, 14).into_iter();
@@ -473,7 +477,9 @@ impl Story {
         let gap = 2;
         let left = width.saturating_sub(numbers + lanes * gap);
         match left / lanes.max(1) {
-            column if column >= NARROWEST => self.print_lanes(out, numbers, lanes, column.min(44)),
+            column if column >= if width < 80 { NARROW } else { NARROWEST } => {
+                self.print_lanes(out, numbers, lanes, column.min(44))
+            }
             _ => self.print_blocks(out, numbers, width),
         }
     }
@@ -488,13 +494,19 @@ impl Story {
         if lanes > titles.len() {
             titles.push("started by the kernel".to_owned());
         }
-        let mut title = format!("{:>numbers$}", "step");
-        let mut rule = "-".repeat(numbers);
-        for name in &titles {
-            let _ = write!(title, "  {name:<column$.column$}");
-            let _ = write!(rule, "  {}", "-".repeat(column));
+        let titles: Vec<Vec<String>> = titles.iter().map(|name| wrap(name, column, 0)).collect();
+        let most = titles.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..most {
+            let number = if at == 0 { "step" } else { "" };
+            let mut line = format!("{number:>numbers$}");
+            for title in &titles {
+                let part = title.get(at).map_or("", String::as_str);
+                let _ = write!(line, "  {part:<column$}");
+            }
+            let _ = writeln!(out, "{BOLD}{}{BOLD:#}", line.trim_end());
         }
-        let _ = writeln!(out, "{BOLD}{}{BOLD:#}\n{rule}", title.trim_end());
+        let rule = format!("  {}", "-".repeat(column)).repeat(lanes);
+        let _ = writeln!(out, "{}{rule}", "-".repeat(numbers));
         let (mut context, mut function) = ("", "");
         for row in &self.rows {
             let lane = self.lane(&row.context);
@@ -890,7 +902,12 @@ pub(super) fn oops(
         }
     }
     if let Some(cache) = life.as_ref().and_then(|life| cache(&life.object)) {
-        let _ = writeln!(out, "The object belongs to the cache {cache}.");
+        wrapped(
+            out,
+            &format!("The object belongs to the cache {cache}."),
+            "",
+            width,
+        );
     }
 }
 

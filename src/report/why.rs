@@ -13,6 +13,7 @@
 use super::{
     counterexample::Counterexample,
     digest::lies_in,
+    mail::in_words,
     order::Order,
     replay::{Replay, landmark, replay},
     telling::{Telling, only_reads, place},
@@ -26,7 +27,7 @@ use crate::{
     },
     library::{Library, LoadError},
     model::{Choice, ChoiceValue, Choices, Model, choices::CHOICES},
-    scenario::{Expectation, Scenario},
+    scenario::{Expectation, Operation, Scenario},
     sync::{
         engine::Action,
         operation::{name as operation_name, pattern},
@@ -131,23 +132,22 @@ pub struct Why {
     pub dispensable: Vec<(String, String)>,
 }
 
-/// The model to compare with: the one that is asked for. Where none is, the one that the
-/// counterexample's model names as free of its bug, else v4, else the first one on which the
-/// scenario is expected to hold, of those that differ in the fewest choices.
+/// The model to compare `here` with: the one that is asked for. Where none is, the one that `here`
+/// names as free of its bug, else v4, else the first one on which the scenario is expected to hold, of
+/// those that differ in the fewest choices.
 ///
 /// # Errors
 ///
 /// Where the model that is asked for cannot be loaded.
 pub fn against(
-    counterexample: &Counterexample,
+    scenario: &Scenario,
+    here: &Model,
     asked: Option<&str>,
     library: &Library,
 ) -> Result<Option<Model>, LoadError> {
     if let Some(name) = asked {
         return library.model(name).map(Some);
     }
-    let scenario = &counterexample.scenario;
-    let here = &counterexample.model;
     let same = |known: &Scenario| known.without_expectations() == *scenario;
     // A scenario of that name that is another one says nothing of this one.
     let known = library.scenario(&scenario.name).ok().filter(same);
@@ -332,7 +332,11 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
             if !both || !conflict(recording, steps[earlier], steps[later]) {
                 continue;
             }
-            let Some(reversed) = reversed(recording, &order, &steps, earlier, later) else {
+            // A section that begins after a grace period knows what came before that, and could as well
+            // have begun earlier: what happens before a step need not be what it depends on.
+            let reversed = reversed(recording, Some(&order), &steps, earlier, later)
+                .or_else(|| reversed(recording, None, &steps, earlier, later));
+            let Some(reversed) = reversed else {
                 continue;
             };
             tried += 1;
@@ -367,10 +371,10 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
 
 /// The places of the steps in an order in which `later` comes just before `earlier`: what does not
 /// depend on `earlier` comes before the two. `None` where `later` depends on `earlier` also by
-/// something else.
+/// something else. With an `order`, what happens after a step depends on it.
 fn reversed(
     recording: &Recording,
-    order: &Order<'_>,
+    order: Option<&Order<'_>>,
     steps: &[usize],
     earlier: usize,
     later: usize,
@@ -379,7 +383,7 @@ fn reversed(
         on.iter().any(|&on| {
             let (a, b) = (steps[on], steps[at]);
             recording.steps[a].thread == recording.steps[b].thread
-                || order.before(a, b)
+                || order.is_some_and(|order| order.before(a, b))
                 || conflict(recording, a, b)
         })
     };
@@ -621,10 +625,10 @@ impl Why {
     /// The explanation in sentences and steps. `other` is how a sentence about the other model
     /// begins.
     #[must_use]
-    pub fn lines(&self, replay: &Replay, other: &str) -> Vec<Line> {
+    pub fn lines(&self, replay: &Replay, scenario: &Scenario, other: &str) -> Vec<Line> {
         let mut lines = self.here(replay);
         lines.extend(self.there(other));
-        lines.extend(self.without());
+        lines.extend(self.without(scenario).into_iter().map(Line::Sentence));
         lines
     }
 
@@ -667,16 +671,23 @@ impl Why {
         lines
     }
 
-    /// What it does not take.
+    /// The operations of the scenario that it does not take, a sentence each.
     #[must_use]
-    pub fn without(&self) -> Vec<Line> {
-        let dispensable = self.dispensable.iter();
-        let lines = dispensable.map(|(actor, operation)| {
-            Line::Sentence(format!(
-                "It comes about without '{operation}' of {actor}, too."
-            ))
+    pub fn without(&self, scenario: &Scenario) -> Vec<String> {
+        let sentences = self.dispensable.iter().map(|(name, words)| {
+            let actors = scenario.actors.iter().filter(|actor| actor.name == *name);
+            let mut operations = actors.flat_map(|actor| &actor.operations);
+            let operation = operations.find(|o| o.display(scenario).to_string() == *words);
+            // There is a laundrette wherever there is a server.
+            if operation == Some(&Operation::Gc) {
+                return "Nobody has to call the laundrette for it: it comes about, too, where the \
+                        laundrette's timer fires by itself."
+                    .to_owned();
+            }
+            let words = operation.map_or_else(|| words.clone(), |o| in_words(o, scenario));
+            format!("It comes about without this of {name}, too: {words}.")
         });
-        lines.collect()
+        sentences.collect()
     }
 }
 

@@ -89,7 +89,7 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         (_, Action::Start) => (Minor, "starts".to_owned()),
         (_, Action::Settle) => (Always, "waited for all others".to_owned()),
         (_, Action::Choose(1)) => (Minor, "has no choice".to_owned()),
-        (_, Action::Choose(below)) => (Always, format!("choice: {saw} of 0 to {}", below - 1)),
+        (_, Action::Choose(below)) => (Always, chosen(function, saw, below)),
 
         (_, Action::Free) if step.object.starts_with("stack_frame#") => {
             (Always, "returns, and its stack frame is gone".to_owned())
@@ -232,6 +232,33 @@ pub fn words(step: &TraceStep, object: &str) -> Words {
         _ => (Shared, generic(step, object)),
     };
     Words { text, weight }
+}
+
+/// What was chosen where the model leaves something open.
+fn chosen(function: &str, saw: u64, below: u32) -> String {
+    let two = |first: &str, second: &str| if saw == 0 { first } else { second }.to_owned();
+    match function {
+        "kmem_cache_alloc" | "nfs_local_doio" => {
+            two("the allocation succeeds", "the allocation fails")
+        }
+        "nfsd_file_do_acquire" => two(
+            "there is memory for the hash table",
+            "there is no memory for the hash table",
+        ),
+        "nfsd_file_check_writeback" => two(
+            "there are no pages to be written back",
+            "there are pages to be written back",
+        ),
+        "nfsd_open_break_lease" => two("the lease is gone", "the lease is still held"),
+        "nfs_local_open_fh" => two(
+            "the error says nothing of the server",
+            "the error may be that of a server that has gone",
+        ),
+        "nfs4_state_shutdown_net" => format!("the file that goes next: {} of {below}", saw + 1),
+        // Where a request comes in.
+        "" | "nfs_local_probe" => format!("service thread {} of {below} is to do it", saw + 1),
+        _ => format!("possibility {} of {below}", saw + 1),
+    }
 }
 
 /// A value of an object, as it is called there.

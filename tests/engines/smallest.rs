@@ -11,7 +11,7 @@ use nfsd_check::{
         self,
         alloc::Allocation,
         atomic::AtomicU64,
-        engine::{Ordering::SeqCst, Phase},
+        engine::{Condition, Ordering::SeqCst, Phase},
         rcu::Domain,
         thread,
         violation::{Violation, ViolationKind},
@@ -90,6 +90,29 @@ fn a_section_that_began_within_a_grace_period_takes_two_preemptions() {
         vec![("reader", reader), ("updater", updater)]
     });
     let size = smallest(&program, ViolationKind::Warning);
+    assert_eq!(size.preemptions, 2);
+    assert!(size.fewest_preemptions && size.fewest_steps);
+}
+
+/// What it is that a thread waits for in vain is looked at, too, where what was found cannot be followed.
+#[test]
+fn a_wait_that_cannot_be_followed_is_looked_for() {
+    let program = program(|| {
+        let rcu = Arc::new(Domain::new("rcu"));
+        let [x, y, z] = ["x", "y", "z"].map(|name| Arc::new(AtomicU64::new(name, 0)));
+        let updater = updater(&rcu, &x, &y);
+        let reader: Body = Box::new(move || {
+            rcu.read_lock();
+            let before = x.load(SeqCst);
+            let after = y.load(SeqCst);
+            rcu.read_unlock();
+            if after == 1 && before == 0 {
+                z.wait_until(Condition::Equal(1), SeqCst);
+            }
+        });
+        vec![("reader", reader), ("updater", updater)]
+    });
+    let size = smallest(&program, ViolationKind::HungTask);
     assert_eq!(size.preemptions, 2);
     assert!(size.fewest_preemptions && size.fewest_steps);
 }

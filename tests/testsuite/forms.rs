@@ -17,7 +17,7 @@ use nfsd_check::{
     },
     sync::violation::ViolationKind,
 };
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 const OPTIONS: Options = Options {
     width: 100,
@@ -66,7 +66,13 @@ fn found_within(
 
 fn story(scenario: &str, model: &str, kind: ViolationKind) -> Story {
     let counterexample = found(scenario, model, kind);
-    let against = why::against(&counterexample, None, &Library::builtin()).unwrap();
+    let against = why::against(
+        &counterexample.scenario,
+        &counterexample.model,
+        None,
+        &Library::builtin(),
+    )
+    .unwrap();
     let file = format!("{scenario}-{model}-{kind}.json");
     let model = counterexample.model.clone();
     Story::new(counterexample, model, against.as_ref(), &file)
@@ -125,7 +131,7 @@ fn stories() -> Vec<Story> {
         let finding = &explored.findings[0];
         assert_eq!(finding.kind, kind);
         let c = Counterexample::new(&scenario, &model, "dpor", "sc", finding);
-        let against = why::against(&c, None, &library).unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &library).unwrap();
         Story::new(c, model, against.as_ref(), "acquire-vs-acquire.json")
     }))
     .chain(weak_stories())
@@ -142,7 +148,7 @@ fn weak_stories() -> Vec<Story> {
         let c = found_under_rc11(scenario, "v4", kind);
         let model = c.model.clone();
         assert!(c.weak);
-        let against = why::against(&c, None, &Library::builtin()).unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &Library::builtin()).unwrap();
         let file = format!("{scenario}-v4-{kind}.json");
         Story::new(c, model, against.as_ref(), &file)
     });
@@ -292,7 +298,9 @@ fn a_scenario_is_known_whatever_is_expected_of_it() {
     for name in ["client-open-vs-stop", "client-open-vs-netns-exit"] {
         assert!(!library.scenario(name).unwrap().expect_rc11.is_empty());
         let c = first(name, "v4");
-        let against = why::against(&c, None, &library).unwrap().unwrap();
+        let against = why::against(&c.scenario, &c.model, None, &library)
+            .unwrap()
+            .unwrap();
         assert_eq!(against.name, "v4-invalidate-one-by-one");
         let model = c.model.clone();
         let story = Story::new(c, model, Some(&against), "folder/a.json");
@@ -408,7 +416,10 @@ fn what_is_violated_too_is_no_fixed_form() {
     // Where no form is known to be free of it, the mail says so: nobody says anything of this one.
     let mut c = first("close-sync-vs-stop", "v4");
     c.scenario.about.push_str(", in another scenario");
-    assert_eq!(why::against(&c, None, &library).unwrap(), None);
+    assert_eq!(
+        why::against(&c.scenario, &c.model, None, &library).unwrap(),
+        None
+    );
     let story = Story::new(c.clone(), c.model, None, "a.json");
     let mail = story.print(Form::Mail, &OPTIONS);
     assert!(mail.contains("There is no fixed form"), "{mail}");
@@ -840,6 +851,15 @@ fn what_orders_the_two_is_read_off_the_other_model() {
              percpu_ref_switch_to_atomic_rcu -> complete -> nfsd_shutdown_net -> \
              wait_for_completion -> svc_destroy -> kfree",
         ),
+        (
+            "gc-vs-stop",
+            "v1-7of8",
+            ViolationKind::Leak,
+            "shutdown_barrier",
+            "nfsd_file_dispose_list_delayed -> nfsd_file_gc -> spin_unlock(nfsd_gc_lock) -> \
+             nfsd_file_cache_shutdown_net -> spin_lock(nfsd_gc_lock) -> nfsd_file_dispose_list -> \
+             list_empty",
+        ),
     ] {
         let story = story(scenario, model, kind);
         let why = story.why.as_ref().unwrap();
@@ -848,7 +868,7 @@ fn what_orders_the_two_is_read_off_the_other_model() {
         assert!(matches!(&against.there, Some(There::Ordered(o)) if !o.same_way));
         let choices: Vec<_> = against.decisive.iter().map(|d| d.choice.name).collect();
         assert_eq!(choices, [which]);
-        let lines = why.lines(&story.replay, "There");
+        let lines = why.lines(&story.replay, &story.counterexample.scenario, "There");
         let chain = lines.iter().find_map(|line| match line {
             why::Line::Chain(chain) => Some(chain.as_str()),
             _ => None,
@@ -891,59 +911,162 @@ fn the_choice_that_decides_decides() {
     }
 }
 
+/// Mermaid's grammar of sequence diagrams, as much of it as is written: before that, `#NAME;` becomes what
+/// it stands for. A `;` ends a statement, and `#` and `%%` begin comments, wherever they are.
+#[track_caller]
+pub(crate) fn is_diagram(text: &str, what: &str) {
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("sequenceDiagram"), "{what}");
+    let mut participants: Vec<&str> = Vec::new();
+    let mut titles = 0;
+    for line in lines {
+        let mut statement = String::new();
+        let mut parts = line.split('#');
+        statement.push_str(parts.next().unwrap());
+        for part in parts {
+            let (name, rest) = part
+                .split_once(';')
+                .unwrap_or_else(|| panic!("{what}: {line}"));
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+            assert!(is_name, "{what}: {line}");
+            statement.push('?');
+            statement.push_str(rest);
+        }
+        let is_text = |text: &str| {
+            let text = text.replace("<br/>", "");
+            let is_plain = |c: char| (' '..='~').contains(&c) && !";:<>".contains(c);
+            // A style is looked for before anything else, wherever it is.
+            let other = ["%%", "style", "classDef", "wrap"];
+            !text.trim().is_empty()
+                && text.chars().all(is_plain)
+                && !other.iter().any(|other| text.contains(other))
+        };
+        let statement = statement.strip_prefix("    ").unwrap();
+        let is_one = if let Some(title) = statement.strip_prefix("title ") {
+            titles += 1;
+            is_text(title)
+        } else if let Some(rest) = statement.strip_prefix("participant ") {
+            let (id, name) = rest.split_once(" as ").unwrap();
+            let number = id.strip_prefix('c').and_then(|number| number.parse().ok());
+            assert_eq!(number, Some(participants.len()), "{what}: {line}");
+            participants.push(&line["    participant ".len()..][..id.len()]);
+            is_text(name)
+        } else if let Some(rest) = statement.strip_prefix("Note over ") {
+            let (id, text) = rest.split_once(": ").unwrap();
+            participants.contains(&id) && is_text(text)
+        } else {
+            let (signal, text) = statement.split_once(": ").unwrap();
+            let (from, to) = signal.split_once("-->>").unwrap();
+            participants.contains(&from) && participants.contains(&to) && is_text(text)
+        };
+        assert!(is_one, "{what}: {line}");
+    }
+    assert_eq!(titles, 1, "{what}");
+}
+
+/// The rules of Chrome's trace events, and what Perfetto's reader asks for beside: it takes thread 0 for
+/// the idle task, ends a slice by its name, and binds both ends of an arrow to the innermost slice that is
+/// open on the thread at that time.
+#[track_caller]
+pub(crate) fn is_trace(text: &str, what: &str) -> Vec<serde_json::Value> {
+    let trace: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert!(["ns", "ms"].contains(&trace["displayTimeUnit"].as_str().unwrap()));
+    let events = trace["traceEvents"].as_array().unwrap();
+    let number = |event: &serde_json::Value, field: &str| {
+        let number = event[field].as_u64();
+        number.unwrap_or_else(|| panic!("{what}: no {field}: {event}"))
+    };
+    let mut names: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut flows: BTreeMap<u64, Vec<&serde_json::Value>> = BTreeMap::new();
+    let mut timed: Vec<&serde_json::Value> = Vec::new();
+    for event in events {
+        assert_eq!(number(event, "pid"), 1, "{what}");
+        let name = event["name"].as_str().unwrap_or_default();
+        assert!(!name.is_empty(), "{what}: {event}");
+        let phase = event["ph"].as_str().unwrap();
+        if phase == "M" {
+            match name {
+                "process_name" => assert!(!event["args"]["name"].as_str().unwrap().is_empty()),
+                "thread_name" => {
+                    let name = event["args"]["name"].as_str().unwrap();
+                    let other = names.insert(number(event, "tid"), name);
+                    assert!(!name.is_empty() && other.is_none(), "{what}: {event}");
+                }
+                "thread_sort_index" => drop(number(&event["args"], "sort_index")),
+                _ => panic!("{what}: {event}"),
+            }
+            continue;
+        }
+        assert!(number(event, "tid") > 0, "{what}: {event}");
+        timed.push(event);
+        match phase {
+            "X" => assert!(number(event, "dur") > 0, "{what}: {event}"),
+            "s" | "f" => {
+                assert!(event["cat"].is_string(), "{what}: {event}");
+                assert_eq!(event["bp"] == "e", phase == "f", "{what}: {event}");
+                flows.entry(number(event, "id")).or_default().push(event);
+            }
+            "i" => assert_eq!(event["s"], "g", "{what}: {event}"),
+            "B" | "E" => {}
+            _ => panic!("{what}: {event}"),
+        }
+    }
+    for (id, ends) in &flows {
+        let [begin, end] = ends[..] else {
+            panic!("{what}: arrow {id} has {} ends", ends.len());
+        };
+        assert_eq!((&begin["ph"], &end["ph"]), (&"s".into(), &"f".into()));
+        assert_eq!((&begin["cat"], &begin["name"]), (&end["cat"], &end["name"]));
+        assert!(number(begin, "ts") < number(end, "ts"), "{what}: {begin}");
+        assert_ne!(begin["tid"], end["tid"], "{what}: {begin}");
+    }
+    // In the order in which it is read: by time, and what is at the same time as it is written.
+    timed.sort_by_key(|event| number(event, "ts"));
+    let mut open: BTreeMap<u64, Vec<(&str, u64)>> = BTreeMap::new();
+    for event in timed {
+        let (thread, now) = (number(event, "tid"), number(event, "ts"));
+        assert!(names.contains_key(&thread), "{what}: {event}");
+        let open = open.entry(thread).or_default();
+        open.retain(|(_, end)| *end > now);
+        let name = event["name"].as_str().unwrap();
+        let never = u64::MAX;
+        match event["ph"].as_str().unwrap() {
+            "B" => {
+                assert!(open.iter().all(|(_, end)| *end == never), "{what}: {event}");
+                open.push((name, never));
+            }
+            "E" => assert_eq!(open.pop(), Some((name, never)), "{what}: {event}"),
+            "X" => {
+                assert!(open.iter().all(|(_, end)| *end == never), "{what}: {event}");
+                open.push((name, now + number(event, "dur")));
+            }
+            "s" | "f" => {
+                let bound = open.last().is_some_and(|(_, end)| *end != never);
+                assert!(bound, "{what}: {event}");
+            }
+            _ => {}
+        }
+    }
+    let open = open.values().flatten();
+    assert!(open.into_iter().all(|(_, end)| *end != u64::MAX), "{what}");
+    events.clone()
+}
+
 #[test]
 fn the_diagram_means_nothing_else_to_mermaid() {
     for story in stories() {
-        let text = story.print(Form::Mermaid, &OPTIONS);
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("sequenceDiagram"));
-        for line in lines {
-            let rest = [
-                "    title ",
-                "    participant c",
-                "    Note over c",
-                "    c",
-            ]
-            .iter()
-            .find_map(|start| line.strip_prefix(start));
-            let rest = rest.unwrap_or_else(|| panic!("{line}"));
-            // One colon ends what comes before the text, and the text has none.
-            let colons = rest.matches(':').count();
-            assert!(colons <= 1 && !rest.contains(" ;"), "{line}");
-        }
+        is_diagram(&story.print(Form::Mermaid, &OPTIONS), &story.file);
     }
 }
 
 #[test]
 fn the_trace_is_what_perfetto_reads() {
     for story in stories() {
-        let text = story.print(Form::Perfetto, &OPTIONS);
-        let trace: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let events = trace["traceEvents"].as_array().unwrap();
-        let mut depth = std::collections::BTreeMap::new();
-        let mut flows = std::collections::BTreeMap::new();
-        for event in events {
-            let phase = event["ph"].as_str().unwrap();
-            let thread = event["tid"].as_u64().unwrap_or(0);
-            let depth = depth.entry(thread).or_insert(0);
-            match phase {
-                "B" => *depth += 1,
-                "E" => *depth -= 1,
-                "s" | "f" => {
-                    let time = event["ts"].as_u64().unwrap();
-                    let times: &mut Vec<u64> = flows.entry(event["id"].to_string()).or_default();
-                    times.push(time);
-                }
-                _ => assert!(["M", "X", "i"].contains(&phase), "{event}"),
-            }
-            assert!(*depth >= 0, "{event}");
-        }
-        assert!(depth.values().all(|depth| *depth == 0));
-        assert!(!flows.is_empty());
+        let events = is_trace(&story.print(Form::Perfetto, &OPTIONS), &story.file);
         assert!(
-            flows
-                .values()
-                .all(|times| times.len() == 2 && times[0] < times[1])
+            events.iter().any(|event| event["ph"] == "s"),
+            "{}",
+            story.file
         );
         let steps = events.iter().filter(|event| event["ph"] == "X").count();
         let waits = story.counterexample.violation.kind == ViolationKind::HungTask
@@ -951,6 +1074,103 @@ fn the_trace_is_what_perfetto_reads() {
         let all = story.counterexample.schedule.len() + usize::from(waits);
         assert_eq!(steps, all, "{}", story.file);
     }
+}
+
+/// All counterexamples that `gate --out` has written, in all forms that others read.
+#[test]
+#[ignore = "COUNTEREXAMPLES is a folder of them"]
+fn every_counterexample_of_a_folder_is_told_in_all_forms() {
+    let folder = std::env::var_os("COUNTEREXAMPLES").expect("COUNTEREXAMPLES is a folder");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "json")
+    });
+    files.sort();
+    assert!(!files.is_empty());
+    for path in files {
+        let c = Counterexample::load(&path).unwrap();
+        let what = path.display().to_string();
+        let model = c.model.clone();
+        let against = why::against(&c.scenario, &c.model, None, &Library::builtin()).unwrap();
+        let story = Story::new(c, model, against.as_ref(), &what);
+        is_diagram(&story.print(Form::Mermaid, &OPTIONS), &what);
+        is_trace(&story.print(Form::Perfetto, &OPTIONS), &what);
+        for width in [40, 80, 100] {
+            let options = Options { width, ..OPTIONS };
+            for line in plain(&story.print(Form::Text, &options)).lines() {
+                assert!(line.len() <= width, "{what}, {width}: {line}");
+            }
+        }
+        for line in story.print(Form::Mail, &OPTIONS).lines() {
+            assert!(line.len() <= 72 && line.is_ascii(), "{what}: {line}");
+        }
+    }
+}
+
+/// Where a grace period is waited for, it is said who holds it up, and of a word, who has still to change it.
+#[test]
+fn who_is_waited_for_is_named() {
+    let parted = |scenario: &str, model: &str, kind| {
+        let c = found(scenario, model, kind);
+        let v4 = Library::builtin().model("v4").unwrap();
+        let story = Story::new(c, v4, None, "x.json");
+        story.replay.parted.unwrap().now
+    };
+    let now = parted("gc-vs-netns-exit", "v2-8of9", ViolationKind::UseAfterFree);
+    assert_eq!(
+        now,
+        "rcu callback 2 waits for the end of RCU grace period 2, which laundrette holds up"
+    );
+    let kind = ViolationKind::Warning;
+    let now = parted("acquire-vs-acquire", "v4-flags-after-insert", kind);
+    assert!(now.contains(" has still to change, in nfsd_file_"), "{now}");
+}
+
+/// Who has only the mail knows what the file system does.
+#[test]
+fn a_mail_says_what_is_besides() {
+    let story = story("stale-open-vs-stop", "v4", ViolationKind::UseAfterFree);
+    for form in [Form::Mail, Form::Html] {
+        let text = story.print(form, &OPTIONS).replace('\n', " ");
+        let said = "The file handle of i0 is stale when it is opened for the first time";
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+/// What is chosen is told in words, and columns are kept in a terminal of 80.
+#[test]
+fn choices_have_words_and_actors_columns() {
+    let options = Options {
+        width: 80,
+        all_steps: true,
+    };
+    let mut chosen = 0;
+    for story in stories() {
+        let text = plain(&story.print(Form::Text, &options));
+        let wide = Options {
+            width: 400,
+            ..options
+        };
+        let wide = plain(&story.print(Form::Text, &wide));
+        assert!(!wide.contains("choice: "), "{wide}");
+        chosen += usize::from(wide.contains(" of 2 is to do it"));
+        let actors = &story.counterexample.scenario.actors;
+        let title = text
+            .lines()
+            .find(|line| line.trim_start().starts_with("step "))
+            .unwrap();
+        for actor in actors {
+            assert!(
+                title.contains(&actor.name[..actor.name.len().min(11)]),
+                "{title}"
+            );
+        }
+    }
+    assert!(chosen > 0);
 }
 
 /// The test that is printed is one of the repository, and passes.

@@ -150,6 +150,8 @@ fn every_violation_of_every_scenario_replays() {
                             let text = plain(&text);
                             assert!(text.is_ascii(), "{what}");
                             assert!(text.ends_with('\n'), "{what}");
+                            let long = text.lines().find(|line| line.len() > width);
+                            assert_eq!(long, None, "{what}");
                         }
                     }
                 }
@@ -182,7 +184,8 @@ fn the_fixed_model_parts_where_it_waits() {
     assert_eq!(netns_exit.exit_status(), 3);
     let parted = netns_exit.parted.unwrap().to_string();
     // The laundrette holds nfsd_gc_lock over the wake-up, and who holds a spinlock is a reader.
-    let now = "here rcu callback 2 waits for the end of RCU grace period 2";
+    let now =
+        "here rcu callback 2 waits for the end of RCU grace period 2, which laundrette holds up";
     assert!(parted.ends_with(now), "{parted}");
 }
 

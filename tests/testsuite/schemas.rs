@@ -2,7 +2,10 @@
 //! The schemas, and every file that they are of. `UPDATE_SNAPSHOTS=1 cargo test schemas`
 //! writes `schemas/` anew.
 
-use crate::forms::found_under_rc11;
+use crate::{
+    binary,
+    forms::{found_under_rc11, is_diagram, is_trace},
+};
 use jsonschema::Validator;
 use nfsd_check::{
     check::program::program,
@@ -106,7 +109,13 @@ fn every_file_that_is_written_is_valid() {
         };
         count += 1;
         is_valid(&file, &scenario.name, &counterexample.to_json());
-        let against = why::against(&counterexample, None, &library).unwrap();
+        let against = why::against(
+            &counterexample.scenario,
+            &counterexample.model,
+            None,
+            &library,
+        )
+        .unwrap();
         let here = counterexample.model.clone();
         let elsewhere = library.model("v4").unwrap();
         for model in [here, elsewhere] {
@@ -114,6 +123,8 @@ fn every_file_that_is_written_is_valid() {
             let story = Story::new(c, model, against.as_ref(), "x.json");
             let text = story.print(Form::Json, &options);
             is_valid(&document, &scenario.name, &text);
+            is_diagram(&story.print(Form::Mermaid, &options), &scenario.name);
+            is_trace(&story.print(Form::Perfetto, &options), &scenario.name);
         }
     }
     assert!(count > 15, "{count}");
@@ -197,5 +208,139 @@ fn what_reads_something_older_is_valid() {
         &validator(Kind::Counterexample),
         "wake-up-vs-request",
         &text,
+    );
+}
+
+/// A scenario that is violated on one model, in ways that it does not expect, and of which nothing is
+/// expected on another one.
+const SURPRISING: &str = r#"{
+  "name": "surprising",
+  "nets": [{"name": "B", "user": true}],
+  "inodes": ["i0"],
+  "setup": ["start B", "x = local_open B i0"],
+  "actors": {"io-completion": ["local_done x"], "nfsd-stop": ["stop B"]},
+  "expect": {"v2-8of9": ["leak"], "v4": "holds"}
+}
+"#;
+
+/// What a gate prints and writes is valid, and `check-files` knows it.
+#[test]
+fn what_a_gate_says_is_valid() {
+    let folder = binary::folder("gate-schemas");
+    fs::create_dir_all(folder.join("models")).unwrap();
+    fs::create_dir_all(folder.join("scenarios")).unwrap();
+    for model in ["v2-8of9", "v4"] {
+        let from = format!("{}/models/{model}.json", env!("CARGO_MANIFEST_DIR"));
+        fs::copy(from, folder.join(format!("models/{model}.json"))).unwrap();
+    }
+    fs::write(folder.join("scenarios/surprising.json"), SURPRISING).unwrap();
+    let schema = validator(Kind::Gate);
+    let gates: [(&str, &[&str]); 5] = [
+        ("all.json", &[]),
+        ("cut.json", &["--max-executions", "1"]),
+        ("full.json", &["--out", "out", "--report", "mail"]),
+        ("one.json", &["--shard", "1/2"]),
+        ("two.json", &["--shard", "2/2", "--memory-model", "sc"]),
+    ];
+    let check = |file: &str| binary::run(&folder, &["check-files", file]);
+    for (file, options) in gates {
+        let args = [&["gate", "--format", "json", "--jobs", "1"], options].concat();
+        let (status, text, stderr) = binary::run(&folder, &args);
+        assert!(status <= 1, "{stderr}");
+        is_valid(&schema, file, &text);
+        fs::write(folder.join(file), &text).unwrap();
+        let said = (0, format!("ok  gate            {file}\n"), String::new());
+        assert_eq!(check(file), said);
+    }
+    let text = fs::read_to_string(folder.join("full.json")).unwrap();
+    assert!(
+        text.contains("\"kinds\"") && text.contains("\"reports\""),
+        "{text}"
+    );
+
+    // What the schema refuses, check-files refuses, and more, with the place where there is one.
+    let refused = |from: &str, by_schema: bool, expected: &str, change: &dyn Fn(&mut Value)| {
+        let text = fs::read_to_string(folder.join(from)).unwrap();
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        change(&mut value);
+        assert_eq!(schema.is_valid(&value), !by_schema);
+        fs::write(folder.join("wrong.json"), format!("{value:#}\n")).unwrap();
+        let (status, stdout, stderr) = check("wrong.json");
+        assert_eq!((status, &*stdout), (2, ""));
+        assert!(
+            stderr.starts_with("wrong.json:") && stderr.contains(expected),
+            "{stderr}"
+        );
+    };
+    refused("all.json", true, "unknown field `verdikt`", &|v| {
+        v["pairs"][0]["verdikt"] = json!("holds");
+    });
+    refused("all.json", true, "unknown variant `hold`", &|v| {
+        v["pairs"][0]["verdict"] = json!("hold");
+    });
+    refused("all.json", true, "missing field `found`", &|v| {
+        v["pairs"][0].as_object_mut().unwrap().remove("found");
+    });
+    refused(
+        "all.json",
+        true,
+        "expected \"holds\", \"undecided\"",
+        &|v| {
+            v["pairs"][0]["expected"] = json!("fine");
+        },
+    );
+    refused("all.json", true, "unknown variant `leek`", &|v| {
+        v["pairs"][0]["violations"][0]["kind"] = json!("leek");
+    });
+    refused(
+        "all.json",
+        false,
+        "'passed' is true, and 1 of 2 pairs differ",
+        &|v| {
+            v["passed"] = json!(true);
+        },
+    );
+    refused(
+        "all.json",
+        false,
+        "surprising on v4: the verdict is violated",
+        &|v| {
+            v["pairs"][1]["verdict"] = json!("violated");
+        },
+    );
+    refused("one.json", true, "there is no shard 0/2", &|v| {
+        v["shard"]["index"] = json!(0)
+    });
+    refused(
+        "one.json",
+        false,
+        "its pairs are not those of shard 2/2",
+        &|v| {
+            v["shard"]["index"] = json!(2);
+        },
+    );
+
+    let args = ["gate", "--baseline", "b.json", "--update-baseline"];
+    assert!(binary::run(&folder, &args).0 <= 1);
+    let text = fs::read_to_string(folder.join("b.json")).unwrap();
+    is_valid(&validator(Kind::Baseline), "b.json", &text);
+    assert_eq!(check("b.json").1, "ok  baseline        b.json\n");
+    fs::write(
+        folder.join("b.json"),
+        text.replace("\"executions\"", "\"runs\""),
+    )
+    .unwrap();
+    let (status, _, stderr) = check("b.json");
+    assert_eq!(status, 2);
+    assert!(
+        stderr.starts_with("b.json:5:") && stderr.contains("unknown field `runs`"),
+        "{stderr}"
+    );
+    let (_, stdout, _) = binary::run(&folder, &["run", "surprising", "--format", "json"]);
+    fs::write(folder.join("run.json"), stdout).unwrap();
+    let said = check("run.json").1;
+    assert_eq!(
+        said,
+        "not checked, what 'run --format json' prints:  run.json\n"
     );
 }

@@ -28,7 +28,7 @@ pub(super) enum Access {
 }
 
 impl Access {
-    const fn bit(self) -> u8 {
+    pub(super) const fn bit(self) -> u8 {
         1 << self as u8
     }
 }

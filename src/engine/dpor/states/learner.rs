@@ -32,12 +32,6 @@ use std::{
     sync::Arc,
 };
 
-/// Somebody waits for what nothing will do.
-pub(super) const HUNG: Noted = Noted {
-    kind: ViolationKind::HungTask,
-    object: None,
-};
-
 /// A step that was taken: by whom, and the answer if it asked for a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
@@ -344,11 +338,16 @@ impl Execution {
         self.memory(|memory| memory.finish(name));
     }
 
-    /// Whoever has not returned waits for what nothing will do.
-    fn is_hung(&self) -> bool {
-        self.threads.iter().any(|thread| {
+    /// Nobody can go on: what the first of those waits for who should not wait.
+    pub(super) fn hung(&self) -> Option<Noted> {
+        let mut threads = self.threads.iter();
+        let waits = threads.find(|thread| {
             let settles = |asked: &Asked| asked.action == Action::Settle;
             !thread.finished && !thread.daemon && !thread.asked.as_ref().is_some_and(settles)
+        })?;
+        Some(Noted {
+            kind: ViolationKind::HungTask,
+            object: waits.asked.as_ref().map(|asked| asked.object),
         })
     }
 }
@@ -416,9 +415,8 @@ impl Learner {
                 return;
             }
             let Some(next) = execution.schedule_alone() else {
-                if execution.is_hung() {
-                    execution.violations.push(HUNG);
-                }
+                let hung = execution.hung();
+                execution.violations.extend(hung);
                 return;
             };
             execution.begin_step(next, 0);

@@ -130,6 +130,9 @@ impl Memory<'_> {
     /// What has begun before the steps that this one depends on has begun before it.
     fn depend(&mut self, thread: ThreadName, object: ObjectId, access: Access) {
         self.access(object, access);
+        if self.layout.waits_for_open {
+            return;
+        }
         let Some(carries) = self.layout.object(object).carries else {
             return;
         };
@@ -146,7 +149,8 @@ impl Memory<'_> {
     }
 
     fn report(&mut self, noted: Noted) {
-        if !self.violations.contains(&noted) {
+        // What has ended the execution is the last one.
+        if !self.fatal && !self.violations.contains(&noted) {
             self.violations.push(noted);
         }
         self.fatal |= noted.kind.is_fatal();
@@ -297,6 +301,8 @@ impl Memory<'_> {
                 let known = self.of_thread(thread, KNOWN);
                 self.join(known, self.cell(domain, MESSAGE));
             }
+        } else if self.layout.waits_for_open {
+            self.access(domain, Access::Read);
         } else {
             let before = self.of_thread(thread, BEFORE);
             self.state.set(before, self.state.get(before) | section);
@@ -322,6 +328,10 @@ impl Memory<'_> {
         if self.sections_wait(domain) {
             self.access(domain, Access::Read);
             self.join(self.cell(domain, ENDED), known);
+            return;
+        }
+        if self.layout.waits_for_open {
+            self.access(domain, Access::Read);
             return;
         }
         for index in 0..self.layout.carriers.len() {
@@ -365,7 +375,7 @@ impl Memory<'_> {
 
     /// The step is over: what has begun before it has begun before whatever depends on it.
     pub(super) fn end_step(&mut self, thread: ThreadName) {
-        if !self.concurrent {
+        if !self.concurrent || self.layout.waits_for_open {
             return;
         }
         let before = self.state.get(self.of_thread(thread, BEFORE));

@@ -60,7 +60,7 @@ use crate::{
 use access::{Access, Locks, SetNumber, Summaries, Summary};
 use automaton::{Doing, FINISHED, Place, START, UNKNOWN};
 use layout::{Map, PLACE, ThreadName};
-use learner::{End, Execution, HUNG, Learner, Taken};
+use learner::{End, Execution, Learner, Taken};
 use memory::{Asked, Memory, Noted};
 pub(super) use smallest::Smallest;
 pub(super) use state::scramble;
@@ -451,6 +451,21 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// What a thread that waits for this would access.
+    fn would_access(&mut self, asked: &Asked) {
+        let execution = &mut *self.learner.execution.borrow_mut();
+        self.accesses.clear();
+        let mut memory = Memory::new(
+            &mut execution.layout,
+            &mut self.state,
+            true,
+            &mut self.accesses,
+            &mut self.violations,
+            &mut self.begun,
+        );
+        memory.would_access(asked);
+    }
+
     /// The state, with the first step to take from it.
     fn node(&mut self) -> Result<Node, Stop> {
         if self.seen.len().is_multiple_of(1024)
@@ -522,7 +537,8 @@ impl<'a> Search<'a> {
         self.learner.go_to(self.program, &self.path)?;
         if hung {
             let mut execution = self.learner.execution.borrow_mut();
-            execution.violations.push(HUNG);
+            let hung = execution.hung();
+            execution.violations.extend(hung);
         }
         self.end_of_execution()
     }

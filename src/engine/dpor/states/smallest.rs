@@ -7,12 +7,21 @@
 //! last, how many preemptions there were, and whether the violation has come about. Where that comes
 //! about again after as many steps, or more, it is not gone on from. As a step is a look into a table,
 //! that is some hundred thousand states a second; and with few preemptions there are few states.
+//!
+//! One kind of preemption is not tried: one after a step that commutes with all that others do, whenever
+//! they do it, and in which nothing is violated and no thread begun. A thread may as well be preempted before such a step,
+//! which it takes when it goes on, if it does: that is as many preemptions or fewer, as many steps or
+//! fewer, and whatever others do they can do as before. What others do is learned on the way, beginning
+//! with nothing, and where more of it shows, everything is looked at again. So at the end nothing is
+//! relied on that does not hold: the first step that is not known of would come in an interleaving of
+//! which all before it has been looked at but for steps that commute with it, or are what shows.
 
 use super::{
     Outcome, Search, Standing, Stop,
-    layout::Map,
-    learner::{End, HUNG, Learner, Taken},
-    memory::Noted,
+    access::Access,
+    layout::{Map, ThreadName},
+    learner::{End, Learner, Taken},
+    memory::{Asked, Noted},
     state::{Fingerprint, Mark, scramble},
 };
 use crate::{
@@ -20,7 +29,11 @@ use crate::{
         Limits, Program,
         dpor::execution::{Scheduled, ThreadKey},
     },
-    sync::{self, engine::Engine, violation::ViolationKind},
+    sync::{
+        self,
+        engine::{Action, Engine, ObjectId},
+        violation::ViolationKind,
+    },
 };
 use std::rc::Rc;
 
@@ -65,6 +78,49 @@ pub(in super::super) struct Smallest<'a> {
     ends: Map<Fingerprint, bool>,
     /// Some step was not taken, as it would have been a preemption too many.
     left_out: bool,
+    others: Others,
+}
+
+/// What the threads do, in any of the interleavings that were looked at.
+#[derive(Debug, Default)]
+struct Others {
+    /// By object: the threads that access it, and how, a bit for each way.
+    accesses: Vec<Vec<(ThreadName, u8)>>,
+    /// Something was added.
+    more: bool,
+}
+
+impl Others {
+    fn add(&mut self, thread: ThreadName, object: ObjectId, access: Access) {
+        let object = object.0 as usize;
+        if self.accesses.len() <= object {
+            self.accesses.resize_with(object + 1, Vec::new);
+        }
+        let threads = &mut self.accesses[object];
+        let known = threads.iter_mut().find(|(known, _)| *known == thread);
+        match known {
+            Some((_, ways)) if *ways & access.bit() != 0 => {}
+            Some((_, ways)) => {
+                *ways |= access.bit();
+                self.more = true;
+            }
+            None => {
+                threads.push((thread, access.bit()));
+                self.more = true;
+            }
+        }
+    }
+
+    /// Whether an access of a thread commutes with all that others do.
+    fn commutes(&self, thread: ThreadName, object: ObjectId, access: Access) -> bool {
+        let alone = match access {
+            Access::Read | Access::Snapshot => access.bit(),
+            _ => 0,
+        };
+        let threads = self.accesses.get(object.0 as usize);
+        let mut threads = threads.into_iter().flatten();
+        threads.all(|(other, ways)| *other == thread || *ways & !alone == 0)
+    }
 }
 
 impl<'a> Smallest<'a> {
@@ -87,6 +143,7 @@ impl<'a> Smallest<'a> {
             seen: Map::default(),
             ends: Map::default(),
             left_out: false,
+            others: Others::default(),
         }
     }
 
@@ -126,7 +183,14 @@ impl<'a> Smallest<'a> {
         let engine: Rc<dyn Engine> = Rc::<Learner>::clone(&self.search.learner);
         let mut bounded = Bounded::default();
         sync::with_engine(engine, || {
-            let looked = self.look(bound, below, &mut bounded.smallest);
+            let mut below = below;
+            let looked = loop {
+                self.others.more = false;
+                let looked = self.look(bound, &mut below, &mut bounded.smallest);
+                if looked.is_err() || !self.others.more {
+                    break looked;
+                }
+            };
             bounded.complete = looked.is_ok();
             bounded.all = looked.is_ok() && !self.left_out;
             self.search.learner.end_execution();
@@ -137,7 +201,7 @@ impl<'a> Smallest<'a> {
     fn look(
         &mut self,
         bound: u32,
-        mut below: usize,
+        below: &mut usize,
         smallest: &mut Option<Vec<Scheduled<ThreadKey>>>,
     ) -> Result<(), Stop> {
         self.seen.clear();
@@ -145,7 +209,7 @@ impl<'a> Smallest<'a> {
         self.search.path.clear();
         self.search.begin()?;
         let mut nodes = Vec::new();
-        nodes.extend(self.node(bound, 0, false).ok());
+        nodes.extend(self.node(bound, 0, false, false).ok());
         while let Some(node) = nodes.last_mut() {
             self.search.state.go_back(node.mark);
             self.search.path.truncate(node.depth);
@@ -154,13 +218,14 @@ impl<'a> Smallest<'a> {
                 continue;
             };
             let steps = node.depth + 1;
-            if steps >= below {
+            if steps >= *below {
                 continue;
             }
             self.count()?;
             let (mut shown, settles) = (node.shown, node.settles);
             let outcome = self.search.step(taken)?;
             self.search.path.push(taken);
+            let stays = self.commutes(taken.thread);
             shown |= self
                 .search
                 .violations
@@ -170,22 +235,23 @@ impl<'a> Smallest<'a> {
                 Outcome::Fatal => {}
                 Outcome::Alone => shown = shown || self.shown_alone(settles)?,
                 Outcome::GoesOn => {
-                    if !self.is_new(preemptions, steps, shown) {
+                    let stays = stays && self.goes_on(taken.thread);
+                    if !self.is_new(preemptions, steps, shown, stays) {
                         continue;
                     }
-                    match self.node(bound, preemptions, shown) {
+                    match self.node(bound, preemptions, shown, stays) {
                         Ok(node) => {
                             nodes.push(node);
                             continue;
                         }
-                        Err(Stuck { hung }) => shown |= hung && self.is_wanted(HUNG),
+                        Err(Stuck { hung }) => shown = shown || hung && self.hangs_there()?,
                     }
                 }
             }
             if shown {
                 self.search.run_path()?;
                 *smallest = Some(self.search.learner.schedule());
-                below = steps;
+                *below = steps;
             }
         }
         Ok(())
@@ -197,6 +263,17 @@ impl<'a> Smallest<'a> {
         noted.kind == self.kind && self.object.as_ref().is_none_or(is_called)
     }
 
+    /// Whether what hangs now waits for the object. Which of the threads was begun first, whose object
+    /// that is, the state does not say.
+    fn hangs_there(&mut self) -> Result<bool, Stop> {
+        if self.kind != ViolationKind::HungTask {
+            return Ok(false);
+        }
+        self.search.run_path()?;
+        let hung = self.search.learner.execution.borrow().hung();
+        Ok(hung.is_some_and(|hung| self.is_wanted(hung)))
+    }
+
     fn count(&mut self) -> Result<(), Stop> {
         if self.left == 0 || self.left.is_multiple_of(1024) && (self.stop)() {
             return Err("that is as far as it goes".to_owned());
@@ -205,8 +282,26 @@ impl<'a> Smallest<'a> {
         Ok(())
     }
 
-    /// Whether the state has not come about before after as few steps.
-    fn is_new(&mut self, preemptions: u32, steps: usize, shown: bool) -> bool {
+    /// Whether the step that a thread has taken commutes with all that others do. It is known of from now
+    /// on. Where a thread is begun or something is violated, it is looked upon as if it did not.
+    fn commutes(&mut self, thread: ThreadName) -> bool {
+        let accesses = &self.search.accesses;
+        for &(object, access) in accesses {
+            self.others.add(thread, object, access);
+        }
+        let mut accesses = accesses.iter();
+        self.search.violations.is_empty()
+            && self.search.begun.is_empty()
+            && accesses.all(|&(object, access)| self.others.commutes(thread, object, access))
+    }
+
+    fn goes_on(&mut self, thread: ThreadName) -> bool {
+        matches!(self.search.standing(thread), Standing::GoesOn { .. })
+    }
+
+    /// Whether the state has not come about before after as few steps. Where it `stays` with the thread
+    /// that ran last, there is less to come than where any may go on.
+    fn is_new(&mut self, preemptions: u32, steps: usize, shown: bool, stays: bool) -> bool {
         let last = self
             .search
             .path
@@ -214,28 +309,38 @@ impl<'a> Smallest<'a> {
             .expect("a step has been taken")
             .thread;
         // Who cannot go on is not preempted, whoever goes on instead.
-        let last = match self.search.standing(last) {
-            Standing::GoesOn { .. } => last + 1,
-            _ => 0,
-        };
+        let last = if self.goes_on(last) { last + 1 } else { 0 };
         let state = self.search.state.fingerprint();
-        let with = |preemptions: u32| {
-            let rest = u64::from(last) << 33 | u64::from(shown) << 32 | u64::from(preemptions);
+        let with = |preemptions: u32, stays: bool| {
+            let rest = u64::from(last) << 34
+                | u64::from(stays) << 33
+                | u64::from(shown) << 32
+                | u64::from(preemptions);
             state.wrapping_add(u128::from(scramble(rest)))
         };
         let known = |preemptions| {
-            let known = self.seen.get(&with(preemptions));
-            known.is_some_and(|known| *known <= steps)
+            let is_known = |stays| {
+                let known = self.seen.get(&with(preemptions, stays));
+                known.is_some_and(|known| *known <= steps)
+            };
+            is_known(false) || stays && is_known(true)
         };
         if (0..=preemptions).any(known) {
             return false;
         }
-        self.seen.insert(with(preemptions), steps);
+        self.seen.insert(with(preemptions, stays), steps);
         true
     }
 
-    /// The state, with the steps to take from it.
-    fn node(&mut self, bound: u32, preemptions: u32, shown: bool) -> Result<Node, Stuck> {
+    /// The state, with the steps to take from it. Where it `stays` with the thread that ran last, only
+    /// those of that one.
+    fn node(
+        &mut self,
+        bound: u32,
+        preemptions: u32,
+        shown: bool,
+        stays: bool,
+    ) -> Result<Node, Stuck> {
         let last = self.search.path.last().map(|last| last.thread);
         let mut enabled = Vec::new();
         let mut settles = None;
@@ -245,7 +350,10 @@ impl<'a> Smallest<'a> {
                 Standing::Gone => {}
                 Standing::Settles => settles = Some(name),
                 Standing::GoesOn { choices } => enabled.push((name, choices)),
-                Standing::Waits(_) => hung |= !self.search.is_daemon(name),
+                Standing::Waits(asked) => {
+                    hung |= !self.search.is_daemon(name);
+                    self.waits(name, &asked);
+                }
             }
         }
         let all_over = enabled.is_empty();
@@ -254,6 +362,9 @@ impl<'a> Smallest<'a> {
                 Some(name) if !hung => enabled.push((name, 1)),
                 _ => return Err(Stuck { hung }),
             }
+        }
+        if stays {
+            enabled.retain(|(name, _)| Some(*name) == last);
         }
         let goes_on = enabled.iter().any(|(name, _)| Some(*name) == last);
         // Whoever ran last goes on first, then in the order in which they were begun.
@@ -276,6 +387,18 @@ impl<'a> Smallest<'a> {
             settles: all_over,
             left,
         })
+    }
+
+    /// A thread waits: what it would access is as good as accessed.
+    fn waits(&mut self, thread: ThreadName, asked: &Asked) {
+        // It waits for sections to end, with which the beginning of a grace period does not commute.
+        if matches!(asked.action, Action::GracePeriodEnd(_)) {
+            self.others.add(thread, asked.object, Access::Snapshot);
+        }
+        self.search.would_access(asked);
+        for &(object, access) in &self.search.accesses {
+            self.others.add(thread, object, access);
+        }
     }
 
     /// Whether the violation comes about in what comes after the part where every interleaving counts.
