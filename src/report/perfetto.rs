@@ -27,6 +27,20 @@ fn tid(thread: ThreadId) -> u32 {
     thread.0 + 1
 }
 
+/// What a thread is called, and where it stands.
+fn about(thread: u32, context: &str) -> [Value; 2] {
+    [
+        json!({
+            "ph": "M", "pid": 1, "tid": thread, "name": "thread_name",
+            "args": { "name": context },
+        }),
+        json!({
+            "ph": "M", "pid": 1, "tid": thread, "name": "thread_sort_index",
+            "args": { "sort_index": thread },
+        }),
+    ]
+}
+
 /// Prints the trace.
 #[must_use]
 pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
@@ -49,14 +63,7 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
         let step = telling.step(at);
         let (thread, now) = (tid(step.thread), time[&at] * STEP);
         let stack = open.entry(thread).or_insert_with(|| {
-            events.push(json!({
-                "ph": "M", "pid": 1, "tid": thread, "name": "thread_name",
-                "args": { "name": step.context },
-            }));
-            events.push(json!({
-                "ph": "M", "pid": 1, "tid": thread, "name": "thread_sort_index",
-                "args": { "sort_index": thread },
-            }));
+            events.extend(about(thread, &step.context));
             Vec::new()
         });
         let same = stack
@@ -119,8 +126,8 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
             end += STEP;
         }
     }
-    for (thread, stack) in open {
-        for function in stack.into_iter().rev() {
+    for (thread, stack) in &open {
+        for function in stack.iter().rev() {
             events.push(json!({
                 "ph": "E", "pid": 1, "tid": thread, "ts": end, "name": function,
             }));
@@ -133,6 +140,10 @@ pub fn print(c: &Counterexample, model: &Model, replay: &Replay) -> String {
         let mut own = recording.steps[..=site.step].iter().rev();
         let own = own.find(|step| step.context == site.context);
         let thread = tid(own.unwrap_or(telling.step(site.step)).thread);
+        // It may have come into being after the last step that is told.
+        if !open.contains_key(&thread) {
+            events.extend(about(thread, &site.context));
+        }
         events.push(json!({
             "ph": "i", "s": "g", "pid": 1, "tid": thread,
             "ts": at.map_or(end, |at| at * STEP + 3),
