@@ -514,6 +514,7 @@ fn replay() -> Value {
         "chain": list(&link),
         "differing_choices": number(),
         "choices": list(&choice),
+        "alone": { "type": "boolean" },
         "certain": { "type": "boolean" },
     }));
     let flag = json!({ "type": "boolean" });

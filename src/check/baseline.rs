@@ -121,7 +121,7 @@ impl Baseline {
         let most = before.executions.saturating_mul(100 + u64::from(percent)) / 100;
         if now.executions > most {
             warnings.push(format!(
-                "{} executions, which were {}: more than {percent} % above the baseline",
+                "{} executions, which were {}: more than {percent} % above that",
                 now.executions, before.executions
             ));
         }

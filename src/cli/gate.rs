@@ -42,7 +42,6 @@ Examples:
   nfsd-check gate --baseline baseline.json
   nfsd-check gate --shard 2/4 --format json > gate-2.json
   nfsd-check gate --merge gate-1.json gate-2.json gate-3.json gate-4.json
-
   nfsd-check gate --self-test
 
 Each scenario is explored to the end on the models that it expects something of, and must give

@@ -89,8 +89,7 @@ Examples:
 The file is what 'nfsd-check run put-order --model v2-8of9' leaves.
 
 Exit status: 1 the violation came about (on another model, any), 0 it did not, 3 the interleaving
-could not be followed to
-its end, 2 bad input or usage.";
+could not be followed to its end, 2 bad input or usage.";
 
 /// Read the arguments of this process and do what they say.
 #[must_use]

@@ -798,12 +798,12 @@ choices! {
         "The namespace, and the files that its open contexts cache, under a lock of its own.",
         "since v6.14";
         OneLock = "one-lock",
-        "The namespace only, under a lock for all clients, and a bit that says whether it is used. Choices about cached files decide nothing.",
+        "The namespace only, under a lock for all clients, and a bit that says whether it is used. Choices about cached files, doio_error, local_io_net_ref and invalidate decide nothing.",
         "v6.12 and its stable trees";
     }
 
     unused_disable: UnusedDisable,
-    "Whether a client that knows a namespace and does not use it is made to forget it when it goes away. Only where localio_client is one-lock.",
+    "Whether a client that knows a namespace and does not use it is made to forget it when it is disabled, as it is when it goes away. Only where localio_client is one-lock.",
     in ["nfs_local_disable"] {
         #[default]
         No = "no",

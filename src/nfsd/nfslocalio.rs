@@ -294,6 +294,9 @@ impl NfsClient {
 // The handshake.
 
 /// `nfs_uuid_begin()`: whether this probe may go on.
+///
+/// Left out: the new UUID of each probe, made after the client is on the list. The answer to an earlier
+/// probe finds the client here, which it does only for a moment in a kernel; nothing is hidden by that.
 fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
     let _in = enter("nfs_uuid_begin");
     let _lock = clp.lock.lock();

@@ -31,7 +31,9 @@ use std::sync::Arc;
 /// `NFS_CS_LOCAL_IO`.
 const NFS_CS_LOCAL_IO: u32 = 10;
 
-/// `nfs_server_is_local()`, of a module that LOCALIO is not switched off in.
+/// `nfs_server_is_local()`.
+///
+/// Left out: that LOCALIO may be switched off.
 ///
 /// Kernel file: `fs/nfs/localio.c`.
 fn nfs_server_is_local(clp: &NfsClient) -> bool {
@@ -43,6 +45,9 @@ fn nfs_server_is_local(clp: &NfsClient) -> bool {
 /// `nfs_uuid_begin()`: whether this probe may go on.
 ///
 /// Versions: `v6.12` only. By choice: uuid_begin.
+///
+/// Left out: the new UUID of each probe. The answer to an earlier one finds the client here, which it does
+/// not in a kernel; nothing is hidden by that.
 fn nfs_uuid_begin(nfsd: &Nfsd, clp: &Arc<NfsClient>) -> bool {
     let _in = enter("nfs_uuid_begin");
     let _lock = nfsd.nfs_uuids_lock.lock();

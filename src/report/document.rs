@@ -200,6 +200,7 @@ fn against(against: &Against) -> Value {
         "chain": ordered,
         "differing_choices": against.differing,
         "choices": choices.collect::<Vec<_>>(),
+        "alone": against.alone,
         "certain": against.certain,
     })
 }

@@ -16,7 +16,7 @@ use super::{
     replay::{Parted, Replay},
     telling::{Wait, only_reads, short_names, unseen},
     why::{Decisive, Line, Why},
-    words::{Weight, short, words},
+    words::{Weight, counted, short, words},
 };
 use crate::{
     engine::recording::{Life, RecordedViolation, Recording, Site, TraceStep},
@@ -270,7 +270,12 @@ fn head(out: &mut String, c: &Counterexample, model: &Model, same: bool, width: 
     let steps = c.schedule.len();
     line(
         "interleaving:",
-        &format!("{steps} steps, {} contexts, {switches} switches", all.len()),
+        &format!(
+            "{}, {}, {switches} {}",
+            counted(steps as u64, "step"),
+            counted(all.len() as u64, "context"),
+            if switches == 1 { "switch" } else { "switches" }
+        ),
     );
     if c.weak {
         let text =

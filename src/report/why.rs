@@ -113,10 +113,12 @@ pub struct Against {
     pub there: Option<There>,
     /// In how many choices the two models differ.
     pub differing: usize,
-    /// With all else as on the other model, these choices bring the violation about. Each of them
-    /// is needed, as far as was tried.
+    /// With all else as on the other model, these choices bring the violation about: each of them
+    /// alone, or else all of them together, and then each is needed, as far as was tried.
     pub decisive: Vec<Decisive>,
-    /// That each is needed is certain: everything there is was explored without it.
+    /// Each of them alone does.
+    pub alone: bool,
+    /// That no less does is certain: everything there is was explored without them.
     pub certain: bool,
 }
 
@@ -205,9 +207,14 @@ impl Why {
             let trial = Trial {
                 counterexample,
                 scenario: &scenario,
+                same_context: false,
             };
             let differing = differing(here, model.choices);
-            let (decisive, certain) = trial.decisive(here, &differing);
+            let (mut decisive, certain) = trial.decisive(here, &differing);
+            let alone = decisive.len() == 1;
+            if alone {
+                decisive = trial.alone(model.choices, &differing);
+            }
             Against {
                 model: model.clone(),
                 there: pair
@@ -216,6 +223,7 @@ impl Why {
                 elsewhere,
                 differing: differing.len(),
                 decisive,
+                alone,
                 certain,
             }
         });
@@ -330,6 +338,11 @@ fn last_reversible(c: &Counterexample, recording: &Recording, program: &Program)
         for earlier in (0..later).rev() {
             let both = is_code(earlier) && is_code(later);
             if !both || !conflict(recording, steps[earlier], steps[later]) {
+                continue;
+            }
+            // Two that do the same may change places, and the same goes wrong.
+            let [one, other] = [earlier, later].map(|at| &recording.steps[steps[at]]);
+            if one.action == Action::Lock && place(&one.functions) == place(&other.functions) {
                 continue;
             }
             // A section that begins after a grace period knows what came before that, and could as well
@@ -516,6 +529,7 @@ fn dispensable(c: &Counterexample) -> Vec<(String, String)> {
                     ..c.clone()
                 },
                 scenario: &Arc::new(scenario),
+                same_context: true,
             };
             if trial.comes_about(c.model.choices) == Some(true) {
                 let operation = operation.display(&c.scenario).to_string();
@@ -545,9 +559,21 @@ fn differing(here: Choices, there: Choices) -> Vec<Decisive> {
 struct Trial<'c> {
     counterexample: &'c Counterexample,
     scenario: &'c Arc<Scenario>,
+    /// A wait without an end has to be that of the same context: who waits is what is claimed.
+    same_context: bool,
 }
 
 impl Trial<'_> {
+    fn shows(&self, recording: &Recording) -> bool {
+        let claim = &self.counterexample.violation;
+        let is_same = |waits: &str| waits == claim.context;
+        let mut hung = recording.violations.iter();
+        shows(self.counterexample, recording)
+            && (!self.same_context
+                || claim.kind != ViolationKind::HungTask
+                || hung.any(|v| v.kind == claim.kind && is_same(&v.site.context)))
+    }
+
     /// The choices that cannot be taken over without the violation going away, and whether that is
     /// certain of all of them.
     fn decisive(&self, here: Choices, differing: &[Decisive]) -> (Vec<Decisive>, bool) {
@@ -573,12 +599,25 @@ impl Trial<'_> {
         }
     }
 
+    /// The choices of which each brings the violation about by itself, with all else as on the other
+    /// model.
+    fn alone(&self, there: Choices, differing: &[Decisive]) -> Vec<Decisive> {
+        let mut alone = differing.to_vec();
+        alone.retain(|d| {
+            let mut choices = there;
+            let known = choices.set(d.choice.name, d.here.name);
+            debug_assert!(known, "the name is from the table");
+            self.comes_about(choices) == Some(true)
+        });
+        alone
+    }
+
     /// Whether the violation comes about with these choices. `None`: not as far as was tried.
     fn comes_about(&self, choices: Choices) -> Option<bool> {
         let c = self.counterexample;
         let landmarks: Vec<_> = c.schedule.iter().map(landmark).collect();
         let followed = dpor::follow(&program(self.scenario, choices), &landmarks);
-        if shows(c, &followed.recording) {
+        if self.shows(&followed.recording) {
             return Some(true);
         }
         let limits = Limits {
@@ -592,7 +631,7 @@ impl Trial<'_> {
         };
         let explored = dpor::explore(&program(self.scenario, choices), &limits);
         let mut found = explored.findings.iter();
-        if found.any(|finding| finding.kind == c.violation.kind && shows(c, &finding.recording)) {
+        if found.any(|finding| finding.kind == c.violation.kind && self.shows(&finding.recording)) {
             return Some(true);
         }
         explored.complete.then_some(false)
@@ -810,16 +849,28 @@ impl Against {
             lines.push(Line::Sentence(text.to_owned()));
         } else if !self.decisive.is_empty() {
             let (all, some) = (self.differing, self.decisive.len());
-            lines.push(Line::Sentence(match (all, some) {
-                (1, _) => "The two differ in one thing:".to_owned(),
-                (_, 1) => format!("Of the {all} things that the two differ in, it takes one:"),
-                _ => format!("Of the {all} things that the two differ in, it takes {some}:"),
+            lines.push(Line::Sentence(match (all, some, self.alone) {
+                (1, ..) => "The two differ in one thing:".to_owned(),
+                (_, 1, _) => format!(
+                    "The two differ in {all} things. Put back there, this one alone brings it about:"
+                ),
+                (_, _, true) => format!(
+                    "The two differ in {all} things. Put back there, each of these {some} alone \
+                     brings it about:"
+                ),
+                (_, _, false) => format!(
+                    "The two differ in {all} things. Put back there, these {some} together bring it \
+                     about:"
+                ),
             }));
             lines.extend(self.decisive.iter().map(|decisive| Line::Choice(*decisive)));
             if !self.certain {
+                let what = match all {
+                    1 => "That it does not come about there",
+                    _ => "That less does not",
+                };
                 lines.push(Line::Sentence(format!(
-                    "That less is not enough was tried on {MOST_EXECUTIONS} executions each, and \
-                     not on all."
+                    "{what} was tried on {MOST_EXECUTIONS} executions, and not on all."
                 )));
             }
         }

@@ -334,7 +334,7 @@ pub const OPERATIONS: &[OperationInfo] = &[
         syntax: "FILE = local_io CLIENT INODE",
         aliases: &["nfs_local_open_fh", "nfs_open_local_fh"],
         context: "a task of the NFS client that submits a LOCALIO I/O; sleeps",
-        about: "take a pair for one I/O, through the file of INODE that CLIENT caches, or caches now",
+        about: "take a pair for one I/O, through the file of INODE that CLIENT caches, or caches now (on v6.12 it caches none)",
     },
     OperationInfo {
         name: "local_close",
