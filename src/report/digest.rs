@@ -41,6 +41,13 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     if pair.is_none() || !replay.violation.as_ref().is_some_and(late) {
         about.extend(ends(replay));
     }
+    // Who frees in a callback has done so by queueing it: a section that begins after that protects
+    // nothing.
+    let queued = about.iter().filter_map(|&at| {
+        let origin = recording.origins.get(&recording.steps[at].context)?;
+        (origin.functions.last() == Some(&"call_rcu")).then_some(origin.step)
+    });
+    about.extend(queued.collect::<Vec<_>>());
     // What weak memory lets a read miss is what it is about.
     for at in 0..recording.steps.len() {
         if let Some(write) = unseen(recording, at) {

@@ -322,7 +322,9 @@ fn phrase(kind: ViolationKind, object: &str, message: &str) -> &'static str {
         ViolationKind::Warning => "The kernel warns",
         ViolationKind::RefAfterExit => "A reference is used after its end",
         ViolationKind::DataRace => "Two accesses race",
-        ViolationKind::SleepInAtomic => "Something sleeps where that is not allowed",
+        ViolationKind::SleepInAtomic => {
+            "Something may sleep inside an RCU read-side section or under a spinlock"
+        }
         ViolationKind::Livelock => "A loop goes round for ever",
         ViolationKind::Assertion => "Something is as it must never be",
     }
@@ -706,7 +708,11 @@ fn no_pair(replay: &Replay) -> &'static str {
     let steps = replay.recording.steps.iter();
     let steps = steps.filter(|step| step.concurrent && !step.functions.is_empty());
     let contexts: BTreeSet<u32> = steps.map(|step| step.thread.0).collect();
+    let kind = replay.violation.as_ref().map(|violation| violation.kind);
     match contexts.len() {
+        _ if kind == Some(ViolationKind::SleepInAtomic) => {
+            "Nothing has to come in between: whoever comes here does it."
+        }
         1 => "Nothing has to come in between: one context does it by itself.",
         _ => {
             "No two steps were found whose order decides: with any two of those that were tried the other \

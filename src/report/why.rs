@@ -677,7 +677,11 @@ impl Why {
         let mut lines = Vec::new();
         let here = Telling::new(&replay.recording);
         if let Some(pair) = self.pair {
+            let kind = replay.violation.as_ref().map(|violation| violation.kind);
             let text = match (pair.tried, pair.ordered) {
+                _ if kind == Some(ViolationKind::DoubleFree) => {
+                    "Whichever of these two comes first, the other frees it again:"
+                }
                 (true, false) => {
                     "What decides is which of these two comes first, and nothing orders them:"
                 }
@@ -688,7 +692,7 @@ impl Why {
             lines.push(Line::Sentence(text.to_owned()));
             lines.push(step(&here, pair.first, true));
             lines.push(step(&here, pair.second, true));
-            if pair.tried {
+            if pair.tried && kind != Some(ViolationKind::DoubleFree) {
                 let text = "With the two the other way round the same interleaving ends well.";
                 lines.push(Line::Sentence(text.to_owned()));
             }
