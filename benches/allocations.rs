@@ -5,9 +5,12 @@
 //!
 //! `cargo bench --bench allocations`, or with a word that the row's name has to contain
 
+#[path = "counting/mod.rs"]
+mod counting;
 #[path = "micro_model/mod.rs"]
 mod micro_model;
 
+use counting::{ALLOCATIONS, BYTES, LIVE, PEAK};
 use micro_model::{PutOrder, Size, on_sync};
 use nfsd_check::{
     check::program::program,
@@ -15,54 +18,10 @@ use nfsd_check::{
     library::Library,
 };
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicU64 = AtomicU64::new(0);
-static LIVE: AtomicI64 = AtomicI64::new(0);
-static PEAK: AtomicI64 = AtomicI64::new(0);
-
-#[expect(unsafe_code, reason = "what an allocator is")]
-// SAFETY: Every call goes on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        // SAFETY: The caller keeps the same promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: The caller keeps the same promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        // SAFETY: The caller keeps the same promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn count(bytes: usize, before: usize) {
-    ALLOCATIONS.fetch_add(1, Relaxed);
-    BYTES.fetch_add(bytes as u64, Relaxed);
-    let more = bytes as i64 - before as i64;
-    PEAK.fetch_max(LIVE.fetch_add(more, Relaxed) + more, Relaxed);
-}
 
 /// Executions after which everything that grows has grown.
 const WARM: u64 = 100;

@@ -5,6 +5,10 @@
 //! search, buffers that are used again) has grown to its size after some executions; from then on
 //! each execution has to give back what it took, and takes as much however many steps it has.
 
+#[path = "../benches/counting/mod.rs"]
+mod counting;
+
+use counting::{ALLOCATIONS, LIVE, PEAK};
 use nfsd_check::{
     check::program::program,
     engine::{Limits, MemoryModel, Program, dpor},
@@ -13,41 +17,7 @@ use nfsd_check::{
     scenario::Scenario,
     sync::{atomic::AtomicU64, engine::Phase, thread},
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-};
-
-/// The system's allocator, counting what is in use.
-struct Counting;
-
-static LIVE: AtomicI64 = AtomicI64::new(0);
-static PEAK: AtomicI64 = AtomicI64::new(0);
-static ALLOCATIONS: AtomicI64 = AtomicI64::new(0);
-
-#[expect(unsafe_code, reason = "what an allocator is")]
-// SAFETY: Every call goes on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let size = layout.size() as i64;
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
-        // SAFETY: The caller keeps the same promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as i64, Relaxed);
-        // SAFETY: The caller keeps the same promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 fn explore(program: &Program, memory_model: MemoryModel, most: u64) -> u64 {
     let limits = Limits {
@@ -118,7 +88,7 @@ fn increments(each: usize) -> Program {
 }
 
 /// The allocations of an execution, after some.
-fn allocations(program: &Program, memory_model: MemoryModel) -> i64 {
+fn allocations(program: &Program, memory_model: MemoryModel) -> u64 {
     let count = |most| {
         let before = ALLOCATIONS.load(Relaxed);
         let _ = explore(program, memory_model, most);

@@ -108,7 +108,9 @@ fn models() -> Result<String, LoadError> {
 /// The models that bring a bug back, in the order of the corpus, a few lines each, and the controls.
 fn corpus() -> Result<String, LoadError> {
     let mut models = Library::find()?.models()?;
+    let mut controls = models.clone();
     models.retain(|model| model.bug.is_some());
+    controls.retain(|model| model.control.is_some());
     models.sort_by_key(place);
     let mut text = String::new();
     for model in &models {
@@ -121,8 +123,6 @@ fn corpus() -> Result<String, LoadError> {
         );
         let _ = writeln!(text, "    {}", model.source);
     }
-    let mut controls = Library::find()?.models()?;
-    controls.retain(|model| model.control.is_some());
     let _ = writeln!(text, "\nControls, which hold with the fix and without it:");
     for model in &controls {
         let Some(control) = &model.control else {

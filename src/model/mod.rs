@@ -20,7 +20,7 @@ pub use choices::{
     UnusedDisable, UuidBegin, WakeGuard, WakeOrder,
 };
 
-use crate::json::{Diagnostic, Source};
+use crate::json::{Diagnostic, Fields, Source};
 use choices::CHOICES;
 use jsonc_parser::ast::Value;
 use serde::Serialize;
@@ -76,15 +76,17 @@ pub struct Bug {
 /// Years that bugs of the file cache may be of: it is from 2019.
 const YEARS: RangeInclusive<u32> = 2019..=2099;
 
+/// A field that is a string.
+fn text(source: &Source<'_>, fields: &Fields<'_>, name: &str) -> Result<String, Diagnostic> {
+    let text = source.string(fields.require(name)?, &format!("'{name}'"))?;
+    Ok(text.value.to_owned())
+}
+
 impl Bug {
     fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
         let known = ["entry", "year", "symptom", "scenario", "fixed"];
         let fields = source.fields(tree, "'bug'", &known)?;
-        let text = |name: &str| {
-            let value = fields.require(name)?;
-            let text = source.string(value, &format!("'{name}'"))?;
-            Ok(text.value.to_owned())
-        };
+        let text = |name| text(source, &fields, name);
         Ok(Self {
             entry: text("entry")?,
             year: source.integer(fields.require("year")?, "'year'", &YEARS)?,
@@ -99,11 +101,7 @@ impl Control {
     fn read<'a>(source: &Source<'a>, tree: &Value<'a>) -> Result<Self, Diagnostic> {
         let known = ["entry", "scenario", "fixed"];
         let fields = source.fields(tree, "'control'", &known)?;
-        let text = |name: &str| {
-            let value = fields.require(name)?;
-            let text = source.string(value, &format!("'{name}'"))?;
-            Ok(text.value.to_owned())
-        };
+        let text = |name| text(source, &fields, name);
         Ok(Self {
             entry: text("entry")?,
             scenario: text("scenario")?,

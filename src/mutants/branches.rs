@@ -5,12 +5,12 @@
 //! one of the calls in it was made, and of one without a call nothing can be said: it is no branch
 //! here. Most of those only return what was found.
 
-use super::sites::{Found, SOURCES};
+use super::sites::{Found, SOURCES, is_test, place};
 use crate::sync::mutation::Place;
 use proc_macro2::Span;
 use std::collections::BTreeSet;
 use syn::{
-    Block, Expr, ExprForLoop, ExprIf, ExprMatch, ExprWhile, ImplItemFn, ItemFn, ItemMod, Local,
+    Expr, ExprForLoop, ExprIf, ExprMatch, ExprWhile, ImplItemFn, ItemFn, ItemMod, Local,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -73,16 +73,8 @@ struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    fn place(&self, at: proc_macro2::LineColumn) -> Place {
-        Place {
-            file: self.file,
-            line: u32::try_from(at.line).expect("a source of this size"),
-            column: u32::try_from(at.column + 1).expect("a source of this size"),
-        }
-    }
-
     fn branch(&mut self, span: Span) {
-        let (begin, end) = (self.place(span.start()), self.place(span.end()));
+        let [begin, end] = [span.start(), span.end()].map(|at| place(self.file, at));
         let calls: Vec<Place> = self.calls.range(begin..end).copied().collect();
         if !calls.is_empty() {
             self.branches.push(Branch {
@@ -92,16 +84,11 @@ impl Visitor<'_> {
             });
         }
     }
-
-    fn block(&mut self, block: &Block) {
-        self.branch(block.span());
-    }
 }
 
 impl<'a> Visit<'a> for Visitor<'_> {
     fn visit_item_mod(&mut self, module: &'a ItemMod) {
-        let is_test = |attribute: &syn::Attribute| attribute.path().is_ident("cfg");
-        if !module.attrs.iter().any(is_test) {
+        if !is_test(module) {
             visit::visit_item_mod(self, module);
         }
     }
@@ -117,12 +104,12 @@ impl<'a> Visit<'a> for Visitor<'_> {
     }
 
     fn visit_expr_if(&mut self, expression: &'a ExprIf) {
-        self.block(&expression.then_branch);
+        self.branch(expression.then_branch.span());
         // Another `if` is visited by itself.
         if let Some((_, otherwise)) = &expression.else_branch
             && let Expr::Block(block) = &**otherwise
         {
-            self.block(&block.block);
+            self.branch(block.block.span());
         }
         visit::visit_expr_if(self, expression);
     }
@@ -135,12 +122,12 @@ impl<'a> Visit<'a> for Visitor<'_> {
     }
 
     fn visit_expr_while(&mut self, expression: &'a ExprWhile) {
-        self.block(&expression.body);
+        self.branch(expression.body.span());
         visit::visit_expr_while(self, expression);
     }
 
     fn visit_expr_for_loop(&mut self, expression: &'a ExprForLoop) {
-        self.block(&expression.body);
+        self.branch(expression.body.span());
         visit::visit_expr_for_loop(self, expression);
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What of `src/nfsd/` a scenario runs.
 
-use super::sites::Found;
+use super::sites::{Found, Site};
 use crate::sync::mutation::Place;
 use std::collections::BTreeSet;
 
@@ -51,10 +51,8 @@ pub struct Made {
 pub fn by_function(found: &Found, reached: &BTreeSet<Place>) -> Vec<Made> {
     let functions = found.functions.iter().filter(|f| is_nfsd(f.file));
     let functions = functions.filter_map(|function| {
-        let sites = found.sites.iter().filter(|site| {
-            (site.place.file, &site.function) == (function.file, &function.name)
-                && !site.weakenings.is_empty()
-        });
+        let sites = calls_in_nfsd(found)
+            .filter(|site| (site.place.file, &site.function) == (function.file, &function.name));
         let (mut made, mut there) = (0, 0);
         for site in sites {
             there += 1;
@@ -73,10 +71,8 @@ pub fn by_function(found: &Found, reached: &BTreeSet<Place>) -> Vec<Made> {
 /// The calls of primitives in `src/nfsd/` that are not among these places, by name.
 #[must_use]
 pub fn never_made(found: &Found, reached: &BTreeSet<Place>) -> Vec<String> {
-    let sites = found.sites.iter().filter(|site| {
-        is_nfsd(site.place.file) && !site.weakenings.is_empty() && !reached.contains(&site.place)
-    });
-    sites.map(super::sites::Site::name).collect()
+    let sites = calls_in_nfsd(found).filter(|site| !reached.contains(&site.place));
+    sites.map(Site::name).collect()
 }
 
 fn entered(found: &Found, is_reached: impl Fn(&Place) -> bool) -> Vec<String> {
@@ -93,11 +89,15 @@ fn entered(found: &Found, is_reached: impl Fn(&Place) -> bool) -> Vec<String> {
 }
 
 fn made(found: &Found, is_reached: impl Fn(&Place) -> bool) -> usize {
-    let sites = found.sites.iter();
-    sites
-        .filter(|site| is_nfsd(site.place.file) && !site.weakenings.is_empty())
+    calls_in_nfsd(found)
         .filter(|site| is_reached(&site.place))
         .count()
+}
+
+/// The calls of primitives that can be weakened.
+fn calls_in_nfsd(found: &Found) -> impl Iterator<Item = &Site> {
+    let sites = found.sites.iter();
+    sites.filter(|site| is_nfsd(site.place.file) && !site.weakenings.is_empty())
 }
 
 fn is_nfsd(file: &str) -> bool {

@@ -236,6 +236,21 @@ pub fn find() -> Found {
     found
 }
 
+/// The place of something in a source.
+pub(super) fn place(file: &'static str, start: proc_macro2::LineColumn) -> Place {
+    Place {
+        file,
+        line: u32::try_from(start.line).expect("a source of this size"),
+        column: u32::try_from(start.column + 1).expect("a source of this size"),
+    }
+}
+
+/// Whether a module is of tests, of which nothing counts here.
+pub(super) fn is_test(module: &ItemMod) -> bool {
+    let mut attributes = module.attrs.iter();
+    attributes.any(|attribute| attribute.path().is_ident("cfg"))
+}
+
 /// The lines of a documentation.
 fn docs(attributes: &[Attribute]) -> Vec<String> {
     let lines = attributes.iter().filter_map(|attribute| {
@@ -334,12 +349,7 @@ impl Visitor<'_> {
     }
 
     fn place(&self, ident: &proc_macro2::Ident) -> Place {
-        let start = ident.span().start();
-        Place {
-            file: self.file,
-            line: u32::try_from(start.line).expect("a source of this size"),
-            column: u32::try_from(start.column + 1).expect("a source of this size"),
-        }
+        place(self.file, ident.span().start())
     }
 
     /// The text from the beginning of one thing to the end of another, in one line.
@@ -411,8 +421,7 @@ fn weakenings<'a>(
 
 impl<'a> Visit<'a> for Visitor<'_> {
     fn visit_item_mod(&mut self, module: &'a ItemMod) {
-        let is_test = |attribute: &Attribute| attribute.path().is_ident("cfg");
-        if !module.attrs.iter().any(is_test) {
+        if !is_test(module) {
             syn::visit::visit_item_mod(self, module);
         }
     }

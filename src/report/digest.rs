@@ -12,7 +12,7 @@ use super::{
     mail::is_same,
     order::Order,
     replay::Replay,
-    telling::{Telling, only_reads, place, unseen},
+    telling::{Telling, only_reads, place, queued, unseen},
     text::marked,
     why::Why,
     words::{Weight, is_head, is_link, words},
@@ -43,11 +43,8 @@ pub fn digest(replay: &Replay, why: Option<&Why>, actors: &[Actor]) -> Vec<usize
     }
     // Who frees in a callback has done so by queueing it: a section that begins after that protects
     // nothing.
-    let queued = about.iter().filter_map(|&at| {
-        let origin = recording.origins.get(&recording.steps[at].context)?;
-        (origin.functions.last() == Some(&"call_rcu")).then_some(origin.step)
-    });
-    about.extend(queued.collect::<Vec<_>>());
+    let by = |at: &usize| queued(recording, &recording.steps[*at].context).map(|site| site.step);
+    about.extend(about.iter().filter_map(by).collect::<Vec<_>>());
     // What weak memory lets a read miss is what it is about.
     for at in 0..recording.steps.len() {
         if let Some(write) = unseen(recording, at) {

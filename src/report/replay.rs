@@ -267,25 +267,27 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         function => format!(" in {function}"),
     };
     let mut text = format!("{context} waits{place} for {}", waits(*action, object));
-    let steps = followed.recording.steps.iter();
-    let concurrent: Vec<&TraceStep> = steps.filter(|step| step.concurrent).collect();
-    let (before, rest) = concurrent.split_at(followed.steps.len().min(concurrent.len()));
+    let steps = &followed.recording.steps;
+    let concurrent = (0..steps.len()).filter(|&at| steps[at].concurrent);
+    let concurrent: Vec<usize> = concurrent.collect();
+    let (before, left) = concurrent.split_at(followed.steps.len().min(concurrent.len()));
     if *action == Action::Lock {
-        let last = before.iter().rfind(|step| step.object == *object);
+        let mut before = before.iter().map(|&at| &steps[at]);
+        let last = before.rfind(|step| step.object == *object);
         if let Some(holder) = last.filter(|step| step.action != Action::Unlock) {
             text.push_str(&format!(", which {} holds", holder.context));
         }
     }
-    let is_left = |step: &TraceStep| rest.iter().any(|left| std::ptr::eq(*left, step));
     // Who will do what it waits for, once everybody goes on.
     let is_word = matches!(action, Action::Await(..) | Action::AwaitUpdate(..));
-    let wakes = |step: &&&TraceStep| {
+    let wakes = |&at: &usize| {
+        let step = &steps[at];
         step.object == *object
             && step.context != context
             && matches!(step.action, Action::Store(..) | Action::Update(..))
     };
-    if is_word && let Some(at) = rest.iter().position(|step| wakes(&step)) {
-        let step = rest[at];
+    if is_word && let Some(at) = left.iter().position(wakes) {
+        let step = &steps[left[at]];
         // What it does in there is called as its object is waited for.
         let (verb, nth) = match object.ends_with("_done") || object == "rcu_head" {
             true => ("do", 1),
@@ -295,11 +297,11 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         if let Some(function) = step.functions.iter().rev().nth(nth) {
             text.push_str(&format!(", in {function}"));
         }
-        let mut before = rest[..at].iter();
-        let waits = before.rfind(|other| {
+        let waits = left[..at].iter().rfind(|&&other| {
+            let other = &steps[other];
             other.thread == step.thread && matches!(other.action, Action::GracePeriodEnd(_))
         });
-        if let Some(holders) = waits.and_then(|end| holders(&followed.recording, &is_left, end)) {
+        if let Some(holders) = waits.and_then(|&end| holders(&followed.recording, left, end)) {
             let whose = &step.context;
             text.push_str(&format!(
                 "; the grace period that {whose} waits for is held up by {holders}"
@@ -307,30 +309,21 @@ fn waiting(context: &str, parting: &Parting, followed: &dpor::Followed) -> Strin
         }
     }
     if matches!(*action, Action::GracePeriodEnd(_)) {
-        let mut ends = rest.iter();
-        let end = ends.find(|step| step.context == context && step.action == *action);
-        if let Some(holders) = end.and_then(|end| holders(&followed.recording, &is_left, end)) {
+        let is_it = |&&at: &&usize| steps[at].context == context && steps[at].action == *action;
+        let end = left.iter().find(is_it);
+        if let Some(holders) = end.and_then(|&end| holders(&followed.recording, left, end)) {
             text.push_str(&format!(", which {holders} holds up"));
         }
     }
     text
 }
 
-/// Who holds up a grace period: of whom its end is ordered after something that `is_left` to do.
-fn holders(
-    recording: &Recording,
-    is_left: &dyn Fn(&TraceStep) -> bool,
-    end: &TraceStep,
-) -> Option<String> {
-    let at = recording
-        .steps
-        .iter()
-        .position(|step| std::ptr::eq(step, end))?;
-    let sources = Order::new(recording).sources(at).into_iter();
-    let sources = sources.map(|source| &recording.steps[source]);
+/// Who holds up a grace period: of whom its end is ordered after something that is `left` to do.
+fn holders(recording: &Recording, left: &[usize], end: usize) -> Option<String> {
+    let sources = Order::new(recording).sources(end).into_iter();
+    let sources = sources.filter(|source| left.contains(source));
     let mut holders: Vec<&str> = sources
-        .filter(|step| is_left(step))
-        .map(|step| &*step.context)
+        .map(|source| &*recording.steps[source].context)
         .collect();
     holders.dedup();
     (!holders.is_empty()).then(|| holders.join(" and "))

@@ -6,7 +6,7 @@ use super::{
     words::{short, words},
 };
 use crate::{
-    engine::recording::{RecordedViolation, Recording, TraceStep},
+    engine::recording::{RecordedViolation, Recording, Site, TraceStep},
     sync::{engine::Action, violation::ViolationKind},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +120,12 @@ impl<'r> Telling<'r> {
             },
         }
     }
+}
+
+/// Where `call_rcu()` queued the callback that a context runs, if it runs one.
+pub(super) fn queued<'r>(recording: &'r Recording, context: &str) -> Option<&'r Site> {
+    let origin = recording.origins.get(context);
+    origin.filter(|origin| origin.functions.last() == Some(&"call_rcu"))
 }
 
 /// The last write before a step that it does not see, as it reads something older.

@@ -14,7 +14,7 @@ use super::{
     counterexample::{Claim, Counterexample},
     mail::{is_same, shell_lines, shell_word},
     replay::{Parted, Replay},
-    telling::{Wait, only_reads, short_names, unseen},
+    telling::{Wait, only_reads, queued, short_names, unseen},
     why::{Decisive, Line, Why},
     words::{Weight, counted, short, words},
 };
@@ -880,9 +880,7 @@ pub(super) fn oops(
     if let Some(other) = raced_with(recording, violation) {
         trace("The other access", &other);
     }
-    if let Some(origin) = recording.origins.get(&site.context)
-        && origin.functions.last() == Some(&"call_rcu")
-    {
+    if let Some(origin) = queued(recording, &site.context) {
         trace("Queued", origin);
     }
     if let Some(Life {
@@ -899,9 +897,7 @@ pub(super) fn oops(
         }
         if let Some(freed) = freed.as_ref().filter(|freed| freed.step != site.step) {
             trace(if is_memory { "Freed" } else { "Destroyed" }, freed);
-            if let Some(origin) = recording.origins.get(&freed.context)
-                && origin.functions.last() == Some(&"call_rcu")
-            {
+            if let Some(origin) = queued(recording, &freed.context) {
                 trace("Its free was queued", origin);
             }
         }

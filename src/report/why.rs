@@ -16,7 +16,7 @@ use super::{
     mail::in_words,
     order::Order,
     replay::{Replay, landmark, replay},
-    telling::{Telling, only_reads, place},
+    telling::{self, Telling, only_reads, place},
     text::raced_with,
 };
 use crate::{
@@ -490,15 +490,13 @@ fn queued(recording: &Recording, order: &Order<'_>, chain: &[usize]) -> Vec<usiz
         return Vec::new();
     };
     let (from, to) = (&recording.steps[from], (to, &recording.steps[to]));
-    let Some(origin) = recording.origins.get(&from.context) else {
+    let Some(origin) = telling::queued(recording, &from.context) else {
         return Vec::new();
     };
     let waits = chain.iter().map(|&at| &recording.steps[at]);
     let waits = waits.filter(|step| step.thread == to.1.thread);
     let mut waits = waits.filter(|step| matches!(step.action, Action::Await(..)));
-    if origin.functions.last() != Some(&"call_rcu")
-        || !waits.any(|step| step.functions.last() == Some(&"rcu_barrier"))
-    {
+    if !waits.any(|step| step.functions.last() == Some(&"rcu_barrier")) {
         return Vec::new();
     }
     let before = recording.steps[..to.0].iter().enumerate().rev();
@@ -556,6 +554,13 @@ fn differing(here: Choices, there: Choices) -> Vec<Decisive> {
     all.filter(|d| d.here.name != d.there.name).collect()
 }
 
+/// The choices with another one.
+fn with(mut choices: Choices, choice: &Choice, value: &ChoiceValue) -> Choices {
+    let known = choices.set(choice.name, value.name);
+    debug_assert!(known, "the name is from the table");
+    choices
+}
+
 struct Trial<'c> {
     counterexample: &'c Counterexample,
     scenario: &'c Arc<Scenario>,
@@ -583,9 +588,7 @@ impl Trial<'_> {
         loop {
             let (before, mut certain) = (decisive.len(), true);
             decisive.retain(|d| {
-                let mut other = choices;
-                let known = other.set(d.choice.name, d.there.name);
-                debug_assert!(known, "the name is from the table");
+                let other = with(choices, d.choice, d.there);
                 let comes_about = self.comes_about(other);
                 if comes_about == Some(true) {
                     choices = other;
@@ -604,9 +607,7 @@ impl Trial<'_> {
     fn alone(&self, there: Choices, differing: &[Decisive]) -> Vec<Decisive> {
         let mut alone = differing.to_vec();
         alone.retain(|d| {
-            let mut choices = there;
-            let known = choices.set(d.choice.name, d.here.name);
-            debug_assert!(known, "the name is from the table");
+            let choices = with(there, d.choice, d.here);
             self.comes_about(choices) == Some(true)
         });
         alone

@@ -451,10 +451,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What a thread that waits for this would access.
-    fn would_access(&mut self, asked: &Asked) {
+    /// Looks at the memory of the state.
+    fn look<R>(&mut self, f: impl FnOnce(&mut Memory<'_>) -> R) -> R {
         let execution = &mut *self.learner.execution.borrow_mut();
-        self.accesses.clear();
         let mut memory = Memory::new(
             &mut execution.layout,
             &mut self.state,
@@ -463,7 +462,13 @@ impl<'a> Search<'a> {
             &mut self.violations,
             &mut self.begun,
         );
-        memory.would_access(asked);
+        f(&mut memory)
+    }
+
+    /// What a thread that waits for this would access.
+    fn would_access(&mut self, asked: &Asked) {
+        self.accesses.clear();
+        self.look(|memory| memory.would_access(asked));
     }
 
     /// The state, with the first step to take from it.
@@ -495,19 +500,13 @@ impl<'a> Search<'a> {
                     tried: false,
                 }),
                 Standing::Waits(asked) => {
-                    let execution = &mut *self.learner.execution.borrow_mut();
-                    let mut memory = Memory::new(
-                        &mut execution.layout,
-                        &mut self.state,
-                        true,
-                        &mut self.accesses,
-                        &mut self.violations,
-                        &mut self.begun,
-                    );
-                    memory.would_access(&asked);
-                    let before = memory.waits_for(&asked);
-                    all_daemons &= memory.layout.thread(name).daemon;
-                    let under = memory.under(name, &asked);
+                    let (before, is_daemon, under) = self.look(|memory| {
+                        memory.would_access(&asked);
+                        let before = memory.waits_for(&asked);
+                        let is_daemon = memory.layout.thread(name).daemon;
+                        (before, is_daemon, memory.under(name, &asked))
+                    });
+                    all_daemons &= is_daemon;
                     let set = self.summaries.set(&self.accesses, under);
                     node.summary = self.summaries.add(node.summary, name, set);
                     node.waiting.push(Waiting {
